@@ -1,0 +1,1 @@
+"""One file per command the sandbox answers; each offers `COMMAND`."""

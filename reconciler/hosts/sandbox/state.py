@@ -1,0 +1,101 @@
+"""The sandbox host's state on disk: small tables of JSON values in one SQLite file.
+
+Tables are plain dictionaries in memory, mirrored from disk and written through in one transaction
+per command, so a SIGKILL leaves either the whole effect of a command or none of it, and processes
+that share a sandbox see each other's changes.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+TABLES = ("datasets", "snapshots", "holds", "mounts", "jails", "interfaces", "rules", "facts", "anchors")
+
+
+class State:
+    """Tables by name; each maps a key to a JSON-able value. Change only inside `transaction()`."""
+
+    def __init__(self, file: Path) -> None:
+        """Open or create the state file."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        self._db = sqlite3.connect(file, isolation_level=None, check_same_thread=False, timeout=60)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.execute("CREATE TABLE IF NOT EXISTS entry (tab TEXT, key TEXT, value TEXT, PRIMARY KEY (tab, key)) WITHOUT ROWID")
+        self._lock = threading.RLock()
+        self._version = -1
+        self._tables: dict[str, dict[str, Any]] = {name: {} for name in TABLES}
+        self._depth = 0
+
+    def table(self, name: str) -> dict[str, Any]:
+        """The live table; read it inside `transaction()` or `reading()`."""
+        return self._tables[name]
+
+    def touch(self, table: str, key: str) -> None:
+        """Say that the value under `key` was changed, added or removed in this transaction."""
+        self._dirty.add((table, key))
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """See the newest state, change it (with `touch`), and commit it whole; nests."""
+        with self._lock:
+            if self._depth:
+                self._depth += 1
+                try:
+                    yield
+                finally:
+                    self._depth -= 1
+                return
+            self._db.execute("BEGIN IMMEDIATE")
+            self._dirty: set[tuple[str, str]] = set()
+            self._depth = 1
+            try:
+                self._refresh()
+                yield
+                self._store()
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                self._version = -1
+                raise
+            else:
+                self._db.execute("COMMIT")
+            finally:
+                self._depth = 0
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """See the newest state without changing it."""
+        with self._lock:
+            if not self._depth:
+                self._refresh()
+            yield
+
+    def _refresh(self) -> None:
+        version = self._db.execute("PRAGMA data_version").fetchone()[0]
+        if version == self._version:
+            return
+        for name in TABLES:
+            self._tables[name].clear()
+        for tab, key, value in self._db.execute("SELECT tab, key, value FROM entry"):
+            self._tables[tab][key] = json.loads(value)
+        self._version = version
+
+    def _store(self) -> None:
+        for tab, key in self._dirty:
+            value = self._tables[tab].get(key)
+            if value is None:
+                self._db.execute("DELETE FROM entry WHERE tab=? AND key=?", (tab, key))
+            else:
+                self._db.execute(
+                    "INSERT OR REPLACE INTO entry VALUES (?,?,?)", (tab, key, json.dumps(value, separators=(",", ":")))
+                )
+
+    def close(self) -> None:
+        """Release the file."""
+        self._db.close()

@@ -1,0 +1,72 @@
+"""One process on a host: what is asked, and what came back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+Output = Callable[[bytes], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """An argument vector, never a shell string.
+
+    `stdin` is bytes or an iterable of chunks (streamed); `timeout` is in seconds; `limit` bounds
+    the bytes kept of each output stream; `output` sees chunks of both streams as they come.
+    """
+
+    argv: tuple[str, ...]
+    stdin: bytes | Iterable[bytes] = b""
+    timeout: float = 120.0
+    env: tuple[tuple[str, str], ...] = ()
+    limit: int = 256 * 1024 * 1024
+    output: Output | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """What a command answered. `status` is the exit status; a signal N is 128 + N."""
+
+    argv: tuple[str, ...]
+    status: int
+    stdout: bytes = b""
+    stderr: bytes = b""
+
+
+class Runner(Protocol):
+    """The way to a host: runs commands, moves files. Local, over ssh, or the sandbox.
+
+    Everything that a driver does to a host passes through these few methods, so recording,
+    retrying, refusing writes and failing on purpose are wrappers around them (`wraps.py`).
+    Errors: `HostError` only. A non-zero exit status is not an error here; the driver judges it.
+    """
+
+    def run(self, command: Command) -> Completed:
+        """Run one command to its end; HostError when it cannot start, or its timeout passes."""
+        ...
+
+    def batch(self, commands: Sequence[Command]) -> list[Completed]:
+        """Run read-only commands together, in one round trip where the host is remote."""
+        ...
+
+    def read(self, path: str) -> bytes | None:
+        """The content of a regular file, None where there is none. Symlinks are refused."""
+        ...
+
+    def write(self, path: str, data: bytes, mode: int = 0o600) -> None:
+        """Write a file whole: temporary file beside it, fsync, rename. Parents must exist."""
+        ...
+
+    def tree(self, path: str) -> dict[str, bytes]:
+        """All regular files below a folder of ours, by path relative to it; {} when absent."""
+        ...
+
+    def lock(self, path: str, holder: str) -> AbstractContextManager[None]:
+        """Hold a kernel lock until the context or the last child ends.
+
+        Raises Refused (code `locked`), naming who holds it.
+        """
+        ...
