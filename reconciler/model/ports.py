@@ -1,0 +1,260 @@
+"""The narrow waist: what kinds may ask of a host. Drivers supply exactly this.
+
+Observation is one value, `Observed`, read in one go; the changing verbs are few and bare.
+Every verb raises `HostError` and nothing else; a verb returns when the command succeeded, and the
+executor observes again before it believes that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from reconciler.model.command import Completed, Output
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetRow:
+    """One dataset or snapshot of `zfs list -Hp`. Sizes in bytes; `-` is absent from the mappings.
+
+    `user` holds the properties asked for below `reconciler:`, by the part after the colon.
+    """
+
+    name: str
+    kind: str
+    guid: str
+    origin: str
+    mountpoint: str
+    canmount: str
+    mounted: bool
+    jailed: bool
+    readonly: bool
+    keystatus: str
+    encryptionroot: str
+    written: int
+    used: int
+    available: int
+    native: Mapping[str, str] = field(default_factory=dict)
+    user: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class JailRow:
+    """One running jail of `jls --libxo json`; `parameters` as jls prints them, booleans as true/false."""
+
+    jid: int
+    name: str
+    path: str
+    dying: bool
+    parameters: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class MountRow:
+    """One mount of `mount --libxo json`."""
+
+    source: str
+    target: str
+    fstype: str
+    options: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceRow:
+    """One interface of `ifconfig -a`; addresses as `10.77.0.1/24`."""
+
+    name: str
+    flags: frozenset[str] = frozenset()
+    addresses: tuple[str, ...] = ()
+    ether: str = ""
+    description: str = ""
+    groups: frozenset[str] = frozenset()
+    members: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the host is. `features` maps a condition (racct, pf, forwarding, vimage) to whether it is met."""
+
+    hostname: str
+    hostid: str
+    osrelease: str
+    osreldate: int
+    machine: str
+    arch: str
+    securelevel: int
+    features: Mapping[str, bool] = field(default_factory=dict)
+    parameters: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to read. `facets` empty means all of FACETS; `roots` narrows `zfs list -r`; `below` narrows files."""
+
+    pool: str
+    mountpoint: str
+    facets: frozenset[str] = frozenset()
+    roots: tuple[str, ...] = ()
+    below: tuple[str, ...] = ()
+    parameters: tuple[str, ...] = ()
+    extra_pools: tuple[str, ...] = ()
+
+
+FACETS = frozenset({"facts", "datasets", "jails", "mounts", "interfaces", "limits", "firewall", "devices", "files"})
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What the host showed. A facet that was not asked for is empty.
+
+    `pool_state` is `ready`, `absent` (the pool is imported, our dataset does not exist yet),
+    `waiting` (not imported, key not loaded, parent not mounted: never taken for absent), or
+    `refused` (no ZFS, a boot environment); `pool_reason` says why.
+    `limits` are rctl rules as printed; `firewall` the pf rules by anchor below ours;
+    `devices` the numbers of devfs rulesets; `files` our configuration by path relative to the mountpoint.
+    """
+
+    facts: Facts | None = None
+    pool_state: str = "ready"
+    pool_reason: str = ""
+    datasets: tuple[DatasetRow, ...] = ()
+    jails: tuple[JailRow, ...] = ()
+    mounts: tuple[MountRow, ...] = ()
+    interfaces: tuple[InterfaceRow, ...] = ()
+    limits: frozenset[str] = frozenset()
+    firewall: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    devices: frozenset[int] = frozenset()
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """The raw answer: `digest` covers every byte read, `parse` gives the values."""
+
+    digest: str
+    raw: tuple[Completed, ...]
+    files: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One line of `zfs diff -FHt`: op is + - M R; `path` and `renamed` are absolute on the host."""
+
+    op: str
+    type: str
+    path: str
+    renamed: str = ""
+
+
+class Datasets(Protocol):
+    """zfs(8). Names are whole (`pool/a/b`), properties as `name: value` with user ones whole (`reconciler:owner`)."""
+
+    def create(self, name: str, properties: Mapping[str, str]) -> None: ...
+    def clone(self, snapshot: str, name: str, properties: Mapping[str, str]) -> None: ...
+    def snapshot(self, names: Sequence[str], properties: Mapping[str, str]) -> None: ...
+    def set(self, name: str, properties: Mapping[str, str]) -> None: ...
+    def unset(self, name: str, property_: str) -> None: ...
+    def destroy(self, name: str) -> None: ...
+    def rename(self, name: str, new: str) -> None: ...
+    def mount(self, name: str) -> None: ...
+    def hold(self, tag: str, snapshot: str) -> None: ...
+    def release(self, tag: str, snapshot: str) -> None: ...
+    def guid(self, name: str) -> str: ...
+    def diff(self, snapshot: str, head: str) -> tuple[Change, ...]: ...
+
+
+class Mounts(Protocol):
+    """mount(8), umount(8)."""
+
+    def mount(self, fstype: str, source: str, target: str, options: str = "rw") -> None: ...
+    def unmount(self, target: str, *, force: bool = False) -> None: ...
+
+
+class Jails(Protocol):
+    """jail(8), jexec(8). `conf` is the jail's own jail.conf; it is used to start and to stop."""
+
+    def check(self, conf: str) -> None: ...
+    def start(self, conf: str, name: str, output: Output | None = None) -> None: ...
+    def stop(self, conf: str, name: str, output: Output | None = None) -> None: ...
+    def create(self, name: str, parameters: Mapping[str, str]) -> None: ...
+    def remove(self, name: str) -> None: ...
+    def modify(self, name: str, parameters: Mapping[str, str]) -> None: ...
+    def exec(
+        self,
+        name: str,
+        argv: Sequence[str],
+        *,
+        stdin: bytes | Iterable[bytes] = b"",
+        timeout: float = 600.0,
+        output: Output | None = None,
+    ) -> Completed: ...
+
+
+class Files(Protocol):
+    """Files of the host. `extract` unpacks a tar stream of any compression below a folder of ours."""
+
+    def read(self, path: str) -> bytes | None: ...
+    def write(self, path: str, data: bytes, mode: int = 0o600) -> None: ...
+    def remove(self, path: str) -> None: ...
+    def mkdir(self, path: str, mode: int = 0o755) -> None: ...
+    def extract(self, archive: Iterable[bytes], target: str) -> None: ...
+    def script(
+        self, path: str, env: Mapping[str, str], *, timeout: float = 3600.0, output: Output | None = None
+    ) -> Completed: ...
+    def lock(self, path: str, holder: str) -> AbstractContextManager[None]: ...
+
+
+class Network(Protocol):
+    """ifconfig(8), pfctl(8)."""
+
+    def create_bridge(self, name: str, description: str) -> None: ...
+    def destroy(self, interface: str) -> None: ...
+    def add_address(self, interface: str, address: str) -> None: ...
+    def remove_address(self, interface: str, address: str) -> None: ...
+    def load_anchor(self, anchor: str, rules: str) -> None: ...
+    def flush_anchor(self, anchor: str) -> None: ...
+
+
+class Limits(Protocol):
+    """rctl(8). A rule is `jail:NAME:resource:action=amount[/per]`."""
+
+    def add(self, rule: str) -> None: ...
+    def remove(self, rule: str) -> None: ...
+
+
+class Devices(Protocol):
+    """devfs(8) rulesets."""
+
+    def load(self, number: int, rules: Sequence[str]) -> None: ...
+    def delete(self, number: int) -> None: ...
+
+
+class Host(Protocol):
+    """Everything a kind may ask of a host."""
+
+    @property
+    def url(self) -> str: ...
+    @property
+    def datasets(self) -> Datasets: ...
+    @property
+    def mounts(self) -> Mounts: ...
+    @property
+    def jails(self) -> Jails: ...
+    @property
+    def files(self) -> Files: ...
+    @property
+    def network(self) -> Network: ...
+    @property
+    def limits(self) -> Limits: ...
+    @property
+    def devices(self) -> Devices: ...
+
+    def observe(self, request: Request) -> Observation:
+        """Read everything asked for, in at most 8 commands and one round trip."""
+        ...
+
+    def parse(self, request: Request, observation: Observation) -> Observed:
+        """Make values of what was read. Raises HostError (code `unreadable-output`) on surprises."""
+        ...

@@ -1,0 +1,1 @@
+"""Text to documents: YAML with places, pydantic models, cross-document checks."""

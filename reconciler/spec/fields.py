@@ -1,0 +1,115 @@
+"""Field types the documents share: names, sizes, durations, paths, addresses.
+
+Sizes are whole bytes and durations are seconds once read; the user writes `512M` and `10s`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints, WithJsonSchema
+
+
+class Model(BaseModel):
+    """What every document part shares: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+_UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def parse_size(value: Any) -> int:
+    """`512M` -> 536870912 bytes; suffixes K M G T are powers of 1024, as zfs(8) and rctl(8) have them."""
+    if isinstance(value, bool):
+        raise ValueError("expected a size such as 512M")
+    if isinstance(value, int):
+        size = value
+    else:
+        match = re.fullmatch(r"(\d+)([KMGT]?)B?", str(value).strip().upper())
+        if not match:
+            raise ValueError(f"expected a size such as 512M or 10G, not {value!r}")
+        size = int(match[1]) * _UNITS[match[2]]
+    if size < 0 or size >= 2**63:
+        raise ValueError(f"a size lies between 0 and 2^63, not {value!r}")
+    return size
+
+
+def parse_duration(value: Any) -> float:
+    """`10s` -> 10.0 seconds; suffixes ms s m h d; a bare number is seconds."""
+    if isinstance(value, bool):
+        raise ValueError("expected a duration such as 10s")
+    if isinstance(value, int | float):
+        seconds = float(value)
+    else:
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)", str(value).strip())
+        if not match:
+            raise ValueError(f"expected a duration such as 10s or 5m, not {value!r}")
+        seconds = float(match[1]) * _SECONDS[match[2]]
+    if not 0 <= seconds <= 366 * 86400:
+        raise ValueError(f"a duration lies between 0 and one year, not {value!r}")
+    return seconds
+
+
+def _absolute(value: str) -> str:
+    if not value.startswith("/") or any(part in ("..", ".") for part in value.split("/")):
+        raise ValueError(f"expected an absolute path without '.' or '..', not {value!r}")
+    if any(ord(c) < 32 or ord(c) == 127 for c in value):
+        raise ValueError("a path holds no control characters")
+    normal = "/" + "/".join(part for part in value.split("/") if part)
+    return normal
+
+
+def _below_root(value: str) -> str:
+    path = _absolute(value)
+    if path == "/":
+        raise ValueError("'/' is the jail's root itself; name a folder below it")
+    return path
+
+
+def _address(value: str) -> str:
+    ipaddress.ip_interface(value)
+    return value
+
+
+def _plain_address(value: str) -> str:
+    ipaddress.ip_address(value)
+    return value
+
+
+def _mode(value: Any) -> str:
+    text = f"{value:o}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    if not re.fullmatch(r"0?[0-7]{3,4}", text):
+        raise ValueError(f'expected an octal mode in quotes such as "0750", not {value!r}')
+    return text.zfill(4)
+
+
+# The kernel takes almost anything as a name; we take what is a dataset component, a jail name
+# (no '.': it separates a child from its parent), a host name and a shell word at once.
+Name = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,30}$"),
+]
+Size = Annotated[
+    int,
+    BeforeValidator(parse_size),
+    WithJsonSchema({"type": ["string", "integer"], "pattern": r"^\d+[KMGTkmgt]?[Bb]?$", "examples": ["512M", "10G"]}),
+]
+Duration = Annotated[
+    float,
+    BeforeValidator(parse_duration),
+    WithJsonSchema({"type": ["string", "number"], "pattern": r"^\d+(\.\d+)?\s*(ms|s|m|h|d)$", "examples": ["10s", "5m"]}),
+]
+AbsolutePath = Annotated[str, AfterValidator(_absolute)]
+JailPath = Annotated[str, AfterValidator(_below_root)]
+InterfaceAddress = Annotated[str, AfterValidator(_address)]
+Address = Annotated[str, AfterValidator(_plain_address)]
+Mode = Annotated[str, BeforeValidator(_mode)]
+Interface = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z][a-zA-Z0-9_.]{0,14}$")]
+Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+ReleaseName = Annotated[str, StringConstraints(pattern=r"^\d+\.\d+-(RELEASE|STABLE|CURRENT|ALPHA\d*|BETA\d*|RC\d*)$")]
+Account = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}$")]
+Label = Annotated[str, StringConstraints(max_length=256)]
