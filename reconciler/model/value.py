@@ -1,0 +1,82 @@
+"""Wanted and observed alike: resources, their references, and the world they make up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Ref:
+    """The address of a resource: its kind and its name."""
+
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One thing on a host, as the specs want it or as the host shows it.
+
+    Two equal resources need no action. Fields that only one side can know, or that help to act
+    but do not describe the thing, are declared with `compare=False`.
+    """
+
+    kind: ClassVar[str]
+    durable: ClassVar[bool] = False
+    name: str
+
+    @property
+    def ref(self) -> Ref:
+        """This resource's address."""
+        return Ref(self.kind, self.name)
+
+    @property
+    def scope(self) -> str:
+        """The jail it belongs to, or "" for what jails share: blast radius and teardown barrier."""
+        return ""
+
+    def needs(self) -> frozenset[Ref]:
+        """What must be there before this; the only source of order between resources."""
+        return frozenset()
+
+    def claims(self) -> frozenset[str]:
+        """What at most one resource may own, such as `ip4:10.0.0.2`."""
+        return frozenset()
+
+    def provider(self) -> Ref | None:
+        """The resource whose start makes this one (a running jail makes its mounts), if any."""
+        return None
+
+    def facts(self) -> Mapping[str, str]:
+        """The compared fields as text, for plans and drift reports; never a secret."""
+        return {}
+
+
+class World(Mapping[Ref, Resource]):
+    """Resources by reference."""
+
+    def __init__(self, resources: Iterable[Resource] = ()) -> None:
+        """Collect resources; the same address twice is a programming error."""
+        self._by_ref: dict[Ref, Resource] = {}
+        for resource in resources:
+            if resource.ref in self._by_ref:
+                raise ValueError(f"{resource.ref} stands twice in one world")
+            self._by_ref[resource.ref] = resource
+
+    def __getitem__(self, ref: Ref) -> Resource:
+        return self._by_ref[ref]
+
+    def __iter__(self) -> Iterator[Ref]:
+        return iter(self._by_ref)
+
+    def __len__(self) -> int:
+        return len(self._by_ref)
+
+    def of(self, kind: str) -> Iterator[Resource]:
+        """All resources of one kind."""
+        return (r for r in self._by_ref.values() if r.kind == kind)
