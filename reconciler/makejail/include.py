@@ -1,0 +1,201 @@
+"""INCLUDE: one flat list of lines out of a Makejail and everything that it includes.
+
+Happens before macros and before any shell, so neither `$x` nor `%{X}` means anything here.
+The directory changes with the file: in the build stage that shows as `RAW cd -- "DIR"` lines,
+in other stages not at all. A file may be included once per run, by its real path.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from reconciler.makejail.lines import LogicalLine, logical_lines
+from reconciler.makejail.problem import DATA, MISSING, UNAVAILABLE, USAGE, problem, warning
+from reconciler.makejail.quoting import host_text
+from reconciler.makejail.sources import Sources
+from reconciler.makejail.stages import BUILD, check_stage
+from reconciler.model.diagnostic import Diagnostic, Span
+
+REMOTE = ("fetch", "cmd", "git", "gh", "github", "gh-ssh", "gl", "gitlab", "gl-ssh")
+Method = Callable[[str, str, Span], str]
+"""Fetches what `METHOD+REST` names: (rest, directory of the including file, span) to the absolute
+path of the file to include. Raises MakejailError. One per method name, given to `flatten`."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlatLine:
+    """A line after INCLUDE. `directory` is set on the `cd` lines that flattening adds."""
+
+    line: LogicalLine
+    directory: str = ""
+
+    @property
+    def text(self) -> str:
+        """The line's text."""
+        return self.line.text
+
+    def with_text(self, text: str) -> FlatLine:
+        """Return the line with other text and the same origin."""
+        return replace(self, line=replace(self.line, text=text))
+
+
+@dataclass(frozen=True, slots=True)
+class Flat:
+    """All lines; `root` is the directory in which the build script runs."""
+
+    lines: tuple[FlatLine, ...]
+    root: str
+    files: tuple[str, ...]
+    warnings: tuple[Diagnostic, ...] = ()
+
+
+def flatten(
+    entry: str,
+    sources: Sources,
+    cwd: str,
+    *,
+    before: Sequence[str] = (),
+    after: Sequence[str] = (),
+    methods: Mapping[str, Method] | None = None,
+) -> Flat:
+    """Inline every INCLUDE of `entry`, an INCLUDE argument resolved in `cwd`.
+
+    `before` and `after` are INCLUDE arguments put around the first file's text.
+    Raises MakejailError: 64 no argument, 65 unknown method or included twice, 66 missing file
+    or stage, 69 a method for which `methods` has nothing.
+    """
+    flattening = _Flattening(sources, dict(methods or {}), posixpath.abspath(cwd) if cwd == "" else cwd)
+    flattening.include(entry, Span(entry), before, after)
+    root = posixpath.dirname(flattening.seen[0])
+    return Flat(tuple(flattening.lines), root, tuple(flattening.seen), tuple(flattening.warnings))
+
+
+@dataclass(slots=True)
+class _Flattening:
+    sources: Sources
+    methods: dict[str, Method]
+    cwd: str
+    stage: str = BUILD
+    lines: list[FlatLine] = field(default_factory=list)
+    seen: list[str] = field(default_factory=list)
+    warnings: list[Diagnostic] = field(default_factory=list)
+
+    def include(
+        self, argument: str, span: Span, before: Sequence[str] = (), after: Sequence[str] = ()
+    ) -> None:
+        path = self._resolve(argument, span)
+        data = self.sources.read(path)
+        if data is None or self.sources.isdir(path):
+            raise problem(
+                MISSING,
+                "include-missing",
+                "The file to include is not there",
+                f"{path} is missing or is no file. The path is the whole rest of the line, quotes included.",
+                span=span,
+            )
+        real = self.sources.realpath(path)
+        if real in self.seen:
+            raise problem(
+                DATA,
+                "include-twice",
+                "A file is included twice",
+                f"{real} was already included; a file may be included once in a run.",
+                "Remove one of the INCLUDE lines.",
+                span,
+            )
+        self.seen.append(real)
+        text = "".join(f"INCLUDE {ref}\n" for ref in before)
+        text += data.decode("utf-8", "surrogateescape") + "".join(f"INCLUDE {ref}\n" for ref in after)
+        self._enter(real, span)
+        self._read(text, real, len(before))
+
+    def _read(self, text: str, file: str, added: int) -> None:
+        found = logical_lines(text, file)
+        for line in found.lines:
+            line = _shifted(line, added)
+            name, _, rest = line.text.partition(" ")
+            if name == "INCLUDE":
+                self._include_line(rest, line.span, file)
+            elif name == "STAGE":
+                self.stage = check_stage(rest, line.span)
+                self.lines.append(FlatLine(line))
+                self._cd(file, line.span)
+            else:
+                self.lines.append(FlatLine(line))
+        if found.lost:
+            self.warnings.append(
+                warning(
+                    "line-lost",
+                    "The end of the file is lost",
+                    f"{file} ends without a newline or inside a continuation; that instruction never runs.",
+                    "End the file with a newline.",
+                    found.lost,
+                )
+            )
+
+    def _include_line(self, rest: str, span: Span, file: str) -> None:
+        if not rest.strip():
+            raise problem(
+                USAGE, "include-empty", "INCLUDE needs a file", hint="Write INCLUDE PATH.", span=span
+            )
+        cwd, stage = self.cwd, self.stage
+        self.include(rest, span)
+        if self.stage != stage:
+            self.stage = stage
+            self.lines.append(FlatLine(LogicalLine(f"STAGE {stage}", span)))
+        if self.cwd != cwd:
+            self.cwd = cwd
+            self._cd(file, span)
+
+    def _enter(self, file: str, span: Span) -> None:
+        directory = posixpath.dirname(file)
+        if self.cwd != directory:
+            self.cwd = directory
+            self._cd(file, span)
+
+    def _cd(self, file: str, span: Span) -> None:
+        if self.stage == BUILD:
+            directory = host_text(self.cwd).replace("%{", "%%{")
+            line = LogicalLine(f'RAW cd -- "{directory}" # Makejail: {file}', span)
+            self.lines.append(FlatLine(line, self.cwd))
+
+    def _resolve(self, argument: str, span: Span) -> str:
+        method, plus, rest = argument.partition("+")
+        if not plus:
+            method, rest = "file", argument
+        rest = rest or method
+        if method in self.methods:
+            return self.methods[method](rest, self.cwd, span)
+        if method == "file":
+            return posixpath.join(self.cwd, rest)
+        if method in REMOTE:
+            raise problem(
+                UNAVAILABLE,
+                "include-method-unavailable",
+                "This way of including is not available",
+                f"INCLUDE {method}+ would read {rest} from outside the folder.",
+                "Put the file beside the Makejail, pinned in version control, and include it by its path.",
+                span,
+            )
+        raise problem(
+            DATA,
+            "include-method",
+            "There is no such way of including",
+            f"{method!r} is none of file, {', '.join(REMOTE)}.",
+            "A path that holds a + needs file+ before it.",
+            span,
+        )
+
+
+def _shifted(line: LogicalLine, added: int) -> LogicalLine:
+    """Count lines as the user's file does, without the lines put before its text."""
+    if not added:
+        return line
+    parts = tuple((at, _up(span, added)) for at, span in line.parts)
+    return LogicalLine(line.text, _up(line.span, added), parts)
+
+
+def _up(span: Span, added: int) -> Span:
+    return Span(span.file, max(span.line - added, 0), span.column)

@@ -1,0 +1,54 @@
+"""Lines, words, INCLUDE and build arguments behave as observed from the original."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.makejail.files import LocalFiles
+from reconciler.makejail.include import flatten
+from reconciler.makejail.lines import logical_lines
+from reconciler.makejail.macros import expand_macros
+from reconciler.makejail.problem import MakejailError
+from reconciler.makejail.tokens import TokenError, quoted_words, words
+
+from .vectors import cases, flag, ids, lay_out
+
+
+@pytest.mark.parametrize("case", cases("lines"), ids=ids("lines"))
+def test_a_files_text_gives_the_observed_logical_lines(case: dict[str, Any]) -> None:
+    assert [line.text for line in logical_lines(case["input"], "Makejail").lines] == case["logical"]
+
+
+@pytest.mark.parametrize("case", cases("tokenizer"), ids=ids("tokenizer"))
+def test_a_line_gives_the_observed_words_or_a_syntax_error(case: dict[str, Any]) -> None:
+    if case["error"]:
+        with pytest.raises(TokenError) as caught:
+            words(case["input"])
+        assert caught.value.status == 1
+    else:
+        assert (words(case["input"]), quoted_words(case["input"])) == (case["plain"], case["quoted"])
+
+
+def _without_command_output(name: str) -> list[dict[str, Any]]:
+    return [case for case in cases(name) if not case["id"].startswith("inc-cmd")]
+
+
+FLAT = _without_command_output("include") + cases("macros")
+
+
+@pytest.mark.parametrize("case", FLAT, ids=[case["id"] for case in FLAT])
+def test_includes_and_build_arguments_give_the_observed_text(case: dict[str, Any], tmp_path: Path) -> None:
+    lay_out(case, tmp_path)
+    args = case["args"]
+    try:
+        flat = flatten(
+            case["entry"], LocalFiles(), str(tmp_path), before=flag(args, "-B"), after=flag(args, "-a")
+        )
+        lines = expand_macros(flat, flag(args, "-b")).lines
+    except MakejailError as error:
+        assert (error.status, None) == (case["status"], case["flattened"])
+        return
+    assert case["status"] == 0
+    assert [line.text.replace(str(tmp_path), "${DIR}") for line in lines] == case["flattened"]
+    assert flat.root.replace(str(tmp_path), "${DIR}") == case["rootdir"]
