@@ -52,6 +52,12 @@ class Runner(Protocol):
         """Run read-only commands together, in one round trip where the host is remote."""
         ...
 
+    def gather(
+        self, commands: Sequence[Command], trees: Sequence[str]
+    ) -> tuple[list[Completed], dict[str, dict[str, bytes]]]:
+        """`batch` and the `tree` of each folder by its path, in one round trip where the host is remote."""
+        return self.batch(commands), {path: self.tree(path) for path in trees}
+
     def read(self, path: str) -> bytes | None:
         """The content of a regular file, None where there is none. Symlinks are refused."""
         ...

@@ -111,7 +111,8 @@ class Observed:
 
     `pool_state` is `ready`, `absent` (the pool is imported, our dataset does not exist yet),
     `waiting` (not imported, key not loaded, parent not mounted: never taken for absent), or
-    `refused` (no ZFS, a boot environment); `pool_reason` says why.
+    `refused` (no ZFS, a boot environment); `pool_reason` says why. `pools` says the same of each
+    of the request's extra pools, by its name, as (state, reason).
     `limits` are rctl rules as printed; `firewall` the pf rules by anchor below ours;
     `devices` the numbers of devfs rulesets; `files` our configuration by path relative to the mountpoint.
     """
@@ -119,6 +120,7 @@ class Observed:
     facts: Facts | None = None
     pool_state: str = "ready"
     pool_reason: str = ""
+    pools: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     datasets: tuple[DatasetRow, ...] = ()
     jails: tuple[JailRow, ...] = ()
     mounts: tuple[MountRow, ...] = ()

@@ -1,0 +1,1 @@
+"""The FreeBSD driver: argument vectors and parsers side by side, over any Runner."""

@@ -1,0 +1,265 @@
+"""zfs(8): argument vectors, parsers, and the Datasets facet.
+
+Output is split on tabs and newlines only, for a dataset name may hold spaces. The values of our own
+user properties hold neither tab nor newline; those of others are never asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from sys import intern
+
+from reconciler.hosts.freebsd.failure import lines, run, text, unreadable
+from reconciler.model.command import Command, Completed, Runner
+from reconciler.model.ports import Change, DatasetRow
+
+PREFIX = "reconciler:"
+
+USER = (
+    "owner",
+    "digest",
+    "inputs",
+    "release",
+    "patch_level",
+    "built",
+    "good",
+    "rejected",
+    "pruned",
+    "source",
+    "suspended",
+    "guid_of",
+    "volume_owner",
+    "made_by",
+)
+"""Our user properties, by the part after `reconciler:`. A new one is added here and nowhere else."""
+
+NATIVE = ("quota", "reservation", "recordsize", "compression", "exec", "setuid")
+"""Native properties that go into `DatasetRow.native`."""
+
+VOLATILE = ("written", "used", "available")
+"""Columns that change by themselves. They stand last, so that a digest can leave them out."""
+
+_FIXED = (
+    "name",
+    "type",
+    "guid",
+    "origin",
+    "mountpoint",
+    "canmount",
+    "mounted",
+    "readonly",
+    "keystatus",
+    "encryptionroot",
+)
+_LISTING_TIMEOUT = 300.0
+_DIFF_TIMEOUT = 3600.0
+
+
+def columns(*, jailed: bool) -> tuple[str, ...]:
+    """The columns of the listing, in order. Only FreeBSD has the property `jailed`."""
+    own = tuple(PREFIX + name for name in USER)
+    return (*_FIXED, *(("jailed",) if jailed else ()), *NATIVE, *own, *VOLATILE)
+
+
+def listing(roots: Iterable[str], *, jailed: bool = True) -> tuple[str, ...]:
+    """List datasets and snapshots below `roots`, with everything that an observation needs."""
+    return (
+        "zfs", "list", "-Hp", "-r", "-t", "filesystem,snapshot", "-o", ",".join(columns(jailed=jailed)), *roots,
+    )  # fmt: skip
+
+
+def pools() -> tuple[str, ...]:
+    """List imported pools and their health; asked only when the listing fails."""
+    return ("zpool", "list", "-H", "-o", "name,health")
+
+
+def parse_pools(completed: Completed) -> dict[str, str]:
+    """The health of each imported pool by name."""
+    found = {}
+    for line in lines(completed.stdout):
+        name, _, health = line.partition("\t")
+        found[name] = health
+    return found
+
+
+def parse_listing(completed: Completed, *, jailed: bool = True) -> tuple[DatasetRow, ...]:
+    """The rows of `listing`. Raises HostError (code `unreadable-output`) for a row of another shape."""
+    names = columns(jailed=jailed)
+    width, first_native = len(names), len(_FIXED) + jailed
+    first_user = first_native + len(NATIVE)
+    rows: list[DatasetRow] = []
+    seen: set[str] = set()
+    nothing: dict[str, str] = {}
+    share: dict[tuple[str, ...], dict[str, str]] = {}
+    for line in lines(completed.stdout):
+        cells = line.split("\t")
+        if len(cells) != width:
+            raise unreadable(completed, f"expected {width} columns, got {len(cells)}: {line[:200]!r}")
+        name = cells[0]
+        if name in seen:  # roots given to one listing may lie inside each other
+            continue
+        seen.add(name)
+        # Most rows agree in their native values: one mapping for all that do.
+        values = tuple(cells[first_native:first_user])
+        native = share.get(values)
+        if native is None:
+            native = share[values] = {k: v for k, v in zip(NATIVE, values, strict=True) if v != "-"}
+        own = cells[first_user:-3]
+        user = nothing if own.count("-") == len(own) else {k: v for k, v in zip(USER, own, strict=True) if v != "-"}
+        rows.append(_row(cells, jailed, native, user, completed))
+    return tuple(rows)
+
+
+def _row(
+    cells: list[str], jailed: bool, native: Mapping[str, str], user: Mapping[str, str], completed: Completed
+) -> DatasetRow:
+    name, kind, guid, origin, mountpoint, canmount, mounted, readonly, keystatus, encryptionroot = cells[:10]
+    written, used, available = cells[-3:]
+    try:
+        return DatasetRow(
+            name,
+            intern(kind),
+            guid,
+            "" if origin == "-" else origin,
+            "" if mountpoint == "-" else mountpoint,
+            "" if canmount == "-" else canmount,
+            mounted == "yes",
+            jailed and cells[10] == "on",
+            readonly == "on",
+            "" if keystatus in {"-", "none"} else keystatus,
+            "" if encryptionroot == "-" else encryptionroot,
+            0 if written == "-" else int(written),
+            0 if used == "-" else int(used),
+            0 if available == "-" else int(available),
+            native,
+            user,
+        )
+    except ValueError as error:
+        raise unreadable(completed, f"a size is no number: {name!r}: {error}") from error
+
+
+def steady(stdout: bytes) -> bytes:
+    """The listing without its volatile columns, for digests."""
+    cut = len(VOLATILE)
+    return b"\n".join([line.rsplit(b"\t", cut)[0] for line in stdout.split(b"\n")])
+
+
+def _options(properties: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(word for name, value in properties.items() for word in ("-o", f"{name}={value}"))
+
+
+def create(name: str, properties: Mapping[str, str]) -> tuple[str, ...]:
+    """Create a file system; its parent must exist."""
+    return ("zfs", "create", *_options(properties), name)
+
+
+def clone(snapshot: str, name: str, properties: Mapping[str, str]) -> tuple[str, ...]:
+    """Clone a snapshot."""
+    return ("zfs", "clone", *_options(properties), snapshot, name)
+
+
+def snapshot(names: Sequence[str], properties: Mapping[str, str]) -> tuple[str, ...]:
+    """Take snapshots of one pool at one instant, all or none."""
+    return ("zfs", "snapshot", *_options(properties), *names)
+
+
+def assign(name: str, properties: Mapping[str, str]) -> tuple[str, ...]:
+    """Set properties."""
+    return ("zfs", "set", *(f"{key}={value}" for key, value in properties.items()), name)
+
+
+def inherit(name: str, property_: str) -> tuple[str, ...]:
+    """Remove a local value."""
+    return ("zfs", "inherit", property_, name)
+
+
+def parse_diff(completed: Completed) -> tuple[Change, ...]:
+    r"""The changes of `zfs diff -FHt`: time, op, type, path and the new path of a rename.
+
+    Bytes outside printable ASCII, spaces and backslashes come as a backslash and four octal digits.
+    """
+    changes = []
+    for line in lines(completed.stdout):
+        cells = line.split("\t")
+        if len(cells) < 4 or cells[1] not in {"+", "-", "M", "R"}:
+            raise unreadable(completed, f"a line is no change: {line[:200]!r}")
+        renamed = unescape(cells[4]) if cells[1] == "R" and len(cells) > 4 else ""
+        changes.append(Change(cells[1], cells[2], unescape(cells[3]), renamed))
+    return tuple(changes)
+
+
+def unescape(path: str) -> str:
+    r"""A path as `zfs diff` prints it, decoded: `a\0040b` is `a b`."""
+    if "\\" not in path:
+        return path
+    data, out, at = path.encode("utf-8", "surrogateescape"), bytearray(), 0
+    while at < len(data):
+        digits = data[at + 1 : at + 5]
+        if data[at] == 0x5C and len(digits) == 4 and all(0x30 <= digit <= 0x37 for digit in digits):
+            out.append(int(digits, 8) & 0xFF)
+            at += 5
+        else:
+            out.append(data[at])
+            at += 1
+    return text(bytes(out))
+
+
+class ZFSDatasets:
+    """The Datasets facet over zfs(8). Every method raises HostError when the command fails."""
+
+    def __init__(self, runner: Runner) -> None:
+        """Work through `runner`."""
+        self._runner = runner
+
+    def _run(self, argv: tuple[str, ...]) -> Completed:
+        return run(self._runner, Command(argv, timeout=_LISTING_TIMEOUT), "zfs-failed", "A zfs command failed")
+
+    def create(self, name: str, properties: Mapping[str, str]) -> None:
+        """Create a file system; its parent must exist."""
+        self._run(create(name, properties))
+
+    def clone(self, snapshot: str, name: str, properties: Mapping[str, str]) -> None:
+        """Clone a snapshot as a new file system."""
+        self._run(clone(snapshot, name, properties))
+
+    def snapshot(self, names: Sequence[str], properties: Mapping[str, str]) -> None:
+        """Take all of these snapshots (of one pool) at one instant, or none."""
+        self._run(snapshot(names, properties))
+
+    def set(self, name: str, properties: Mapping[str, str]) -> None:
+        """Set properties; nothing to do for none."""
+        if properties:
+            self._run(assign(name, properties))
+
+    def unset(self, name: str, property_: str) -> None:
+        """Remove a local property, so that it is inherited again."""
+        self._run(inherit(name, property_))
+
+    def destroy(self, name: str) -> None:
+        """Destroy one dataset or snapshot; refused while it has children, clones or holds."""
+        self._run(("zfs", "destroy", name))
+
+    def rename(self, name: str, new: str) -> None:
+        """Rename a dataset; refused while it is in use."""
+        self._run(("zfs", "rename", name, new))
+
+    def mount(self, name: str) -> None:
+        """Mount a file system on its own mountpoint."""
+        self._run(("zfs", "mount", name))
+
+    def hold(self, tag: str, snapshot: str) -> None:
+        """Hold a snapshot, so that nothing destroys it."""
+        self._run(("zfs", "hold", tag, snapshot))
+
+    def release(self, tag: str, snapshot: str) -> None:
+        """Let a held snapshot go."""
+        self._run(("zfs", "release", tag, snapshot))
+
+    def guid(self, name: str) -> str:
+        """The guid of a dataset or snapshot."""
+        return text(self._run(("zfs", "get", "-Hp", "-o", "value", "guid", name)).stdout).strip()
+
+    def diff(self, snapshot: str, head: str) -> tuple[Change, ...]:
+        """What changed from a snapshot to a file system or later snapshot."""
+        command = Command(("zfs", "diff", "-FHt", snapshot, head), timeout=_DIFF_TIMEOUT)
+        return parse_diff(run(self._runner, command, "zfs-failed", "A zfs command failed"))
