@@ -1,0 +1,64 @@
+"""Files of the host: the Files facet over a Runner's own file methods, mkdir(1), rm(1), tar(1), sh(1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+
+from reconciler.hosts.freebsd.failure import run
+from reconciler.model.command import Command, Completed, Output, Runner
+
+EXTRACT_TIMEOUT = 3600.0
+"""Seconds that unpacking an archive may take."""
+
+
+def mkdir(path: str, mode: int) -> tuple[str, ...]:
+    """Make a folder and its parents; the mode is that of the last one."""
+    return ("mkdir", "-p", "-m", f"{mode:04o}", path)
+
+
+def extract(target: str) -> tuple[str, ...]:
+    """Unpack standard input below `target`. Without -P, bsdtar refuses `..` and paths through symlinks."""
+    return ("tar", "-xpf", "-", "-C", target)
+
+
+class HostFiles:
+    """The Files facet. Every method raises HostError when it fails."""
+
+    def __init__(self, runner: Runner) -> None:
+        """Work through `runner`."""
+        self._runner = runner
+
+    def read(self, path: str) -> bytes | None:
+        """The content of a regular file, None where there is none; symlinks are refused."""
+        return self._runner.read(path)
+
+    def write(self, path: str, data: bytes, mode: int = 0o600) -> None:
+        """Write a file whole, by rename; its folder must exist."""
+        self._runner.write(path, data, mode)
+
+    def remove(self, path: str) -> None:
+        """Remove a file; fine where there is none."""
+        run(self._runner, Command(("rm", "-f", path)), "file-failed", "A file could not be changed")
+
+    def mkdir(self, path: str, mode: int = 0o755) -> None:
+        """Make a folder and its parents; fine where it is there."""
+        run(self._runner, Command(mkdir(path, mode)), "file-failed", "A file could not be changed")
+
+    def extract(self, archive: Iterable[bytes], target: str) -> None:
+        """Unpack a tar stream of any compression below a folder of ours."""
+        command = Command(extract(target), stdin=archive, timeout=EXTRACT_TIMEOUT)
+        run(self._runner, command, "extract-failed", "An archive could not be unpacked")
+
+    def script(
+        self, path: str, env: Mapping[str, str], *, timeout: float = 3600.0, output: Output | None = None
+    ) -> Completed:
+        """Run a script that lies on the host with sh(1) and return how it ended, whatever its status.
+
+        The environment is handed over as such, not in the argument vector, where ps(1) would show it.
+        """
+        return self._runner.run(Command(("sh", path), timeout=timeout, env=tuple(env.items()), output=output))
+
+    def lock(self, path: str, holder: str) -> AbstractContextManager[None]:
+        """Hold a kernel lock; Refused (code `locked`) names who holds it."""
+        return self._runner.lock(path, holder)

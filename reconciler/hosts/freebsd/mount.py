@@ -1,0 +1,52 @@
+"""mount(8) and umount(8): argument vectors, the parser, and the Mounts facet."""
+
+from __future__ import annotations
+
+import json
+
+from reconciler.hosts.freebsd.failure import run, unreadable
+from reconciler.model.command import Command, Completed, Runner
+from reconciler.model.ports import MountRow
+
+
+def listing() -> tuple[str, ...]:
+    """List mounts. `mount -p` does not escape spaces in paths; this does."""
+    return ("mount", "--libxo", "json")
+
+
+def parse_listing(completed: Completed) -> tuple[MountRow, ...]:
+    """The rows of `listing`, oldest first; a mount without options has no `opts`."""
+    try:
+        mounted = json.loads(completed.stdout)["mount"]["mounted"]
+        return tuple(
+            MountRow(str(row["special"]), str(row["node"]), str(row["fstype"]), frozenset(map(str, row.get("opts", ()))))
+            for row in mounted
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise unreadable(completed, f"{type(error).__name__}: {error}") from error
+
+
+def mount(fstype: str, source: str, target: str, options: str) -> tuple[str, ...]:
+    """Mount a file system."""
+    return ("mount", "-t", fstype, "-o", options, source, target)
+
+
+def unmount(target: str, *, force: bool) -> tuple[str, ...]:
+    """Unmount what is mounted on `target`."""
+    return ("umount", "-f", target) if force else ("umount", target)
+
+
+class HostMounts:
+    """The Mounts facet. Every method raises HostError when the command fails."""
+
+    def __init__(self, runner: Runner) -> None:
+        """Work through `runner`."""
+        self._runner = runner
+
+    def mount(self, fstype: str, source: str, target: str, options: str = "rw") -> None:
+        """Mount `source` on `target`, which must exist."""
+        run(self._runner, Command(mount(fstype, source, target, options)), "mount-failed", "A mount failed")
+
+    def unmount(self, target: str, *, force: bool = False) -> None:
+        """Unmount what is on `target`; `force` even when it is in use."""
+        run(self._runner, Command(unmount(target, force=force)), "unmount-failed", "An unmount failed")

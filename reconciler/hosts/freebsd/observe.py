@@ -1,0 +1,182 @@
+"""One observation: which commands read what, and what they say together.
+
+At most eight commands, however many jails there are; a ninth (`zpool list`) only when the dataset
+listing failed, to tell a pool that is not there from a dataset that is not there yet.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+from reconciler.hosts.freebsd import devfs, jail, mount, network, rctl, sysctl, zfs
+from reconciler.hosts.freebsd.failure import failed, text, tool
+from reconciler.model.command import Command, Completed, Runner
+from reconciler.model.ports import FACETS, DatasetRow, Observation, Observed, Request
+
+BELOW = ("jails", "host")
+"""The folders of our configuration below the mountpoint that are read when a request names none."""
+
+_TIMEOUT = 300.0
+
+
+def facets(request: Request) -> frozenset[str]:
+    """The facets that a request asks for."""
+    return request.facets or FACETS
+
+
+def roots(request: Request) -> tuple[str, ...]:
+    """The datasets to list: those named, or our dataset in each pool."""
+    return request.roots or (request.pool, *request.extra_pools)
+
+
+def commands(request: Request, *, jailed: bool) -> tuple[tuple[str, ...], ...]:
+    """The argument vectors that answer a request."""
+    wanted = facets(request)
+    asked = (
+        ({"datasets"}, zfs.listing(roots(request), jailed=jailed)),
+        ({"jails"}, jail.listing(request.parameters)),
+        ({"mounts"}, mount.listing()),
+        ({"interfaces"}, network.interfaces()),
+        ({"limits"}, rctl.listing()),
+        ({"firewall", "facts"}, network.rules()),
+        ({"devices"}, devfs.listing()),
+        ({"facts"}, sysctl.query()),
+    )
+    return tuple(argv for names, argv in asked if names & wanted)
+
+
+def observe(runner: Runner, request: Request, *, jailed: bool) -> Observation:
+    """Read everything asked for, in one round trip (two when the dataset listing fails)."""
+    below = (request.below or BELOW) if "files" in facets(request) and request.mountpoint else ()
+    mountpoint = request.mountpoint.rstrip("/")
+    trees = [f"{mountpoint}/{folder}" for folder in below]
+    asked = [Command(argv, timeout=_TIMEOUT) for argv in commands(request, jailed=jailed)]
+    raw, found = runner.gather(asked, trees) if trees else (runner.batch(asked), {})
+    if any(tool(done.argv) == "zfs" and done.status not in {0, 127} for done in raw):
+        raw = [*raw, *runner.batch([Command(zfs.pools(), timeout=_TIMEOUT)])]
+    files = {
+        f"{folder}/{path}": data
+        for folder, tree in zip(below, trees, strict=True)
+        for path, data in found.get(tree, {}).items()
+    }
+    return Observation(digest(raw, files), tuple(raw), files)
+
+
+def digest(raw: list[Completed], files: Mapping[str, bytes]) -> str:
+    """SHA-256 over all that was read, each part with its length; sizes of datasets are left out."""
+    summed = hashlib.sha256()
+    for done in raw:
+        stdout = zfs.steady(done.stdout) if tool(done.argv) == "zfs" else done.stdout
+        for part in ("\0".join(done.argv).encode(), str(done.status).encode(), stdout, done.stderr):
+            summed.update(b"%d:" % len(part))
+            summed.update(part)
+    for path in sorted(files):
+        for part in (path.encode("utf-8", "surrogateescape"), files[path]):
+            summed.update(b"%d:" % len(part))
+            summed.update(part)
+    return summed.hexdigest()
+
+
+def parse(request: Request, observation: Observation, *, jailed: bool) -> Observed:
+    """Make values of an observation. Raises HostError for a command that failed or is not understood."""
+    done = {tool(completed.argv): completed for completed in observation.raw}
+    rows: tuple[DatasetRow, ...] = ()
+    pools: dict[str, tuple[str, str]] = {}
+    if listing := done.get("zfs"):
+        rows = zfs.parse_listing(listing, jailed=jailed)
+        pools = pool_states(request, rows, listing, done.get("zpool"))
+    state, reason = pools.pop(request.pool, ("ready", ""))
+    firewall: dict[str, tuple[str, ...]] = {}
+    features: dict[str, bool] = {}
+    if listing := done.get("pfctl"):
+        firewall, features = _firewall(listing)
+    return Observed(
+        facts=sysctl.parse_query(done["sysctl"], features) if "sysctl" in done else None,
+        pool_state=state,
+        pool_reason=reason,
+        pools=pools,
+        datasets=rows,
+        jails=jail.parse_listing(_good(done["jls"])) if "jls" in done else (),
+        mounts=mount.parse_listing(_good(done["mount"])) if "mount" in done else (),
+        interfaces=network.parse_interfaces(_good(done["ifconfig"])) if "ifconfig" in done else (),
+        limits=rctl.parse_listing(done["rctl"]) if "rctl" in done else frozenset(),
+        firewall=firewall,
+        devices=devfs.parse_listing(_good(done["devfs"])) if "devfs" in done else frozenset(),
+        files=observation.files,
+    )
+
+
+def _good(completed: Completed) -> Completed:
+    if completed.status != 0:
+        raise failed(completed)
+    return completed
+
+
+def _firewall(completed: Completed) -> tuple[dict[str, tuple[str, ...]], dict[str, bool]]:
+    if network.unavailable(completed):
+        return {}, {"pf": False, "pf_anchor": False}
+    rules, called = network.parse_rules(_good(completed))
+    return rules, {"pf": True, "pf_anchor": called}
+
+
+def pool_states(
+    request: Request, rows: tuple[DatasetRow, ...], listing: Completed, imported: Completed | None
+) -> dict[str, tuple[str, str]]:
+    """The state and its reason of our dataset in each pool, by its name: see `Observed`."""
+    if listing.status == 127:
+        reason = "there is no zfs command: kldload zfs, or install ZFS"
+        return dict.fromkeys((request.pool, *request.extra_pools), ("refused", reason))
+    health = zfs.parse_pools(imported) if imported and imported.status == 0 else {}
+    missing = _missing(listing) if listing.status else set()
+    by_name = {row.name: row for row in rows}
+    states = {}
+    for name in (request.pool, *request.extra_pools):
+        asked = not request.roots or name in request.roots
+        mountpoint = request.mountpoint if name == request.pool else None
+        if name.split("/")[1:2] == ["ROOT"]:
+            states[name] = ("refused", f"{name} is below ROOT, where boot environments live: choose another dataset")
+        elif name in by_name:
+            states[name] = _mounted(by_name[name], mountpoint)
+        elif listing.status:
+            states[name] = _absent(name, missing, health, asked=asked)
+        else:
+            states[name] = ("ready", "")
+    return states
+
+
+def _missing(listing: Completed) -> set[str]:
+    """The names that the listing says do not exist. Raises HostError when it failed for any other reason."""
+    names = set()
+    for line in text(listing.stderr).splitlines():
+        if line.startswith("cannot open '") and line.endswith("': dataset does not exist"):
+            names.add(line[len("cannot open '") : -len("': dataset does not exist")])
+        elif line.startswith("cannot open '") and "currently suspended" in line:
+            names.add(line[len("cannot open '") :].partition("'")[0])
+        elif line.strip():
+            raise failed(listing)
+    return names
+
+
+def _mounted(row: DatasetRow, mountpoint: str | None) -> tuple[str, str]:
+    # In an extra pool nothing of ours is read through a mountpoint (None), so none is needed.
+    if row.keystatus == "unavailable":
+        return "waiting", f"the key of {row.encryptionroot or row.name} is not loaded: zfs load-key {row.encryptionroot}"
+    if mountpoint is not None and not row.mounted:
+        return "waiting", f"{row.name} is not mounted: zfs mount {row.name}"
+    if mountpoint and row.mountpoint != mountpoint.rstrip("/"):
+        return "waiting", f"{row.name} is mounted on {row.mountpoint}, not on {mountpoint}"
+    return "ready", ""
+
+
+def _absent(name: str, missing: set[str], health: Mapping[str, str], *, asked: bool) -> tuple[str, str]:
+    pool = name.split("/")[0]
+    if pool not in health:
+        return "waiting", f"the pool {pool} is not imported: zpool import {pool}"
+    if health[pool] in {"SUSPENDED", "FAULTED", "UNAVAIL"}:
+        return "waiting", f"the pool {pool} is {health[pool]}: zpool status {pool}"
+    if not asked:
+        return "ready", ""
+    if name in missing:
+        return "absent", f"{name} does not exist yet"
+    return "waiting", f"{name} was not listed: zfs list {name}"
