@@ -1,0 +1,74 @@
+"""What one layer adds to its parent: a closed set of recipes, each with the text its digest covers.
+
+A digest covers the rule's version, the parent, the platform and everything the recipe reads, so equal
+digests mean equal layers whoever builds them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.kind import digest
+from reconciler.makejail.program import Segment, segment_digest
+
+RULE = "reconciler-layer-1"
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyPackage:
+    """Unpack a verified jail package over the parent."""
+
+    name: str
+    version: str
+    sha256: str
+    source: Any = field(compare=False)
+
+    def digest(self, parent: str, platform: str) -> str:
+        """Parent, platform and the archive's own digest."""
+        return digest(RULE, "package", parent, platform, self.sha256)
+
+    def title(self) -> str:
+        """What the plan says."""
+        return f"apply package {self.name} {self.version}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class InstallPackages:
+    """Install FreeBSD packages with the host's pkg, in one layer. `pins` is what the lock says of them."""
+
+    names: tuple[str, ...]
+    pins: tuple[str, ...] = ()
+
+    def digest(self, parent: str, platform: str) -> str:
+        """Names and pins; the order of names does not matter to pkg, and so not to us."""
+        return digest(RULE, "pkg", parent, platform, *sorted(self.names), "/", *sorted(self.pins))
+
+    def title(self) -> str:
+        """What the plan says."""
+        return "install " + " ".join(self.names)
+
+
+@dataclass(frozen=True, slots=True)
+class RunSegment:
+    """Run one segment of a Makejail's build stage. `number` counts from 1 of `total`."""
+
+    segment: Segment
+    number: int
+    total: int
+    jail: str
+    env: tuple[tuple[str, str], ...]
+    context: str = field(compare=False)
+    file: str = field(compare=False, default="")
+
+    def digest(self, parent: str, platform: str) -> str:
+        """As the language defines it."""
+        return segment_digest(self.segment, parent, platform)
+
+    def title(self) -> str:
+        """What the plan says."""
+        words = " ".join(dict.fromkeys(i.name for i in self.segment.instructions))
+        return f"build segment {self.number} of {self.total}: {words}"
+
+
+Recipe = ApplyPackage | InstallPackages | RunSegment

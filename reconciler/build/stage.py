@@ -1,0 +1,41 @@
+"""Bring what a segment reads (COPY sources, the Makejail's folder for host code) to the host."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from collections.abc import Iterator
+
+from reconciler.build.recipe import RunSegment
+from reconciler.model.action import Site
+
+CHUNK = 1 << 20
+
+
+def stage_sources(site: Site, recipe: RunSegment, work: str) -> None:
+    """Unpack each source below WORK/sources/N, and the folder below WORK/context when host code may read it."""
+    site.host.files.mkdir(f"{work}/context", 0o700)
+    site.host.files.mkdir(f"{work}/sources", 0o700)
+    for number, path in recipe.segment.sources:
+        target = f"{work}/sources/{number}"
+        site.host.files.mkdir(target, 0o700)
+        site.host.files.extract(_archive(os.path.join(recipe.context, path)), target)
+    if recipe.segment.host_code:
+        site.host.files.extract(_archive(os.path.join(recipe.context, "."), whole=True), f"{work}/context")
+
+
+def _archive(path: str, *, whole: bool = False) -> Iterator[bytes]:
+    """One file or folder as a tar stream, owned by root; links are kept as links."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        archive.add(path, arcname="." if whole else os.path.basename(os.path.normpath(path)), filter=_root)
+    buffer.seek(0)
+    while chunk := buffer.read(CHUNK):
+        yield chunk
+
+
+def _root(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    member.uid = member.gid = 0
+    member.uname, member.gname = "root", "wheel"
+    return member

@@ -1,0 +1,116 @@
+"""A dataset of ours, mounted at a place of its own while it is being made; and the build jail over it.
+
+Names derive from the dataset, so the next run finds and clears away what a killed one left.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Self
+
+from reconciler.model.action import Site
+from reconciler.model.command import Completed, Output
+from reconciler.model.diagnostic import Diagnostic, HostError
+
+DEVFS_RULESET = 4  # devfsrules_jail of /etc/defaults/devfs.rules
+
+
+class Workspace:
+    """One dataset being made. As a context it ends unmounted, with no jail and nothing below it mounted."""
+
+    def __init__(self, site: Site, dataset: str) -> None:
+        """Nothing happens yet."""
+        self.site = site
+        self.dataset = dataset
+        self.mark = hashlib.sha256(dataset.encode()).hexdigest()[:12]
+        self.jail = f"rcb-{self.mark}"
+        self.path = f"{site.mountpoint}/build/{self.mark}"
+
+    def __enter__(self) -> Self:
+        """Clear away what an interrupted run left at this place."""
+        self.clear()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Leave nothing behind, whether it went well or not."""
+        try:
+            self.clear()
+        except HostError:
+            if error is None:
+                raise
+
+    def clear(self) -> None:
+        """Remove the build jail and unmount everything at or below the place, innermost first."""
+        seen = self.site.observe("jails", "mounts")
+        if any(row.name == self.jail for row in seen.jails):
+            self.site.host.jails.remove(self.jail)
+        below = [m.target for m in seen.mounts if m.target == self.path or m.target.startswith(self.path + "/")]
+        for target in sorted(below, key=len, reverse=True):
+            self.site.host.mounts.unmount(target)
+
+    def discard_unfinished(self) -> None:
+        """Destroy the dataset if it has no snapshot: it was left by an interrupted run and holds nothing finished.
+
+        Raises HostError (code `dataset-foreign`) when a dataset that is not ours stands there.
+        """
+        rows = self.site.observe("datasets", roots=(self.dataset,)).datasets
+        head = next((row for row in rows if row.name == self.dataset), None)
+        if head is None:
+            return
+        marks = (f"{self.site.hostid}:{head.guid}", f"{self.site.hostid}:new:{self.dataset}")
+        if head.user.get("owner") not in marks or head.jailed:
+            raise HostError(
+                Diagnostic(
+                    "dataset-foreign",
+                    "A dataset that is not ours stands in the way",
+                    f"{self.dataset} exists, but it carries no mark of this host.",
+                    f"zfs rename {self.dataset} SOMEWHERE/ELSE",
+                )
+            )
+        if any(row.kind == "snapshot" for row in rows):
+            raise HostError(
+                Diagnostic(
+                    "dataset-unexpected",
+                    "An unfinished dataset has snapshots of its own",
+                    f"{self.dataset} was left unfinished, and somebody took snapshots of it: "
+                    + ", ".join(row.name for row in rows if row.kind == "snapshot"),
+                    f"Look at it, then: zfs destroy -r {self.dataset}",
+                )
+            )
+        self.site.host.datasets.destroy(self.dataset)
+
+    def mount(self) -> None:
+        """Mount the dataset at the place."""
+        self.site.host.files.mkdir(self.path, 0o700)
+        self.site.host.mounts.mount("zfs", self.dataset, self.path)
+
+    def start(self, *, network: bool, hostname: str = "build") -> None:
+        """Make the build jail over the mounted dataset: devices, no address of a live jail.
+
+        With `network` it shares the host's stack; without, it has none.
+        """
+        # jail(8) mounts devfs itself: it refuses a symbolic link at /dev, which a hostile layer might hold.
+        stack = "inherit" if network else "disable"
+        parameters = {
+            "path": self.path,
+            "host.hostname": hostname,
+            "ip4": stack,
+            "ip6": stack,
+            "allow.chflags": "1",
+            "mount.devfs": "true",
+            "devfs_ruleset": str(DEVFS_RULESET),
+            "persist": "1",
+        }
+        self.site.host.jails.create(self.jail, parameters)
+
+    def exec(
+        self, argv: Iterable[str], *, stdin: bytes | Iterable[bytes] = b"", output: Output | None = None, timeout: float = 3600.0
+    ) -> Completed:
+        """Run a program of the root inside the build jail."""
+        return self.site.host.jails.exec(self.jail, tuple(argv), stdin=stdin, output=output, timeout=timeout)
+
+    def script(self, path: str, env: Mapping[str, str], output: Output | None = None) -> Completed:
+        """Run a script of ours on the host, which reaches into the build jail."""
+        return self.site.host.files.script(path, env, output=output)

@@ -1,0 +1,144 @@
+"""The files beside a jail that it starts from: jail.conf, fstab, hooks. The fstab's first line is the pointer
+to the live root, the only one there is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from reconciler.kind import Desired, Kind, Place, Seen, digest
+from reconciler.model.action import Action, Phase, Site
+from reconciler.model.diagnostic import Span
+from reconciler.model.value import Ref, Resource
+
+# Written by others than this kind: markers and what the jail itself leaves.
+FOREIGN = frozenset({"started", "stopped-by-operator", "suspended", "console.log", "keep.tar"})
+
+
+@dataclass(frozen=True, slots=True)
+class Config(Resource):
+    """A jail's files: path below its folder, mode, SHA256 of the content. `content` is only known when wanted."""
+
+    kind: ClassVar[str] = "config"
+    files: tuple[tuple[str, str], ...] = ()
+    generation: int = field(default=0, compare=False)
+    content: Mapping[str, tuple[int, str]] = field(default_factory=dict, compare=False)
+    root: Ref | None = field(default=None, compare=False)
+    volumes: frozenset[Ref] = field(default=frozenset(), compare=False)
+
+    @property
+    def scope(self) -> str:
+        """The jail."""
+        return self.name
+
+    def needs(self) -> frozenset[Ref]:
+        """The folder, the root it points at, and the volumes that it mounts."""
+        return frozenset({Ref("dataset", f"jails/{self.name}"), *self.volumes, *([self.root] if self.root else [])})
+
+    def facts(self) -> Mapping[str, str]:
+        """The names of the files with short digests."""
+        return {path: sha[:12] for path, sha in self.files}
+
+
+@dataclass(frozen=True, slots=True)
+class WriteConfig(Action):
+    """Write what differs; jail.conf is checked by jail(8) before it takes its place, the fstab goes last."""
+
+    @property
+    def phase(self) -> Phase:
+        """After the jail stopped: it is removed with the configuration it was started from."""
+        return Phase.BUILD
+
+    def title(self) -> str:
+        """A verb and its object."""
+        before, after = self.before, self.after
+        assert isinstance(after, Config)
+        if before is None:
+            return "write jail.conf, fstab and hooks"
+        assert isinstance(before, Config)
+        was = dict(before.files)
+        changed = [path for path, sha in after.files if was.get(path) != sha]
+        changed += [path for path in was if path not in dict(after.files)]
+        if before.generation and after.generation != before.generation:
+            return f"point fstab at root {after.generation} (was {before.generation})"
+        return "write " + ", ".join(sorted(changed))
+
+    def apply(self, site: Site) -> None:
+        """One file after the other, each by rename."""
+        after = self.after
+        assert isinstance(after, Config)
+        folder = f"{site.mountpoint}/jails/{after.name}"
+        was = dict(self.before.files) if isinstance(self.before, Config) else {}
+        now = dict(after.files)
+        order = sorted((p for p in now if was.get(p) != now[p]), key=lambda p: (p == "fstab", p))
+        for path in order:
+            mode, text = after.content[path]
+            if path == "jail.conf":
+                site.host.files.write(f"{folder}/{path}.new", text.encode(), mode)
+                site.host.jails.check(f"{folder}/{path}.new")
+            if "/" in path:
+                site.host.files.mkdir(f"{folder}/{path.rpartition('/')[0]}", 0o700)
+            site.host.files.write(f"{folder}/{path}", text.encode(), mode)
+            if path == "jail.conf":
+                site.host.files.remove(f"{folder}/{path}.new")
+        for path in was:
+            if path not in now:
+                site.host.files.remove(f"{folder}/{path}")
+
+
+def of(name: str, content: Mapping[str, tuple[int, str]]) -> tuple[tuple[str, str], ...]:
+    """The compared form of a set of files."""
+    del name
+    return tuple(sorted((path, digest(text)) for path, (_mode, text) in content.items()))
+
+
+def want(desired: Desired) -> Iterable[Config]:
+    """As allocation rendered them."""
+    for allocation in desired.allocated.values():
+        yield allocation.config
+
+
+def generation(fstab: bytes | None, place: Place, jail: str) -> int:
+    """The generation that an fstab's first line mounts; 0 when it mounts none of ours."""
+    first = (fstab or b"").decode("utf-8", "replace").split("\n", 1)[0].split()
+    prefix = place.dataset(f"jails/{jail}/")
+    if first and first[0].startswith(prefix) and first[0][len(prefix) :].isdigit():
+        return int(first[0][len(prefix) :])
+    return 0
+
+
+def have(seen: Seen) -> Iterable[Config]:
+    """The files in the folder of every jail's dataset of ours."""
+    grouped: dict[str, dict[str, bytes]] = {}
+    for path, data in seen.observed.files.items():
+        if path.startswith("jails/"):
+            jail, _, rest = path[len("jails/") :].partition("/")
+            if rest and rest.partition("/")[0] not in FOREIGN and not rest.endswith(".new"):
+                grouped.setdefault(jail, {})[rest] = data
+    for jail, files in grouped.items():
+        yield Config(
+            jail,
+            tuple(sorted((path, digest(data)) for path, data in files.items())),
+            generation(files.get("fstab"), seen.place, jail),
+        )
+
+
+def steps(before: Config | None, after: Config | None) -> Iterable[Action]:
+    """Write; the files of a pruned jail stay, so that it can come back."""
+    if after is not None:
+        yield WriteConfig(before, after)
+
+
+def narrow(resource: Config, _place: Place) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Its folder."""
+    return ((), (f"jails/{resource.name}",))
+
+
+def span(resource: Config, desired: Desired) -> Span | None:
+    """The jail."""
+    sourced = desired.specs.jails.get(resource.name)
+    return sourced.place(()) if sourced else None
+
+
+KIND = Kind(Config, want, have, steps, frozenset({"files"}), narrow, span=span)

@@ -1,0 +1,180 @@
+"""A running jail. One that does not run is no resource: absence is `stopped`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+from reconciler.kind import Desired, Kind, Place, Seen
+from reconciler.model.action import Action, Phase, Site
+from reconciler.model.diagnostic import Span
+from reconciler.model.value import Ref, Resource
+
+# jail(8) refuses to change these on a running jail ("cannot be changed after creation").
+FIXED = frozenset({"path", "vnet", "ip4", "ip6", "host", "osrelease", "osreldate", "sysvmsg", "sysvsem", "sysvshm"})
+
+
+@dataclass(frozen=True, slots=True)
+class Jail(Resource):
+    """A running jail: the configuration it was started from, and the parameters that the kernel shows."""
+
+    kind: ClassVar[str] = "jail"
+    started: str = ""
+    root: str = ""
+    parameters: tuple[tuple[str, str], ...] = ()
+    depends: frozenset[str] = field(default=frozenset(), compare=False)
+
+    @property
+    def scope(self) -> str:
+        """Itself."""
+        return self.name
+
+    def needs(self) -> frozenset[Ref]:
+        """Its files, and the jails it depends on."""
+        return frozenset({Ref("config", self.name), *(Ref("jail", d) for d in self.depends)})
+
+    def facts(self) -> Mapping[str, str]:
+        """What a plan shows."""
+        return {**dict(self.parameters), "configuration": self.started[:12], "root": self.root.rpartition("/")[2]}
+
+
+@dataclass(frozen=True, slots=True)
+class StartJail(Action):
+    """jail -c with its own jail.conf."""
+
+    @property
+    def phase(self) -> Phase:
+        """When everything of its own is in place."""
+        return Phase.BUILD
+
+    def title(self) -> str:
+        """A verb and its object."""
+        return "start jail"
+
+    def apply(self, site: Site) -> None:
+        """Clear away what an interrupted start left, then start."""
+        jail = self.subject
+        folder = f"{site.mountpoint}/jails/{jail.name}"
+        sweep(site, jail.name)
+        site.host.jails.start(f"{folder}/jail.conf", jail.name, site.output(jail.ref))
+
+
+@dataclass(frozen=True, slots=True)
+class StopJail(Action):
+    """jail -r with the configuration it was started from, so that everything is unmounted."""
+
+    @property
+    def phase(self) -> Phase:
+        """After all preparation, before anything else."""
+        return Phase.TEARDOWN
+
+    @property
+    def interrupts(self) -> bool:
+        """It does."""
+        return True
+
+    def title(self) -> str:
+        """A verb and its object."""
+        return "stop jail"
+
+    def apply(self, site: Site) -> None:
+        """Stop it if it runs, then sweep what is still mounted below its root."""
+        jail = self.subject
+        folder = f"{site.mountpoint}/jails/{jail.name}"
+        if any(row.name == jail.name for row in site.observe("jails").jails):
+            site.host.jails.stop(f"{folder}/jail.conf", jail.name, site.output(jail.ref))
+        sweep(site, jail.name)
+
+
+@dataclass(frozen=True, slots=True)
+class ModifyJail(Action):
+    """jail -m: parameters that may change while it runs."""
+
+    @property
+    def phase(self) -> Phase:
+        """In place."""
+        return Phase.BUILD
+
+    def title(self) -> str:
+        """A verb and its object."""
+        return "set " + ", ".join(f"{k}={v}" for k, v in self._changed().items())
+
+    def _changed(self) -> dict[str, str]:
+        before, after = self.before, self.after
+        assert isinstance(before, Jail) and isinstance(after, Jail)
+        was = dict(before.parameters)
+        return {k: v for k, v in after.parameters if was.get(k) != v}
+
+    def apply(self, site: Site) -> None:
+        """Set what differs."""
+        site.host.jails.modify(self.subject.name, self._changed())
+
+
+def sweep(site: Site, name: str) -> None:
+    """Unmount what is left at or below a stopped jail's live path, innermost first; it must not run."""
+    live = f"{site.mountpoint}/live/{name}"
+    seen = site.observe("jails", "mounts")
+    if any(row.name == name for row in seen.jails):
+        return
+    left = [m.target for m in seen.mounts if m.target == live or m.target.startswith(live + "/")]
+    for target in sorted(left, key=len, reverse=True):
+        site.host.mounts.unmount(target)
+
+
+def want(desired: Desired) -> Iterable[Jail]:
+    """Every jail that should run."""
+    for allocation in desired.allocated.values():
+        if allocation.jail is not None:
+            yield allocation.jail
+
+
+def have(seen: Seen) -> Iterable[Jail]:
+    """Running jails whose root lies at our live path; anybody else's are not ours."""
+    roots = {m.target: m.source for m in seen.observed.mounts if m.fstype == "zfs"}
+    for row in seen.observed.jails:
+        live = seen.place.folder(f"live/{row.name}")
+        if row.path != live or row.dying:
+            continue
+        started = seen.observed.files.get(f"jails/{row.name}/started", b"").decode("ascii", "replace").strip()
+        shown = {k: ",".join(v) if isinstance(v, tuple) else v for k, v in row.parameters.items()}
+        root = (seen.place.path(roots.get(live, "")) or "").removeprefix("jails/")
+        yield Jail(row.name, started, root, tuple(sorted(shown.items())))
+
+
+def align(before: Jail, after: Jail) -> Jail:
+    """Only the parameters that are asked for."""
+    asked = {k for k, _ in after.parameters}
+    return replace(before, parameters=tuple(p for p in before.parameters if p[0] in asked))
+
+
+def steps(before: Jail | None, after: Jail | None) -> Iterable[Action]:
+    """Start, stop, set, or restart when a parameter cannot be set or the files it was started from changed."""
+    if before is None:
+        yield StartJail(before, after)
+        return
+    if after is None:
+        yield StopJail(before, None)
+        return
+    was = dict(before.parameters)
+    changed = {k for k, v in after.parameters if was.get(k) != v}
+    if (before.started, before.root) == (after.started, after.root) and not changed & FIXED:
+        yield ModifyJail(before, after)
+        return
+    reason = "its root changes" if before.root != after.root else "its configuration changed"
+    yield StopJail(before, None, reason=reason)
+    yield StartJail(None, after, reason=reason)
+
+
+def narrow(resource: Jail, _place: Place) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Its folder, for the mark of what it was started from."""
+    return ((), (f"jails/{resource.name}",))
+
+
+def span(resource: Jail, desired: Desired) -> Span | None:
+    """The state asked for."""
+    sourced = desired.specs.jails.get(resource.name)
+    return sourced.place(("state",)) if sourced else None
+
+
+KIND = Kind(Jail, want, have, steps, frozenset({"jails", "mounts", "files"}), narrow, "state", span, align=align)

@@ -1,0 +1,161 @@
+"""A root: one generation of a jail, a clone of its chain's last layer, sealed by one snapshot.
+
+A new generation is built beside the live one. Which one is live is the fstab's business (config.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from reconciler.build.seal import seal
+from reconciler.build.workspace import Workspace
+from reconciler.kind import Desired, Kind, Place, Seen, make_dataset
+from reconciler.model.action import Action, Phase, Site
+from reconciler.model.diagnostic import Diagnostic, HostError, Span
+from reconciler.model.value import Ref, Resource
+
+
+@dataclass(frozen=True, slots=True)
+class Root(Resource):
+    """A sealed generation by `JAIL/NUMBER`.
+
+    `digest` covers the chain's tip and what sealing adds; `tip` is the layer (or release) cloned;
+    `folders` are the mount points made in it.
+    """
+
+    kind: ClassVar[str] = "root"
+    jail: str = ""
+    number: int = 0
+    digest: str = ""
+    tip: Ref = field(default=Ref("release", ""), compare=False)
+    folders: tuple[str, ...] = field(default=(), compare=False)
+    written: int = field(default=0, compare=False)
+    former: int = field(default=0, compare=False)
+
+    @property
+    def scope(self) -> str:
+        """The jail."""
+        return self.jail
+
+    def needs(self) -> frozenset[Ref]:
+        """The jail's dataset and the tip of the chain."""
+        tip = {self.tip} if self.tip.name else set()
+        return frozenset({Ref("dataset", f"jails/{self.jail}"), *tip})
+
+    def facts(self) -> Mapping[str, str]:
+        """What a plan shows."""
+        return {"digest": self.digest[:12]}
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRoot(Action):
+    """Clone the tip, take out what clones must not share, make the mount points, seal."""
+
+    def title(self) -> str:
+        """A verb and its object."""
+        root = self.subject
+        assert isinstance(root, Root)
+        if root.former:
+            return f"root {root.former} → {root.number}  built beside; {root.former} kept for rollback"
+        return f"root {root.number}"
+
+    def apply(self, site: Site) -> None:
+        """The generation exists once @sealed does."""
+        root = self.subject
+        assert isinstance(root, Root)
+        dataset = f"{site.pool}/jails/{root.name}"
+        with Workspace(site, dataset) as room:
+            room.discard_unfinished()
+            make_dataset(site, dataset, {"mountpoint": "legacy", "canmount": "noauto"}, origin=_tip(site, root))
+            room.mount()
+            room.start(network=False)
+            seal(site, room, root.ref, root.folders)
+        site.host.datasets.snapshot([f"{dataset}@sealed"], {"reconciler:digest": root.digest})
+
+
+def _tip(site: Site, root: Root) -> str:
+    if root.tip.kind == "release":
+        return f"{site.pool}/releases/{root.tip.name}@sealed"
+    for row in site.observe("datasets", roots=(f"{site.pool}/layers",)).datasets:
+        if row.name.endswith(f"@{root.tip.name}") and row.user.get("digest") == root.tip.name:
+            return row.name
+    raise HostError(
+        Diagnostic(
+            "layer-missing",
+            "A layer has gone since the plan was made",
+            f"Layer {root.tip.name[:12]} is not in {site.pool}/layers.",
+            "Run the command again: it will be built anew.",
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ExpireRoot(Action):
+    """Destroy an old generation beyond the spec's number, unless the jail wrote something into it."""
+
+    @property
+    def phase(self) -> Phase:
+        """Last of all."""
+        return Phase.CLEAR
+
+    def title(self) -> str:
+        """A verb and its object."""
+        root = self.subject
+        assert isinstance(root, Root)
+        return f"destroy old root {root.number} (more are kept than update.keep says)"
+
+    def apply(self, site: Site) -> None:
+        """Destroy our snapshot, then the dataset; anything else that stands on it makes ZFS refuse."""
+        root = self.subject
+        assert isinstance(root, Root)
+        dataset = f"{site.pool}/jails/{root.name}"
+        rows = site.observe("datasets", roots=(dataset,)).datasets
+        if any(row.name == f"{dataset}@sealed" for row in rows):
+            site.host.datasets.destroy(f"{dataset}@sealed")
+        if any(row.name == dataset for row in rows):
+            site.host.datasets.destroy(dataset)
+
+
+def want(desired: Desired) -> Iterable[Root]:
+    """Each jail's root, and the older ones that it keeps."""
+    for name, allocation in desired.allocated.items():
+        yield allocation.root
+        for kept in allocation.kept:
+            yield kept
+        del name
+
+
+def have(seen: Seen) -> Iterable[Root]:
+    """Every sealed generation."""
+    for path, row in seen.rows.items():
+        if not path.startswith("jails/") or not path.endswith("@sealed"):
+            continue
+        jail, _, number = path[len("jails/") : -len("@sealed")].partition("/")
+        if not number.isdigit():
+            continue
+        head = seen.rows[f"jails/{jail}/{number}"]
+        yield Root(f"{jail}/{number}", jail, int(number), row.user.get("digest", ""), written=head.written)
+
+
+def steps(before: Root | None, after: Root | None) -> Iterable[Action]:
+    """Build beside; expire the old. A sealed root is never changed."""
+    if before is None:
+        yield BuildRoot(before, after)
+    elif after is None:
+        yield ExpireRoot(before, after)
+
+
+def narrow(resource: Root, place: Place) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Its dataset."""
+    return ((place.dataset(f"jails/{resource.name}"),), ())
+
+
+def span(resource: Root, desired: Desired) -> Span | None:
+    """The jail's release, the first thing that decides its root."""
+    sourced = desired.specs.jails.get(resource.jail)
+    return sourced.place(("release",)) if sourced else None
+
+
+KIND = Kind(Root, want, have, steps, frozenset({"datasets"}), narrow, span=span)
