@@ -1,0 +1,170 @@
+"""What an archive may hold: checked whole, in one pass, before a host is given any of it.
+
+Names are judged as bytes, component by component, without looking at any file system. Refused are
+names that are absolute, have `..` or lie below a symlink or a file; hard links to what is not a file
+of the same archive; relative symlinks that climb out; devices; the same name twice; and whatever is
+past `Limits`. An absolute symlink is fine: inside the root it means the root. The archive is still
+unpacked with `tar -p` without `-P` into a tree of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import IO
+
+from reconciler.model.diagnostic import Diagnostic, FetchError
+from reconciler.packages.compression import expand
+from reconciler.packages.tar import Member, TarReader, too_large
+
+_CAPTURE_LIMIT = 256 * 1024
+_GIB = 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of an archive. `content` and `stream` are in bytes: of all files as unpacked (holes
+    included), and of the expanded tar stream. `fifos` says whether named pipes are allowed."""
+
+    members: int = 1_000_000
+    content: int = 64 * _GIB
+    stream: int = 64 * _GIB
+    name: int = 1023
+    component: int = 255
+    fifos: bool = False
+
+
+SET = Limits(members=500_000, content=16 * _GIB, stream=16 * _GIB)
+"""A distribution set; src, the largest, has about 100 000 members and 1.5 GB."""
+PACKAGE = Limits(fifos=True)
+"""A jail package: what an installation left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a checked archive holds. `content` is in bytes; `captured` has the files asked for, by name."""
+
+    members: int
+    content: int
+    compression: str
+    captured: Mapping[str, bytes] = field(default_factory=dict)
+
+
+def check_archive(file: IO[bytes], limits: Limits, capture: Collection[str] = ()) -> Summary:
+    """Walk an archive from where the file is to its end, and refuse a hostile or damaged one.
+
+    `capture` names small files (`bin/freebsd-version`) whose content is kept. Raises FetchError:
+    `archive-hostile` (which member, and why), `archive-too-large`, `archive-malformed`,
+    `archive-compression`.
+    """
+    compression, pieces = expand(file)
+    reader = TarReader(pieces, limits.stream)
+    tree = _Tree(limits)
+    captured: dict[str, bytes] = {}
+    while (member := reader.next()) is not None:
+        path = tree.add(member)
+        name = b"/".join(path).decode("utf-8", "surrogateescape")
+        if name in capture and member.kind == "file" and member.size == member.stored <= _CAPTURE_LIMIT:
+            captured[name] = reader.read(member)
+        else:
+            reader.skip(member)
+    if not tree.members:
+        raise _hostile(b"", "it has no members")
+    return Summary(tree.members, tree.content, compression, captured)
+
+
+class _Tree:
+    """What unpacking would have made so far."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._kinds: dict[tuple[bytes, ...], str] = {(): "directory"}
+        self.members = 0
+        self.content = 0
+
+    def add(self, member: Member) -> tuple[bytes, ...]:
+        """Judge one member and remember it; gives its path as components."""
+        self.members += 1
+        self.content += member.size
+        if self.members > self._limits.members:
+            raise too_large(f"It has more than {self._limits.members} members.")
+        if self.content > self._limits.content:
+            raise too_large(f"Its files would take more than {self._limits.content} bytes.")
+        path = self._path(member.name, member.name)
+        self._check_parents(path, member.name)
+        kind = self._judge(path, member)
+        before = self._kinds.get(path)
+        if before is not None and not (before == kind == "directory"):
+            raise _hostile(member.name, "the name is used twice")
+        self._kinds[path] = kind
+        return path
+
+    def _judge(self, path: tuple[bytes, ...], member: Member) -> str:
+        """What the member would be on disk, where it may be at all."""
+        if member.kind == "device":
+            raise _hostile(member.name, "it is a device")
+        if member.kind == "fifo" and not self._limits.fifos:
+            raise _hostile(member.name, "it is a named pipe")
+        if member.kind != "directory" and (not path or member.name.endswith(b"/")):
+            raise _hostile(member.name, "it has the name of a directory and is none")
+        if member.kind == "symlink":
+            self._check_symlink(path, member)
+        if member.kind == "hardlink":
+            return self._linked(member)
+        return member.kind
+
+    def _path(self, text: bytes, name: bytes) -> tuple[bytes, ...]:
+        if text.startswith(b"/"):
+            raise _hostile(name, "an absolute name")
+        if not text or len(text) > self._limits.name:
+            raise _hostile(name, "a name that is empty or too long")
+        parts = tuple(part for part in text.split(b"/") if part not in (b"", b"."))
+        if b".." in parts:
+            raise _hostile(name, "a name with ..")
+        if any(len(part) > self._limits.component for part in parts):
+            raise _hostile(name, "a part of a name that is too long")
+        return parts
+
+    def _check_parents(self, path: tuple[bytes, ...], name: bytes) -> None:
+        """Nothing is written through a symlink, nor below a file. Parents may be left out."""
+        for length in range(len(path) - 1, 0, -1):
+            kind = self._kinds.get(path[:length])
+            if kind == "directory":
+                return
+            if kind is not None:
+                raise _hostile(name, f"it lies below a {kind}")
+        # Parents that the archive leaves out are made by tar; from now on they are directories.
+        for length in range(1, len(path)):
+            self._kinds[path[:length]] = "directory"
+
+    def _check_symlink(self, path: tuple[bytes, ...], member: Member) -> None:
+        target = member.target
+        if not target or len(target) > self._limits.name:
+            raise _hostile(member.name, "a symlink whose target is empty or too long")
+        if target.startswith(b"/"):
+            return
+        depth = len(path) - 1
+        for part in target.split(b"/"):
+            depth += -1 if part == b".." else part not in (b"", b".")
+            if depth < 0:
+                raise _hostile(member.name, "a symlink that leaves the tree")
+
+    def _linked(self, member: Member) -> str:
+        """A hard link is what it links to: a file (or symlink) that this archive made before."""
+        kind = self._kinds.get(self._path(member.target, member.name))
+        if kind is None:
+            raise _hostile(member.name, "a hard link to what is not in the archive before it")
+        if kind == "directory":
+            raise _hostile(member.name, "a hard link to a directory")
+        return kind
+
+
+def _hostile(name: bytes, reason: str) -> FetchError:
+    return FetchError(
+        Diagnostic(
+            "archive-hostile",
+            "The archive would write outside its place, or cannot be unpacked safely",
+            f"Member {name[:120]!r}: {reason}. Nothing was unpacked.",
+            "Do not use this archive; ask where it comes from.",
+        )
+    )
