@@ -9,7 +9,15 @@ import ipaddress
 import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Strict,
+    StringConstraints,
+    WithJsonSchema,
+)
 
 
 class Model(BaseModel):
@@ -24,9 +32,7 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 def parse_size(value: Any) -> int:
     """`512M` -> 536870912 bytes; suffixes K M G T are powers of 1024, as zfs(8) and rctl(8) have them."""
-    if isinstance(value, bool):
-        raise ValueError("expected a size such as 512M")
-    if isinstance(value, int):
+    if isinstance(value, int) and not isinstance(value, bool):
         size = value
     else:
         match = re.fullmatch(r"(\d+)([KMGT]?)B?", str(value).strip().upper())
@@ -40,9 +46,7 @@ def parse_size(value: Any) -> int:
 
 def parse_duration(value: Any) -> float:
     """`10s` -> 10.0 seconds; suffixes ms s m h d; a bare number is seconds."""
-    if isinstance(value, bool):
-        raise ValueError("expected a duration such as 10s")
-    if isinstance(value, int | float):
+    if isinstance(value, int | float) and not isinstance(value, bool):
         seconds = float(value)
     else:
         match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)", str(value).strip())
@@ -71,45 +75,82 @@ def _below_root(value: str) -> str:
 
 
 def _address(value: str) -> str:
-    ipaddress.ip_interface(value)
+    try:
+        ipaddress.ip_interface(value)
+    except ValueError as error:
+        raise ValueError(
+            f"expected an address with prefix length such as 10.77.0.2/24, not {value!r}"
+        ) from error
     return value
 
 
 def _plain_address(value: str) -> str:
-    ipaddress.ip_address(value)
+    try:
+        ipaddress.ip_address(value)
+    except ValueError as error:
+        raise ValueError(f"expected an address such as 10.77.0.1, not {value!r}") from error
     return value
 
 
 def _mode(value: Any) -> str:
-    text = f"{value:o}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
-    if not re.fullmatch(r"0?[0-7]{3,4}", text):
+    text = str(value).removeprefix("0o")
+    if isinstance(value, bool) or not re.fullmatch(r"0?[0-7]{3,4}", text):
         raise ValueError(f'expected an octal mode in quotes such as "0750", not {value!r}')
-    return text.zfill(4)
+    return text[-4:].zfill(4)
 
+
+_NAME = r"^[a-z][a-z0-9_-]{0,30}$"
+_INTERFACE = r"^[a-zA-Z][a-zA-Z0-9_.]{0,14}$"
+_DIGEST = r"^sha256:[0-9a-f]{64}$"
+_RELEASE = r"^\d+\.\d+-(RELEASE|STABLE|CURRENT|ALPHA\d*|BETA\d*|RC\d*)$"
+_ACCOUNT = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}$"
+PACKAGE_NAME = r"^[A-Za-z0-9][A-Za-z0-9_+.,-]*$"
+HOSTNAME = r"^[A-Za-z0-9.-]{1,255}$"
+POOL = r"^[A-Za-z][A-Za-z0-9_.:-]*(/[A-Za-z0-9_.:-]+)+$"
+FSTYPE = r"^[a-z0-9]+$"
+OPTIONS = r"^[^\s]+$"
+
+# What a pattern means, for people.
+PATTERNS = {
+    _NAME: "a name: a small letter, then up to 30 of a-z 0-9 _ -",
+    _INTERFACE: "an interface name of at most 15 letters and digits, such as vtnet0",
+    _DIGEST: "`sha256:` and 64 small hexadecimal digits",
+    _RELEASE: "a release such as 15.1-RELEASE, without the patch level",
+    _ACCOUNT: "a user or group name",
+    PACKAGE_NAME: "a package name",
+    HOSTNAME: "a host name of letters, digits, '.' and '-'",
+    POOL: "a dataset below a pool, such as zroot/reconciler",
+    FSTYPE: "a file system type such as nullfs or tmpfs",
+    OPTIONS: "mount options without spaces, such as ro,noexec",
+}
 
 # The kernel takes almost anything as a name; we take what is a dataset component, a jail name
 # (no '.': it separates a child from its parent), a host name and a shell word at once.
-Name = Annotated[
-    str,
-    StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,30}$"),
-]
+Name = Annotated[str, StringConstraints(pattern=_NAME)]
+# Strict: a quoted "yes" or "8080" is text, and says so, instead of becoming something else.
+Bool = Annotated[bool, Strict()]
+Int = Annotated[int, Strict()]
 Size = Annotated[
     int,
     BeforeValidator(parse_size),
-    WithJsonSchema({"type": ["string", "integer"], "pattern": r"^\d+[KMGTkmgt]?[Bb]?$", "examples": ["512M", "10G"]}),
+    WithJsonSchema(
+        {"type": ["string", "integer"], "pattern": r"^\d+[KMGTkmgt]?[Bb]?$", "examples": ["512M", "10G"]}
+    ),
 ]
 Duration = Annotated[
     float,
     BeforeValidator(parse_duration),
-    WithJsonSchema({"type": ["string", "number"], "pattern": r"^\d+(\.\d+)?\s*(ms|s|m|h|d)$", "examples": ["10s", "5m"]}),
+    WithJsonSchema(
+        {"type": ["string", "number"], "pattern": r"^\d+(\.\d+)?\s*(ms|s|m|h|d)$", "examples": ["10s", "5m"]}
+    ),
 ]
 AbsolutePath = Annotated[str, AfterValidator(_absolute)]
 JailPath = Annotated[str, AfterValidator(_below_root)]
 InterfaceAddress = Annotated[str, AfterValidator(_address)]
 Address = Annotated[str, AfterValidator(_plain_address)]
 Mode = Annotated[str, BeforeValidator(_mode)]
-Interface = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z][a-zA-Z0-9_.]{0,14}$")]
-Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
-ReleaseName = Annotated[str, StringConstraints(pattern=r"^\d+\.\d+-(RELEASE|STABLE|CURRENT|ALPHA\d*|BETA\d*|RC\d*)$")]
-Account = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}$")]
+Interface = Annotated[str, StringConstraints(pattern=_INTERFACE)]
+Digest = Annotated[str, StringConstraints(pattern=_DIGEST)]
+ReleaseName = Annotated[str, StringConstraints(pattern=_RELEASE)]
+Account = Annotated[str, StringConstraints(pattern=_ACCOUNT)]
 Label = Annotated[str, StringConstraints(max_length=256)]

@@ -1,0 +1,144 @@
+"""The files of a spec folder: found, bounded, read. Symlinks never lead out of the tree."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconciler.model.diagnostic import Diagnostic, Span
+from reconciler.spec.specset import Source
+
+MAX_FILE = 16 * 1024 * 1024
+MAX_TOTAL = 256 * 1024 * 1024
+MAX_FILES = 100_000
+_SUFFIXES = (".yaml", ".yml")
+_SKIPPED = frozenset({"reconcile.lock"})
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """What was read below `root`; `area` is the folder that relative paths may not leave."""
+
+    root: Path
+    area: Path
+    sources: tuple[Source, ...]
+    problems: tuple[Diagnostic, ...]
+    digest: str
+    is_folder: bool
+
+
+def read_tree(path: str | Path) -> Tree:
+    """Read a spec file, or the `*.yaml` and `*.yml` below a folder. Never raises: see `problems`."""
+    given = str(path)
+    top = Path(os.path.abspath(given))
+    problems: list[Diagnostic] = []
+    is_folder = top.is_dir()
+    root = top if is_folder else top.parent
+    names = sorted(_walk(top, given, problems)) if is_folder else [""]
+    sources: list[Source] = []
+    total = 0
+    for name in names:
+        file = os.path.join(given, name) if name else given
+        source = _read(top / name if name else top, file, root, MAX_TOTAL - total, problems)
+        if source is not None:
+            total += len(source.data)
+            sources.append(source)
+    return Tree(root, find_area(root), tuple(sources), tuple(problems), _digest(root, sources), is_folder)
+
+
+def find_area(root: Path) -> Path:
+    """The repository that holds a spec folder, else the folder's parent: relative paths stay below it."""
+    for folder in (root, *root.parents):
+        if (folder / ".git").exists():
+            return folder
+    return root.parent
+
+
+def _digest(root: Path, sources: list[Source]) -> str:
+    whole = hashlib.sha256(b"reconciler specs 1\n")
+    for source in sources:
+        whole.update(
+            f"{os.path.relpath(source.path, root)}\0{source.sha256}\n".encode("utf-8", "surrogateescape")
+        )
+    return whole.hexdigest()
+
+
+def _walk(top: Path, given: str, problems: list[Diagnostic]) -> list[str]:
+    """Names of spec files relative to `top`; hidden ones skipped, linked folders not entered."""
+    found: list[str] = []
+    waiting = [""]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            with os.scandir(top / folder) as entries:
+                for entry in entries:
+                    name = os.path.join(folder, entry.name) if folder else entry.name
+                    if entry.name.startswith(".") or entry.name in _SKIPPED:
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(name)
+                    elif entry.name.endswith(_SUFFIXES) and not entry.is_dir():
+                        found.append(name)
+        except OSError as error:
+            problems.append(_unreadable(os.path.join(given, folder), error.strerror or str(error)))
+        if len(found) > MAX_FILES:
+            problems.append(_too_large(given, f"The folder holds more than {MAX_FILES:,} spec files."))
+            return []
+    return found
+
+
+def _read(path: Path, file: str, root: Path, left: int, problems: list[Diagnostic]) -> Source | None:
+    try:
+        if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
+            problems.append(_leaves(file, os.readlink(path)))
+            return None
+        # O_NONBLOCK: a FIFO or a device put in place of a file must not hold us
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            return _read_open(descriptor, path, file, left, problems)
+        finally:
+            os.close(descriptor)
+    except (OSError, ValueError) as error:
+        words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        problems.append(_unreadable(file, words))
+        return None
+
+
+def _read_open(
+    descriptor: int, path: Path, file: str, left: int, problems: list[Diagnostic]
+) -> Source | None:
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        problems.append(_unreadable(file, "it is not a regular file"))
+        return None
+    limit = min(MAX_FILE, left)
+    data = b"" if status.st_size > limit else os.read(descriptor, limit + 1)
+    while data and len(data) <= limit and (more := os.read(descriptor, limit + 1 - len(data))):
+        data += more
+    if max(status.st_size, len(data)) > limit:
+        whose = "The file is" if limit == MAX_FILE else "The files of this folder together are"
+        size = MAX_FILE if limit == MAX_FILE else MAX_TOTAL
+        problems.append(_too_large(file, f"{whose} larger than {size // 1024**2} MiB."))
+        return None
+    return Source(file, path, data, hashlib.sha256(data).hexdigest())
+
+
+def _unreadable(file: str, words: str) -> Diagnostic:
+    hint = f"Check the path and its permissions: ls -l {file}"
+    return Diagnostic("unreadable-file", "File cannot be read", f"`{file}`: {words}.", hint, Span(file))
+
+
+def _too_large(file: str, detail: str) -> Diagnostic:
+    return Diagnostic(
+        "yaml-too-large", "File or folder too large", detail, "Split it, or move data out.", Span(file)
+    )
+
+
+def _leaves(file: str, target: str) -> Diagnostic:
+    detail = f"`{file}` is a link to `{target}`, which lies outside the spec folder."
+    return Diagnostic(
+        "symlink-outside", "Link leads out of the tree", detail, "Put the file itself there.", Span(file)
+    )
