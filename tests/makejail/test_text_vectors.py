@@ -12,7 +12,7 @@ from reconciler.makejail.macros import expand_macros
 from reconciler.makejail.problem import MakejailError
 from reconciler.makejail.tokens import TokenError, quoted_words, words
 
-from .vectors import cases, flag, ids, lay_out
+from .cases import cases, flag, ids, lay_out
 
 
 @pytest.mark.parametrize("case", cases("lines"), ids=ids("lines"))

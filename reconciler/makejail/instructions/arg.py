@@ -1,0 +1,33 @@
+"""ARG name[?][=default]: a value that the user may give; `?` lets it be empty."""
+
+from __future__ import annotations
+
+import re
+
+from reconciler.makejail.problem import DATA, problem
+from reconciler.makejail.quoting import DoubleQuoted
+from reconciler.makejail.step import Argument, Instruction, Line, State, Step, required
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_USAGE = "Write ARG NAME, ARG NAME=DEFAULT or ARG NAME?=DEFAULT."
+
+
+def _compile(line: Line, state: State) -> Step | None:
+    name, _, default = required(line, _USAGE).partition("=")
+    optional = name.endswith("?")
+    name = name.removesuffix("?")
+    if not _NAME.match(name):
+        raise problem(
+            DATA,
+            "argument-name",
+            "The name of an argument is not valid",
+            f"{name!r} is no name.",
+            _USAGE,
+            line.span,
+        )
+    state.arguments.append(Argument(name, DoubleQuoted.host(default), optional, line.span))
+    state.pass_on(name)
+    return None
+
+
+INSTRUCTION = Instruction("ARG", _compile)

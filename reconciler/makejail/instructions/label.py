@@ -1,0 +1,26 @@
+"""LABEL key[=value]: a label of the jail. The text after = is not split; quotes stay."""
+
+from __future__ import annotations
+
+import re
+
+from reconciler.makejail.problem import DATA, problem
+from reconciler.makejail.quoting import DoubleQuoted
+from reconciler.makejail.step import Instruction, Line, State, Step, required
+
+_KEY = re.compile(r"[a-z][a-z0-9]*((\.|-)?[a-z][a-z0-9]*)*\Z")
+
+
+def _compile(line: Line, state: State) -> Step | None:
+    key, _, text = required(line, "Write LABEL KEY=VALUE.").partition("=")
+    if not _KEY.match(key):
+        hint = "Use small letters and digits, with single dots or dashes between them."
+        raise problem(
+            DATA, "label-key", "The key of a label is not valid", f"{key!r} is no key.", hint, line.span
+        )
+    value = DoubleQuoted.host(text)
+    state.labels.append((key, value, line.span))
+    return Step("LABEL", line.rest, line.span, {"key": key, "value": value}, names=value.names)
+
+
+INSTRUCTION = Instruction("LABEL", _compile)

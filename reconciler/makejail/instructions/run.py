@@ -1,0 +1,61 @@
+"""RUN [options] cmd…: a program in the jail, as the stage's USER, in its WORKDIR, with its ENV.
+
+The words are operands of env(1) and mean themselves: nothing in them expands anywhere.
+"""
+
+from __future__ import annotations
+
+from reconciler.makejail.options import read_options
+from reconciler.makejail.problem import USAGE, problem
+from reconciler.makejail.quoting import DoubleQuoted, single
+from reconciler.makejail.step import Instruction, Line, State, Step, required
+from reconciler.makejail.tokens import words
+
+_USAGE = "Write RUN COMMAND [ARGUMENT…]."
+
+
+def _compile(line: Line, state: State) -> Step | None:
+    required(line, _USAGE)
+    options = read_options(line, {"--maintain-env", "--noclean"}, {"--juser", "--huser"}, _USAGE)
+    if not options.words:
+        raise problem(USAGE, "usage", "RUN needs a command", hint=_USAGE, span=line.span)
+    command = (*(words(state.entrypoint, line.span) if state.entrypoint else ()), *options.words)
+    user, host_user = options.last("--juser"), options.last("--huser")
+    assignments = next((at for at, word in enumerate(command) if "=" not in word), len(command))
+    environment = state.run_environment
+    cwd = state.workdir or "/"
+    operands = {
+        "user": state.user,
+        "login": not options.has("--maintain-env"),
+        "noclean": options.has("--noclean"),
+        "juser": user,
+        "huser": None if user else host_user,
+        "cwd": cwd,
+        "env": (*(word.shown for word in environment), *command[:assignments]),
+        "argv": command[assignments:],
+    }
+    inner = [single(f"cd {single(cwd)}; env")]
+    for word in environment:
+        inner += [single(" "), word.sh]
+    inner.append(single("".join(" " + single(word) for word in command)))
+    jexec = ["jexec"] if options.has("--noclean") else ["jexec", "-l"]
+    if user:
+        jexec += ["-U", DoubleQuoted.host(user).sh]
+    elif host_user:
+        jexec += ["-u", DoubleQuoted.host(host_user).sh]
+    login = "-m" if options.has("--maintain-env") else "-l"
+    target = f"{' '.join(jexec)} \"$RECONCILER_JAIL\" su {login} {single(state.user)} -c 'sh -s'"
+    return Step(
+        "RUN",
+        line.rest,
+        line.span,
+        operands,
+        f"printf '%s\\n' {''.join(inner)} | {target}",
+        names=tuple(name for word in environment for name in word.names),
+        reads=tuple(("env", word.shown) for word in state.given),
+        inside=True,
+        lasting=True,
+    )
+
+
+INSTRUCTION = Instruction("RUN", _compile)

@@ -1,0 +1,30 @@
+"""SERVICE [--jail] args…: service(8) in the jail."""
+
+from __future__ import annotations
+
+from reconciler.makejail.options import read_options
+from reconciler.makejail.quoting import DoubleQuoted
+from reconciler.makejail.step import Instruction, Line, State, Step, required
+
+_USAGE = "Write SERVICE NAME ACTION."
+
+
+def _compile(line: Line, state: State) -> Step | None:
+    required(line, _USAGE)
+    options = read_options(line, {"--jail"}, (), _USAGE)
+    argv = tuple(DoubleQuoted.host(word) for word in options.words)
+    if not argv:
+        required(Line(line.stage, line.name, "", line.span), _USAGE)
+    return Step(
+        "SERVICE",
+        line.rest,
+        line.span,
+        {"via": "in-jail" if options.has("--jail") else "host-into-jail", "argv": argv},
+        " ".join(['jexec -l "$RECONCILER_JAIL" service', *(word.sh for word in argv)]),
+        names=tuple(name for word in argv for name in word.names),
+        inside=True,
+        lasting=True,
+    )
+
+
+INSTRUCTION = Instruction("SERVICE", _compile)

@@ -1,0 +1,41 @@
+"""A flat line to its stage, instruction name and arguments.
+
+The name is the text up to the first space; a tab does not separate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reconciler.makejail.include import FlatLine
+from reconciler.makejail.macros import blank
+from reconciler.makejail.problem import DATA, MakejailError, Problems, problem
+from reconciler.makejail.stages import BUILD, check_stage
+from reconciler.makejail.step import Line
+
+
+def parse_lines(lines: tuple[FlatLine, ...], root: str, problems: Problems) -> Iterator[Line]:
+    """Yield every instruction line but STAGE; what is wrong goes to `problems`."""
+    stage, cwd = BUILD, root
+    for flat in lines:
+        name, _, rest = flat.text.partition(" ")
+        span = flat.line.span
+        try:
+            if name == "STAGE":
+                stage = check_stage(rest, span)
+                continue
+            if blank(flat.text) or not name:
+                raise problem(DATA, "line-blank", "A line needs an instruction", span=span)
+            if "/" in name:
+                raise problem(
+                    DATA,
+                    "instruction-name",
+                    "The name of an instruction is not valid",
+                    f"{name!r} holds a /.",
+                    span=span,
+                )
+        except MakejailError as error:
+            problems.add(error)
+            continue
+        cwd = flat.directory or cwd
+        yield Line(stage, name, rest, span, cwd, flat.directory)

@@ -1,0 +1,140 @@
+"""What an instruction is given and what it compiles to.
+
+One file in instructions/ offers one `Instruction`: a name and a function from a `Line` and the
+stage's `State` to a `Step`, or to None when it only changes the state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from reconciler.makejail.problem import USAGE, problem
+from reconciler.makejail.quoting import DoubleQuoted
+from reconciler.model.diagnostic import Diagnostic, Span
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An instruction line. `rest` is everything after the first space, untouched.
+
+    `cwd` is the folder of the file that the line stands in; `directory` is set on the `cd`
+    lines that INCLUDE makes and is the folder that they enter.
+    """
+
+    stage: str
+    name: str
+    rest: str
+    span: Span
+    cwd: str = ""
+    directory: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """An ARG of a stage; `default` is expanded by the host's shell before any value is read."""
+
+    name: str
+    default: DoubleQuoted
+    optional: bool
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class CopySource:
+    """A COPY source that is known before the build: the absolute local `path` and the `name`
+    that it has in its staged folder. `code` holds one %s, the path to read it from."""
+
+    path: str
+    name: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One compiled instruction.
+
+    `operands` are the facts about it. `script` is one sh command, or "" when nothing runs.
+    `names` are the host variables it reads. `inside` means it enters the jail, `host_code` that
+    it runs the user's code on the host, `needs_context` that it reads the Makejail's folder.
+    `lasting` means that it may change files in the jail.
+    """
+
+    name: str
+    text: str
+    span: Span
+    operands: Mapping[str, object] = field(default_factory=dict)
+    script: str = ""
+    names: tuple[str, ...] = ()
+    reads: tuple[tuple[str, str], ...] = ()
+    packages: tuple[str, ...] = ()
+    copy: CopySource | None = None
+    raw: bool = False
+    inside: bool = False
+    host_code: bool = False
+    needs_context: bool = False
+    network: bool = False
+    lasting: bool = False
+    warnings: tuple[Diagnostic, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EnvWord:
+    """A NAME=VALUE word of RUN's environment.
+
+    `shown` is its value in the facts' notation, `sh` the text that stands in the host's script
+    and becomes the quoted word of the jail's shell; `names` the host variables in it.
+    """
+
+    shown: str
+    sh: str
+    names: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class State:
+    """What the state instructions of one stage have set so far."""
+
+    user: str = "root"
+    workdir: str = ""
+    entrypoint: str = ""
+    environment: list[EnvWord] = field(default_factory=list)
+    given: tuple[EnvWord, ...] = ()
+    passed: list[str] = field(default_factory=list)
+    arguments: list[Argument] = field(default_factory=list)
+    options: list[tuple[DoubleQuoted, Span]] = field(default_factory=list)
+    labels: list[tuple[str, DoubleQuoted, Span]] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+
+    def pass_on(self, name: str) -> None:
+        """Put the host variable `name` into the environment of every later CMD."""
+        if name not in self.passed:
+            self.passed.append(name)
+
+    @property
+    def run_environment(self) -> tuple[EnvWord, ...]:
+        """RUN's environment in order: the values given by the user stand after the first ENV."""
+        return (*self.environment[:1], *self.given, *self.environment[1:])
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """One instruction of the language. `compile` raises MakejailError for what it refuses."""
+
+    name: str
+    compile: Callable[[Line, State], Step | None]
+    build_only: bool = False
+
+
+def required(line: Line, usage: str) -> str:
+    """Return the line's arguments. Raises MakejailError 64 when there are none."""
+    if not line.rest.strip():
+        raise problem(
+            USAGE,
+            "usage",
+            "The instruction lacks its arguments",
+            f"{line.name} stands alone.",
+            usage,
+            line.span,
+        )
+    return line.rest
