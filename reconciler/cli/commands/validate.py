@@ -1,0 +1,36 @@
+"""`reconcile validate`: everything that is wrong with the specs, without looking at a host."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def validate(
+    path: Annotated[Path, typer.Argument(help="A spec file, or a folder of them.")] = Path("specs"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print the diagnostics as a JSON list.")] = False,
+) -> int:
+    """Check the specs: syntax, fields, and how documents fit together."""
+    from reconciler.cli import show
+    from reconciler.spec.load import examine
+
+    specs, problems = examine(path)
+    failed = any(problem.severity == "error" for problem in problems)
+    if as_json:
+        print(json.dumps([show.as_json(problem) for problem in problems], indent=2))
+        return int(failed)
+    show.show(problems, sys.stdout)
+    if failed:
+        print(f"\n{show.counted(problems)}")
+    else:
+        count = sum(1 for _ in specs.documents()) if specs is not None else 0
+        extra = f" ({show.counted(problems)})" if problems else ""
+        print(f"{count} documents are valid{extra}.")
+    return int(failed)
+
+
+COMMAND = validate

@@ -1,0 +1,97 @@
+"""`reconcile`: finds the command that was asked for and loads only that one.
+
+A command is a file of `commands/` (underscores are typed as dashes) that offers `COMMAND`: a function with
+Typer's annotations that returns its exit status, or a `typer.Typer` with commands of its own.
+Exit statuses: 0 done, 1 failed, 64 usage; a command may have more.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+USAGE = 64
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line; answers its exit status and never raises for what a user can cause."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    if args[:1] == ["--version"]:
+        from reconciler import __version__
+
+        print(f"reconcile {__version__}")
+        return 0
+    return _run(args)
+
+
+def names() -> dict[str, str]:
+    """Every command with the name of its module."""
+    folder = Path(__file__).parent / "commands"
+    return {path.stem.replace("_", "-"): path.stem for path in sorted(folder.glob("[a-z]*.py"))}
+
+
+def _run(args: list[str]) -> int:
+    from reconciler.model.diagnostic import ReconcilerError
+
+    try:
+        return _dispatch(args)
+    except ReconcilerError as error:
+        from reconciler.cli.show import show
+
+        show(error.diagnostics)
+        return 1
+    except BrokenPipeError:  # the reader of our output has gone, as in `reconcile plan | head`
+        sys.stderr.close()
+        return 1
+    except KeyboardInterrupt:
+        print("reconcile: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _dispatch(args: list[str]) -> int:
+    import typer
+
+    command = typer.main.get_command(_app(args))
+    usage_error: type[Any] = typer.BadParameter.__mro__[1]
+    try:
+        status = command.main(args=args or ["--help"], prog_name="reconcile", standalone_mode=False)
+    except typer.Abort:
+        return INTERRUPTED
+    except typer.Exit as leave:
+        return int(leave.exit_code)
+    except usage_error as error:
+        context = getattr(error, "ctx", None)
+        if context is not None:
+            print(context.get_usage(), file=sys.stderr)
+        print(f"reconcile: {error.format_message()}", file=sys.stderr)
+        return USAGE
+    return status if isinstance(status, int) else 0
+
+
+def _app(args: list[str]) -> Any:
+    """The Typer app with the command that `args` name, or with all where they name none."""
+    import typer
+
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    app.callback()(_options)
+    known = names()
+    chosen = next((word for word in args if word in known), None)
+    for name in [chosen] if chosen else known:
+        offered = import_module(f"reconciler.cli.commands.{known[name]}").COMMAND
+        if isinstance(offered, typer.Typer):
+            app.add_typer(offered, name=name)
+        else:
+            app.command(name)(offered)
+    return app
+
+
+def _options() -> None:
+    """GitOps for FreeBSD jails: compare YAML specs with a host, plan, and converge."""
+
+
+if __name__ == "__main__":
+    sys.exit(main())
