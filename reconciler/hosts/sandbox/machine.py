@@ -13,8 +13,29 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.hosts.sandbox import commands as _commands
+from reconciler.hosts.sandbox.content import Contents, remove_tree
+from reconciler.hosts.sandbox.mounts import Mount, Mounts, Place
+from reconciler.hosts.sandbox.pool import Pool
+from reconciler.hosts.sandbox.sidecar import Sidecar
 from reconciler.hosts.sandbox.state import State
 from reconciler.model.command import Command, Completed
+
+_FOLDERS = [
+    "dev",
+    "etc",
+    "home",
+    "mnt",
+    "root",
+    "tmp",
+    "usr/local/etc",
+    "usr/sbin",
+    "usr/bin",
+    "usr/share",
+    "var/db",
+    "var/log",
+    "var/run",
+    "var/tmp",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +61,26 @@ class Machine:
         self.host = self.directory / "host"
         self.host.mkdir(parents=True, exist_ok=True)
         self.state = State(self.directory / "state.db")
+        self.contents = Contents(self.directory / "data")
+        self.pool = Pool(self.state)
+        self.mounts = Mounts(self.directory, self.state, self.pool, self.contents)
+        self._sidecars: dict[Path, Sidecar] = {}
         self._commands: dict[str, Simulated] = {}
         for module in pkgutil.iter_modules(_commands.__path__):
             offered: Simulated = importlib.import_module(f"{_commands.__name__}.{module.name}").COMMAND
             for name in offered.names:
                 self._commands[name] = offered
+        with self.state.reading():
+            new = "pool" not in self.state.table("facts")
+        if new:
+            self._found()
+
+    def _found(self) -> None:
+        for folder in _FOLDERS:
+            (self.host / folder).mkdir(parents=True, exist_ok=True)
+        with self.state.transaction():
+            self.pool.found()
+            self.mounts.found()
 
     def run(self, command: Command) -> Completed:
         """Answer one command line as FreeBSD would: status 127 when there is no such command."""
@@ -56,3 +92,78 @@ class Machine:
             return offered.main(self, command)
         with self.state.transaction():
             return offered.main(self, command)
+
+    def place(self, path: str, *, follow: bool = True, write: bool = True) -> Place:
+        """Where an absolute path of the machine is: its mount, the real tree, and the path in it.
+
+        Links are followed inside the machine only. With `write` (the default) a dataset that still
+        shares its tree with a snapshot gets its own first: say `write=False` only for reading, and do
+        not keep the result. Raises OSError as the kernel would; the last component may be absent.
+        """
+        return self.mounts.place(path, follow=follow, write=write)
+
+    def resolve(self, path: str, *, follow: bool = True, write: bool = True) -> Path:
+        """The real path behind an absolute path of the machine; see `place`."""
+        return self.place(path, follow=follow, write=write).real
+
+    def sidecar(self, place: Place) -> Sidecar:
+        """The owners, modes and flags that the machine shows for the tree of a place."""
+        if place.tree not in self._sidecars:
+            if len(self._sidecars) > 64:
+                self._sidecars.clear()
+            self._sidecars[place.tree] = Sidecar(place.tree)
+        return self._sidecars[place.tree]
+
+    def mounts_below(self, path: str) -> list[Mount]:
+        """The mounts at and below a canonical path, deepest first: the order to unmount them in."""
+        with self.state.reading():
+            keys = self.mounts.below(path)
+            top = self.mounts.at(path)
+            return [self.mounts.table[key] for key in (*keys, *((top,) if top else ()))]
+
+    def discard(self, contents: set[str]) -> None:
+        """Delete trees after this transaction, if no dataset and no snapshot names them any more."""
+        kept = {r["content"] for r in self.pool.datasets.values()}
+        kept |= {r["content"] for r in self.pool.snapshots.values()}
+        for content in contents - kept - {""}:
+            self.state.afterwards(lambda content=content: self.contents.remove(content))  # type: ignore[misc]
+
+    def sweep(self) -> None:
+        """Delete trees that a killed process left behind."""
+        with self.state.transaction():
+            wanted = {r["content"] for r in self.pool.datasets.values()}
+            self.contents.sweep(wanted | {r["content"] for r in self.pool.snapshots.values()})
+
+    def reboot(self) -> None:
+        """Lose what a power cycle loses, then mount what `zfs mount -a` mounts.
+
+        The rc scripts are run by whoever called.
+        """
+        with self.state.transaction():
+            for table, keep in _SURVIVORS.items():
+                entries = self.state.table(table)
+                for key in [key for key in entries if not keep(key)]:
+                    del entries[key]
+                    self.state.touch(table, key)
+            for folder in ("tmpfs", "devfs"):
+                remove_tree(self.directory / folder)
+            self.mounts.found()
+            for record in self.pool.datasets.values():
+                record["jail"] = ""
+            self.run(Command(("zfs", "mount", "-a")))
+        self.sweep()
+
+
+def _boot_ruleset(key: str) -> bool:
+    number = key.rpartition(":")[2]
+    return key.startswith("devfs") and number.isdigit() and 1 <= int(number) <= 5
+
+
+# What each table keeps over a reboot, by key.
+_SURVIVORS: dict[str, Callable[[str], bool]] = {
+    "jails": lambda _key: False,
+    "mounts": lambda _key: False,
+    "rules": _boot_ruleset,
+    "interfaces": lambda key: key in ("vtnet0", "lo0"),
+    "anchors": lambda _key: False,
+}

@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-TABLES = ("datasets", "snapshots", "holds", "mounts", "jails", "interfaces", "rules", "facts", "anchors")
+TABLES = ("datasets", "snapshots", "mounts", "jails", "interfaces", "rules", "facts", "anchors")
 
 
 class State:
@@ -27,19 +27,34 @@ class State:
         self._db = sqlite3.connect(file, isolation_level=None, check_same_thread=False, timeout=60)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.execute("CREATE TABLE IF NOT EXISTS entry (tab TEXT, key TEXT, value TEXT, PRIMARY KEY (tab, key)) WITHOUT ROWID")
+        self._db.execute(
+            "CREATE TABLE IF NOT EXISTS entry"
+            " (tab TEXT, key TEXT, value TEXT, PRIMARY KEY (tab, key)) WITHOUT ROWID"
+        )
         self._lock = threading.RLock()
         self._version = -1
         self._tables: dict[str, dict[str, Any]] = {name: {} for name in TABLES}
+        self._stamps = dict.fromkeys(TABLES, 0)
+        self._dirty: set[tuple[str, str]] = set()
+        self._after: list[Callable[[], None]] = []
         self._depth = 0
 
     def table(self, name: str) -> dict[str, Any]:
         """The live table; read it inside `transaction()` or `reading()`."""
         return self._tables[name]
 
+    def stamp(self, table: str) -> int:
+        """A number that is another whenever something in the table may have changed."""
+        return self._stamps[table]
+
     def touch(self, table: str, key: str) -> None:
         """Say that the value under `key` was changed, added or removed in this transaction."""
         self._dirty.add((table, key))
+        self._stamps[table] += 1
+
+    def afterwards(self, work: Callable[[], None]) -> None:
+        """Do `work` once this transaction is on disk; forgotten when it is rolled back."""
+        self._after.append(work)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -52,21 +67,31 @@ class State:
                 finally:
                     self._depth -= 1
                 return
-            self._db.execute("BEGIN IMMEDIATE")
-            self._dirty: set[tuple[str, str]] = set()
-            self._depth = 1
-            try:
-                self._refresh()
+            with self._outermost():
                 yield
-                self._store()
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                self._version = -1
-                raise
-            else:
-                self._db.execute("COMMIT")
-            finally:
-                self._depth = 0
+            after, self._after = self._after, []
+            for work in after:
+                work()
+
+    @contextmanager
+    def _outermost(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        self._dirty = set()
+        self._after = []
+        self._depth = 1
+        try:
+            self._refresh()
+            yield
+            self._store()
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            self._version = -1
+            self._after = []
+            raise
+        else:
+            self._db.execute("COMMIT")
+        finally:
+            self._depth = 0
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -82,8 +107,10 @@ class State:
             return
         for name in TABLES:
             self._tables[name].clear()
-        for tab, key, value in self._db.execute("SELECT tab, key, value FROM entry"):
-            self._tables[tab][key] = json.loads(value)
+            self._stamps[name] += 1
+        for tab, key, value in self._db.execute("SELECT tab, key, value FROM entry ORDER BY tab, key"):
+            if tab in self._tables:
+                self._tables[tab][key] = json.loads(value)
         self._version = version
 
     def _store(self) -> None:
@@ -92,9 +119,8 @@ class State:
             if value is None:
                 self._db.execute("DELETE FROM entry WHERE tab=? AND key=?", (tab, key))
             else:
-                self._db.execute(
-                    "INSERT OR REPLACE INTO entry VALUES (?,?,?)", (tab, key, json.dumps(value, separators=(",", ":")))
-                )
+                text = json.dumps(value, separators=(",", ":"))
+                self._db.execute("INSERT OR REPLACE INTO entry VALUES (?,?,?)", (tab, key, text))
 
     def close(self) -> None:
         """Release the file."""
