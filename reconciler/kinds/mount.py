@@ -1,0 +1,121 @@
+"""Mounts of a running jail. Its fstab makes them at start; here only live drift is put right.
+
+A mount that nobody declared is not ours to take away; it goes when the jail stops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from reconciler.kind import Desired, Kind, Place, Seen
+from reconciler.model.action import Action, Phase, Site
+from reconciler.model.value import Ref, Resource
+
+
+@dataclass(frozen=True, slots=True)
+class Mount(Resource):
+    """One mount by `JAIL:TARGET` (target relative to the jail's root)."""
+
+    kind: ClassVar[str] = "mount"
+    source: str = ""
+    fstype: str = ""
+    read_only: bool = False
+    jail: str = ""
+    options: str = field(default="rw", compare=False)
+
+    @property
+    def scope(self) -> str:
+        """The jail."""
+        return self.jail
+
+    def needs(self) -> frozenset[Ref]:
+        """The running jail."""
+        return frozenset({Ref("jail", self.jail)})
+
+    def provider(self) -> Ref | None:
+        """Starting the jail mounts it."""
+        return Ref("jail", self.jail)
+
+    def facts(self) -> Mapping[str, str]:
+        """What a plan shows."""
+        return {"source": self.source, "type": self.fstype, "mode": "ro" if self.read_only else "rw"}
+
+
+@dataclass(frozen=True, slots=True)
+class Remount(Action):
+    """Mount what is missing; unmount first what is there with another source or mode."""
+
+    @property
+    def phase(self) -> Phase:
+        """While the jail runs."""
+        return Phase.BUILD
+
+    def title(self) -> str:
+        """A verb and its object."""
+        return f"mount {self.subject.name.partition(':')[2]} again"
+
+    def apply(self, site: Site) -> None:
+        """Do it."""
+        mount = self.after
+        assert isinstance(mount, Mount)
+        target = f"{site.mountpoint}/live/{mount.jail}{mount.name.partition(':')[2]}"
+        if self.before is not None:
+            site.host.mounts.unmount(target)
+        site.host.mounts.mount(mount.fstype, mount.source, target, mount.options)
+
+
+def unescape(field_: str) -> str:
+    """fstab(5) writes blanks and backslashes as \\040 and so on."""
+    out, rest = "", field_
+    while "\\" in rest:
+        head, _, rest = rest.partition("\\")
+        if len(rest) >= 3 and all(c in "01234567" for c in rest[:3]):
+            out, rest = out + head + chr(int(rest[:3], 8)), rest[3:]
+        else:
+            out += head + "\\"
+    return out + rest
+
+
+def of_fstab(text: str, place: Place, jail: str) -> Iterable[Mount]:
+    """What a jail's fstab mounts, its root included (target "")."""
+    live = place.folder(f"live/{jail}")
+    for line in text.splitlines():
+        fields = [unescape(f) for f in line.split()]
+        if len(fields) < 4 or line.startswith("#"):
+            continue
+        source, target, fstype, options = fields[:4]
+        if target == live or target.startswith(live + "/"):
+            rel = target[len(live) :]
+            yield Mount(f"{jail}:{rel}", source, fstype, "ro" in options.split(","), jail, options)
+
+
+def want(desired: Desired) -> Iterable[Mount]:
+    """What the fstab of each running jail mounts."""
+    for name, allocation in desired.allocated.items():
+        if allocation.jail is not None and "fstab" in allocation.config.content:
+            yield from of_fstab(allocation.config.content["fstab"][1], desired.place, name)
+
+
+def have(seen: Seen) -> Iterable[Mount]:
+    """What is mounted at or below the live path of each running jail; the uppermost of stacked ones."""
+    prefix = seen.place.folder("live/")
+    running = {row.name for row in seen.observed.jails}
+    found: dict[str, Mount] = {}
+    for row in seen.observed.mounts:
+        if row.target.startswith(prefix):
+            jail, slash, rest = row.target[len(prefix) :].partition("/")
+            if jail in running:
+                name = f"{jail}:{slash}{rest}"
+                found[name] = Mount(name, row.source, row.fstype, "read-only" in row.options, jail)
+    return found.values()
+
+
+def steps(before: Mount | None, after: Mount | None) -> Iterable[Action]:
+    """Put back what is declared."""
+    if after is not None:
+        yield Remount(before, after)
+
+
+KIND = Kind(Mount, want, have, steps, frozenset({"jails", "mounts"}), drift="mounts")

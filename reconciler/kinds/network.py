@@ -1,0 +1,135 @@
+"""What joins a running jail to the network on the host's side: aliases, bridge membership, pf rules.
+
+Its hooks make all of it at start; here only live drift is put right. Addresses inside a VNET jail are
+its own business and are checked by `drift --deep`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from reconciler.kind import Desired, Kind, Seen
+from reconciler.model.action import Action, Phase, Site
+from reconciler.model.diagnostic import Span
+from reconciler.model.value import Ref, Resource
+from reconciler.runtime import names
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment(Resource):
+    """One attachment by `JAIL:TYPE:WHAT`: type is `alias` (IF|ADDRESS), `member` (BRIDGE/IF) or `pf`."""
+
+    kind: ClassVar[str] = "network"
+    jail: str = ""
+    present: bool = True
+    rules: str = field(default="", compare=False)
+
+    @property
+    def scope(self) -> str:
+        """The jail."""
+        return self.jail
+
+    @property
+    def what(self) -> tuple[str, str]:
+        """Type and what is attached."""
+        _jail, type_, rest = self.name.split(":", 2)
+        return type_, rest
+
+    def needs(self) -> frozenset[Ref]:
+        """The running jail."""
+        return frozenset({Ref("jail", self.jail)})
+
+    def provider(self) -> Ref | None:
+        """Starting the jail makes it."""
+        return Ref("jail", self.jail)
+
+
+@dataclass(frozen=True, slots=True)
+class Attach(Action):
+    """Put back one attachment."""
+
+    @property
+    def phase(self) -> Phase:
+        """While the jail runs."""
+        return Phase.BUILD
+
+    def title(self) -> str:
+        """A verb and its object."""
+        wanted = self.subject
+        assert isinstance(wanted, Attachment)
+        type_, rest = wanted.what
+        verbs = {"alias": "add address", "member": "join bridge", "pf": "load pf anchor"}
+        return f"{verbs[type_]} {rest.replace('|', ' ')} again"
+
+    def apply(self, site: Site) -> None:
+        """Do it."""
+        wanted = self.subject
+        assert isinstance(wanted, Attachment)
+        type_, rest = wanted.what
+        if type_ == "alias":
+            interface, _, address = rest.partition("|")
+            site.host.network.add_address(interface, address)
+        elif type_ == "member":
+            bridge, _, interface = rest.partition("/")
+            site.host.network.add_member(bridge, interface)
+        else:
+            site.host.network.load_anchor(rest, wanted.rules)
+
+
+def want(desired: Desired) -> Iterable[Attachment]:
+    """The attachments of each running jail."""
+    for name, allocation in desired.allocated.items():
+        if allocation.jail is None:
+            continue
+        network = desired.specs.jails[name].doc.network
+        for item in network.addresses:
+            yield Attachment(f"{name}:alias:{item.interface}|{item.address}", name)
+        if network.vnet is not None:
+            outer = names(desired.place.hostid, name).outer
+            yield Attachment(f"{name}:member:{network.vnet.bridge}/{outer}", name)
+        rules = allocation.config.content.get("pf.conf", (0, ""))[1]
+        if rules:
+            yield Attachment(f"{name}:pf:reconciler/{name}", name, rules=rules)
+
+
+def have(seen: Seen) -> Iterable[Attachment]:
+    """What running jails of ours have; an alias counts for the jail whose address it is."""
+    live = seen.place.folder("live/")
+    by_name = {row.name: row for row in seen.observed.interfaces}
+    for row in seen.observed.jails:
+        if row.path != live + row.name:
+            continue
+        own = {a for key in ("ip4.addr", "ip6.addr") for a in _addresses(row.parameters.get(key, ()))}
+        for interface in seen.observed.interfaces:
+            for address in interface.addresses:
+                if address.partition("/")[0] in own:
+                    yield Attachment(f"{row.name}:alias:{interface.name}|{address}", row.name)
+        outer = names(seen.place.hostid, row.name).outer
+        for interface in by_name.values():
+            if outer in interface.members:
+                yield Attachment(f"{row.name}:member:{interface.name}/{outer}", row.name)
+        if seen.observed.firewall.get(f"reconciler/{row.name}"):
+            yield Attachment(f"{row.name}:pf:reconciler/{row.name}", row.name)
+
+
+def _addresses(value: str | tuple[str, ...]) -> tuple[str, ...]:
+    return value if isinstance(value, tuple) else tuple(filter(None, value.split(",")))
+
+
+def steps(before: Attachment | None, after: Attachment | None) -> Iterable[Action]:
+    """Put back what is missing; what the stop hooks take away is theirs."""
+    if before is None and after is not None:
+        yield Attach(before, after)
+
+
+def span(resource: Attachment, desired: Desired) -> Span | None:
+    """The network of the spec."""
+    sourced = desired.specs.jails.get(resource.jail)
+    return sourced.place(("network",)) if sourced else None
+
+
+KIND = Kind(
+    Attachment, want, have, steps, frozenset({"interfaces", "firewall", "jails"}), drift="network", span=span
+)
