@@ -1,0 +1,46 @@
+"""What differs between two worlds: one generic function for all kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+
+from reconciler.kind import Kind, digest
+from reconciler.model.value import Ref, Resource, World
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One address where the worlds differ; `before` is what was seen, aligned to what is wanted."""
+
+    ref: Ref
+    before: Resource | None
+    after: Resource | None
+
+
+def diff(kinds: Mapping[str, Kind], observed: World, wanted: World) -> Iterator[Difference]:
+    """Every difference, in the order of kinds and then of names."""
+    for kind in kinds:
+        names = sorted({r.name for r in observed.of(kind)} | {r.name for r in wanted.of(kind)})
+        for name in names:
+            ref = Ref(kind, name)
+            before, after = observed.get(ref), wanted.get(ref)
+            if before is not None and after is not None:
+                before = kinds[kind].align(before, after)
+            if before != after:
+                yield Difference(ref, before, after)
+
+
+def fingerprint(resource: Resource | None) -> str:
+    """A short digest over the compared fields, for saying whether what was seen has moved."""
+    if resource is None:
+        return "absent"
+    values = [f"{f.name}={getattr(resource, f.name)!r}" for f in fields(resource) if f.compare]
+    return digest(resource.kind, *values)[:16]
+
+
+def changed_fields(difference: Difference) -> list[tuple[str, str, str]]:
+    """(field, before, after) of what differs, as text; "" for absent."""
+    was = dict(difference.before.facts()) if difference.before else {}
+    now = dict(difference.after.facts()) if difference.after else {}
+    return [(k, was.get(k, ""), now.get(k, "")) for k in sorted({*was, *now}) if was.get(k) != now.get(k)]
