@@ -53,6 +53,9 @@ class Patience:
     total: float = 3600.0
 
 
+PATIENT = Patience()
+
+
 @dataclass(slots=True)
 class _Body:
     """An answer on its way: `start` is the offset of its first byte, `total` the size of the whole."""
@@ -70,7 +73,7 @@ def fetch(
     *,
     limit: int,
     progress: Progress | None = None,
-    patience: Patience = Patience(),
+    patience: Patience = PATIENT,
 ) -> Path:
     """Have the content with this digest in the cache, and give its path there.
 
@@ -93,7 +96,7 @@ def fetch(
         return cache.finish(sha256)
 
 
-def fetch_bytes(url: str, *, limit: int, patience: Patience = Patience()) -> bytes:
+def fetch_bytes(url: str, *, limit: int, patience: Patience = PATIENT) -> bytes:
     """A small file, whole and in memory, such as MANIFEST. Raises DownloadError as `fetch` does."""
     data = bytearray()
     with _opened(url, {}, patience) as body:
@@ -178,7 +181,7 @@ class _Partial:
 @contextmanager
 def _opened(url: str, headers: dict[str, str], patience: Patience) -> Iterator[_Body]:
     """The answer to one GET, redirects followed, or the content of a file: URL."""
-    if urlsplit(url).scheme == "file":
+    if url.startswith("file:"):
         with _opened_file(url) as body:
             yield body
         return
@@ -234,7 +237,7 @@ def _judge(url: str, response: httpx.Response, deadline: float) -> _Body:
     etag = response.headers.get("ETag", "")
     # A weak ETag says nothing about bytes, so RFC 9110 forbids it in If-Range.
     validator = etag if etag.startswith('"') else response.headers.get("Last-Modified", "")
-    body = _Body(_timely(url, response.iter_raw(CHUNK), deadline), validator=validator)
+    body = _Body(_timely(url, response.iter_raw(), deadline), validator=validator)
     length = response.headers.get("Content-Length", "")
     body.total = int(length) if length.isascii() and length.isdigit() else None
     if status == 206:

@@ -24,17 +24,20 @@ _GIB = 1024**3
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Bounds of an archive. `content` and `stream` are in bytes: of all files as unpacked (holes
-    included), and of the expanded tar stream. `fifos` says whether named pipes are allowed."""
+    included), and of the expanded tar stream; `names` of all names together. `members` counts the
+    folders that names imply too. `fifos` says whether named pipes are allowed."""
 
-    members: int = 1_000_000
+    members: int = 500_000
     content: int = 64 * _GIB
     stream: int = 64 * _GIB
     name: int = 1023
     component: int = 255
+    depth: int = 128
+    names: int = 128 * 1024**2
     fifos: bool = False
 
 
-SET = Limits(members=500_000, content=16 * _GIB, stream=16 * _GIB)
+SET = Limits(content=16 * _GIB, stream=16 * _GIB)
 """A distribution set; src, the largest, has about 100 000 members and 1.5 GB."""
 PACKAGE = Limits(fifos=True)
 """A jail package: what an installation left."""
@@ -63,7 +66,7 @@ def check_archive(file: IO[bytes], limits: Limits, capture: Collection[str] = ()
     captured: dict[str, bytes] = {}
     while (member := reader.next()) is not None:
         path = tree.add(member)
-        name = b"/".join(path).decode("utf-8", "surrogateescape")
+        name = path.decode("utf-8", "surrogateescape")
         if name in capture and member.kind == "file" and member.size == member.stored <= _CAPTURE_LIMIT:
             captured[name] = reader.read(member)
         else:
@@ -74,32 +77,37 @@ def check_archive(file: IO[bytes], limits: Limits, capture: Collection[str] = ()
 
 
 class _Tree:
-    """What unpacking would have made so far."""
+    """What unpacking would have made so far: the kind of each path, without `.` and doubled slashes."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._kinds: dict[tuple[bytes, ...], str] = {(): "directory"}
+        self._kinds: dict[bytes, str] = {b"": "directory"}
+        self._names = 0
         self.members = 0
         self.content = 0
 
-    def add(self, member: Member) -> tuple[bytes, ...]:
-        """Judge one member and remember it; gives its path as components."""
+    def add(self, member: Member) -> bytes:
+        """Judge one member and remember it; gives its path."""
         self.members += 1
         self.content += member.size
-        if self.members > self._limits.members:
-            raise too_large(f"It has more than {self._limits.members} members.")
         if self.content > self._limits.content:
             raise too_large(f"Its files would take more than {self._limits.content} bytes.")
         path = self._path(member.name, member.name)
-        self._check_parents(path, member.name)
+        self._make_parents(path, member.name)
         kind = self._judge(path, member)
         before = self._kinds.get(path)
         if before is not None and not (before == kind == "directory"):
             raise _hostile(member.name, "the name is used twice")
-        self._kinds[path] = kind
+        self._remember(path, kind)
         return path
 
-    def _judge(self, path: tuple[bytes, ...], member: Member) -> str:
+    def _remember(self, path: bytes, kind: str) -> None:
+        self._kinds[path] = kind
+        self._names += len(path)
+        if max(self.members, len(self._kinds)) > self._limits.members or self._names > self._limits.names:
+            raise too_large(f"It has more than {self._limits.members} members, or too long names.")
+
+    def _judge(self, path: bytes, member: Member) -> str:
         """What the member would be on disk, where it may be at all."""
         if member.kind == "device":
             raise _hostile(member.name, "it is a device")
@@ -113,37 +121,42 @@ class _Tree:
             return self._linked(member)
         return member.kind
 
-    def _path(self, text: bytes, name: bytes) -> tuple[bytes, ...]:
+    def _path(self, text: bytes, name: bytes) -> bytes:
         if text.startswith(b"/"):
             raise _hostile(name, "an absolute name")
         if not text or len(text) > self._limits.name:
             raise _hostile(name, "a name that is empty or too long")
-        parts = tuple(part for part in text.split(b"/") if part not in (b"", b"."))
+        parts = [part for part in text.split(b"/") if part not in (b"", b".")]
         if b".." in parts:
             raise _hostile(name, "a name with ..")
         if any(len(part) > self._limits.component for part in parts):
             raise _hostile(name, "a part of a name that is too long")
-        return parts
+        if len(parts) > self._limits.depth:
+            raise _hostile(name, "a name with too many parts")
+        return b"/".join(parts)
 
-    def _check_parents(self, path: tuple[bytes, ...], name: bytes) -> None:
-        """Nothing is written through a symlink, nor below a file. Parents may be left out."""
-        for length in range(len(path) - 1, 0, -1):
-            kind = self._kinds.get(path[:length])
+    def _make_parents(self, path: bytes, name: bytes) -> None:
+        """Nothing is written through a symlink, nor below a file. Tar makes parents that are left out."""
+        missing = []
+        parent = path
+        while parent:
+            parent = parent.rpartition(b"/")[0]
+            kind = self._kinds.get(parent)
             if kind == "directory":
-                return
+                break
             if kind is not None:
                 raise _hostile(name, f"it lies below a {kind}")
-        # Parents that the archive leaves out are made by tar; from now on they are directories.
-        for length in range(1, len(path)):
-            self._kinds[path[:length]] = "directory"
+            missing.append(parent)
+        for parent in missing:
+            self._remember(parent, "directory")
 
-    def _check_symlink(self, path: tuple[bytes, ...], member: Member) -> None:
+    def _check_symlink(self, path: bytes, member: Member) -> None:
         target = member.target
         if not target or len(target) > self._limits.name:
             raise _hostile(member.name, "a symlink whose target is empty or too long")
         if target.startswith(b"/"):
             return
-        depth = len(path) - 1
+        depth = path.count(b"/")
         for part in target.split(b"/"):
             depth += -1 if part == b".." else part not in (b"", b".")
             if depth < 0:

@@ -1,0 +1,67 @@
+"""Checking a cached archive once per content: the result is noted beside it, under its digest."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from reconciler.cache import Cache, open_regular
+from reconciler.model.diagnostic import Diagnostic, FetchError
+from reconciler.packages.archive import Limits, Summary, check_archive
+
+RULE = 1
+"""Version of the rules of `archive`; a result of other rules is not believed."""
+
+
+def check_cached(cache: Cache, sha256: str, limits: Limits, capture: Collection[str] = ()) -> Summary:
+    """The summary of a file of the cache, checked now or by an earlier run with the same limits.
+
+    Raises FetchError as `check_archive`, and `cache-unusable` when the file is not there.
+    """
+    known = known_summary(cache, sha256, limits, capture)
+    if known is not None:
+        return known
+    path = cache.path(sha256)
+    summary = check_file(path, limits, capture)
+    value: dict[str, object] = {
+        "rule": RULE,
+        "limits": repr(limits),
+        "capture": sorted(capture),
+        "members": summary.members,
+        "content": summary.content,
+        "compression": summary.compression,
+        "captured": {name: data.hex() for name, data in summary.captured.items()},
+    }
+    cache.set_note(sha256, "checked", value)
+    return summary
+
+
+def known_summary(cache: Cache, sha256: str, limits: Limits, capture: Collection[str] = ()) -> Summary | None:
+    """The noted result of an earlier check by the same rules, or None. Reads a few hundred bytes."""
+    note = cache.note(sha256, "checked")
+    if note is None or (note.get("rule"), note.get("limits")) != (RULE, repr(limits)):
+        return None
+    captured = note.get("captured")
+    members, content, compression = note.get("members"), note.get("content"), note.get("compression")
+    if note.get("capture") != sorted(capture) or not isinstance(captured, dict):
+        return None
+    if not (isinstance(members, int) and isinstance(content, int) and isinstance(compression, str)):
+        return None
+    try:
+        files = {name: bytes.fromhex(data) for name, data in captured.items()}
+    except (TypeError, ValueError):
+        return None
+    return Summary(members, content, compression, files)
+
+
+def check_file(path: Path, limits: Limits, capture: Collection[str] = ()) -> Summary:
+    """`check_archive` of a regular file."""
+    try:
+        with open_regular(path) as file:
+            return check_archive(file, limits, capture)
+    except OSError as error:
+        detail = f"{path}: {error.strerror or error}."
+        hint = "Fetch it again."
+        raise FetchError(
+            Diagnostic("cache-unusable", "The folder of downloads cannot be used", detail, hint)
+        ) from error
