@@ -81,6 +81,7 @@ class Machine:
         with self.state.transaction():
             self.pool.found()
             self.mounts.found()
+            self.run(Command(("mount", "-t", "devfs", "devfs", "/dev")))
 
     def run(self, command: Command) -> Completed:
         """Answer one command line as FreeBSD would: status 127 when there is no such command."""
@@ -140,30 +141,23 @@ class Machine:
         The rc scripts are run by whoever called.
         """
         with self.state.transaction():
-            for table, keep in _SURVIVORS.items():
+            for table in _VOLATILE:
                 entries = self.state.table(table)
-                for key in [key for key in entries if not keep(key)]:
+                for key in list(entries):
                     del entries[key]
                     self.state.touch(table, key)
             for folder in ("tmpfs", "devfs"):
                 remove_tree(self.directory / folder)
             self.mounts.found()
-            for record in self.pool.datasets.values():
-                record["jail"] = ""
+            self.run(Command(("mount", "-t", "devfs", "devfs", "/dev")))
+            for name, record in self.pool.datasets.items():
+                if record["jail"]:
+                    record["jail"] = ""
+                    self.pool.changed(name)
             self.run(Command(("zfs", "mount", "-a")))
         self.sweep()
 
 
-def _boot_ruleset(key: str) -> bool:
-    number = key.rpartition(":")[2]
-    return key.startswith("devfs") and number.isdigit() and 1 <= int(number) <= 5
-
-
-# What each table keeps over a reboot, by key.
-_SURVIVORS: dict[str, Callable[[str], bool]] = {
-    "jails": lambda _key: False,
-    "mounts": lambda _key: False,
-    "rules": _boot_ruleset,
-    "interfaces": lambda key: key in ("vtnet0", "lo0"),
-    "anchors": lambda _key: False,
-}
+# What only lives in the kernel's memory. Devfs rulesets 1 to 5 and the host's own interfaces come back by
+# themselves, because whoever reads these tables fills in what a fresh host has.
+_VOLATILE = ("jails", "mounts", "rules", "interfaces", "anchors")

@@ -21,12 +21,16 @@ _LINKS = 32
 
 
 class Mount(TypedDict):
-    """One row. `backing` is, for nullfs, the key of the mount the source lay in, and the path there."""
+    """One row. `options` are those that mount(8) shows, `args` the others (`ruleset=4`, `size=8m`).
+
+    `backing` is, for nullfs, the key of the mount the source lay in, and the path there.
+    """
 
     source: str
     target: str
     fstype: str
     options: list[str]
+    args: list[str]
     backing: list[str]
 
 
@@ -45,6 +49,10 @@ class Place:
         return self.tree / self.inside if self.inside else self.tree
 
 
+def _row(source: str, target: str, fstype: str, options: list[str]) -> Mount:
+    return Mount(source=source, target=target, fstype=fstype, options=options, args=[], backing=[])
+
+
 class Mounts:
     """Mounts in the order they were made. Changes need the state's transaction."""
 
@@ -60,10 +68,9 @@ class Mounts:
         self._stamp = -1
 
     def found(self) -> None:
-        """The root and /dev of a machine that has just booted."""
+        """The root of a machine that has just booted."""
         if not self.table:
-            self._insert(Mount(source="/dev/vtbd0", target="/", fstype="ufs", options=["local"], backing=[]))
-            self._insert(Mount(source="devfs", target="/dev", fstype="devfs", options=[], backing=[]))
+            self._insert(_row("/dev/vtbd0", "/", "ufs", ["local"]))
 
     def _index(self) -> None:
         if self._stamp == self.state.stamp("mounts"):
@@ -116,16 +123,16 @@ class Mounts:
         ]
         return sorted(found, key=lambda key: (self.table[key]["target"].count("/"), key), reverse=True)
 
-    def add(self, fstype: str, source: str, target: str, options: list[str]) -> str:
+    def add(
+        self, fstype: str, source: str, target: str, options: list[str], args: list[str] | None = None
+    ) -> str:
         """Mount; `target` (and the source of nullfs) are canonical and exist. Returns the key."""
-        backing: list[str] = []
+        mount = _row(source, target, fstype, options)
+        mount["args"] = args or []
         if fstype == "nullfs":
-            place = self.place(source)
-            backing = [place.mount, place.inside]
-            source = place.path
-        key = self._insert(
-            Mount(source=source, target=target, fstype=fstype, options=options, backing=backing)
-        )
+            place = self.place(source, write=False)
+            mount["source"], mount["backing"] = place.path, [place.mount, place.inside]
+        key = self._insert(mount)
         if fstype in ("tmpfs", "devfs"):
             (self.directory / fstype / key).mkdir(parents=True, exist_ok=True)
         return key
@@ -143,10 +150,10 @@ class Mounts:
         """The keys of nullfs mounts whose source lies in this mount."""
         return [k for k, mount in self.table.items() if mount["backing"] and mount["backing"][0] == key]
 
-    def busy(self, key: str, leaving: frozenset[str] = frozenset()) -> bool:
+    def busy(self, key: str, leaving: frozenset[str] = frozenset(), *, force: bool = False) -> bool:
         """Whether a mount cannot go: one below it, a nullfs of it, or a jail in it stays.
 
-        `leaving` are keys that go together with it.
+        `leaving` are keys that go together with it; `force` does not ask for jails.
         """
         mount = self.table[key]
         target = mount["target"]
@@ -154,9 +161,11 @@ class Mounts:
             return True
         if any(k not in leaving for k in self.users(key)):
             return True
+        if force:
+            return False
         prefix = target.rstrip("/") + "/"
-        paths = (str(jail.get("path", "")) for jail in self.state.table("jails").values())
-        return any(path == target or path.startswith(prefix) for path in paths if path)
+        paths = (str(jail["values"]["path"]) for jail in self.state.table("jails").values())
+        return any(path == target or path.startswith(prefix) for path in paths)
 
     def writable(self, key: str) -> bool:
         """Whether writes through this mount reach its tree."""

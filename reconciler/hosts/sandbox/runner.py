@@ -1,0 +1,166 @@
+"""The sandbox machine as a host: the same few methods that a local or remote host offers."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import sqlite3
+import stat
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from reconciler.hosts.sandbox import beneath
+from reconciler.hosts.sandbox.machine import Machine
+from reconciler.hosts.sandbox.mounts import Place
+from reconciler.model.command import Command, Completed
+from reconciler.model.diagnostic import Diagnostic, HostError, Refused
+
+
+class SandboxRunner:
+    """A `Runner` that answers from a machine in this process."""
+
+    def __init__(self, machine: Machine | Path) -> None:
+        """Take a machine, or open the one in a folder."""
+        self.machine = machine if isinstance(machine, Machine) else Machine(machine)
+
+    def run(self, command: Command) -> Completed:
+        """Run one command to its end; see `Runner.run`."""
+        try:
+            done = self.machine.run(command)
+        except (TimeoutError, subprocess.TimeoutExpired) as error:
+            raise timed_out(command) from error
+        except (OSError, sqlite3.Error) as error:
+            raise _failed(f"{' '.join(command.argv[:2])}: {error}", command.argv) from error
+        if command.output is not None:
+            for chunk in (done.stdout, done.stderr):
+                if chunk:
+                    command.output(chunk)
+        return Completed(done.argv, done.status, done.stdout[: command.limit], done.stderr[: command.limit])
+
+    def batch(self, commands: Sequence[Command]) -> list[Completed]:
+        """Run read-only commands one after the other."""
+        return [self.run(command) for command in commands]
+
+    def _place(self, path: str, *, write: bool) -> Place | None:
+        """Where a path is, None when it or a folder above is absent; HostError when a link is in it."""
+        try:
+            place = self.machine.place(path, follow=False, write=write)
+            link = stat.S_ISLNK(os.lstat(place.real).st_mode)
+        except FileNotFoundError:
+            link = False
+            try:
+                place = self.machine.place(path, follow=False, write=write)
+            except FileNotFoundError:
+                return None
+        except OSError as error:
+            raise _failed(f"{path}: {error.strerror}") from error
+        if link or place.path != os.path.normpath(path):
+            raise _link(path)
+        return place
+
+    def read(self, path: str) -> bytes | None:
+        """The content of a regular file, None where there is none; HostError for a link in the path."""
+        place = self._place(path, write=False)
+        if place is None:
+            return None
+        try:
+            return beneath.read(place.tree, place.inside)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise (
+                _link(path) if error.errno == errno.ELOOP else _failed(f"{path}: {error.strerror}")
+            ) from error
+
+    def write(self, path: str, data: bytes, mode: int = 0o600) -> None:
+        """Write a file whole: temporary file beside it, fsync, rename. Parents must exist."""
+        place = self._place(path, write=True)
+        if place is None:
+            raise _failed(f"{path}: No such file or directory")
+        if not self.machine.mounts.writable(place.mount):
+            raise _failed(f"{path}: Read-only file system")
+        try:
+            beneath.write(place.tree, place.inside, data, mode)
+        except OSError as error:
+            raise (
+                _link(path) if error.errno == errno.ELOOP else _failed(f"{path}: {error.strerror}")
+            ) from error
+        sidecar = self.machine.sidecar(place)
+        sidecar.drop(place.inside)
+        sidecar.flush()
+
+    def tree(self, path: str) -> dict[str, bytes]:
+        """All regular files below a folder, by path relative to it; {} when absent. Links are left out."""
+        place = self._place(path, write=False)
+        if place is None or not place.real.is_dir():
+            return {}
+        found: dict[str, bytes] = {}
+        pending = [""]
+        while pending:
+            inside = pending.pop()
+            for name in sorted(os.listdir(place.real / inside)):
+                below = f"{inside}/{name}" if inside else name
+                mode = os.lstat(place.real / below).st_mode
+                if stat.S_ISDIR(mode):
+                    pending.append(below)
+                elif stat.S_ISREG(mode):
+                    found[below] = beneath.read(place.tree, f"{place.inside}/{below}".lstrip("/"))
+        return dict(sorted(found.items()))
+
+    @contextmanager
+    def lock(self, path: str, holder: str) -> Iterator[None]:
+        """Hold flock(2) on a file of the machine; Refused (code `locked`) names who has it.
+
+        The descriptor is inheritable, and the lock is not given up but closed: while a child that
+        inherited it lives, the lock holds.
+        """
+        place = self._place(path, write=True)
+        if place is None:
+            raise _failed(f"{path}: No such file or directory")
+        with beneath.parent(place.tree, place.inside) as (folder, name):
+            fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600, dir_fd=folder)
+        try:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise locked(path, os.pread(fd, 4096, 0).decode(errors="replace").strip()) from None
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, holder.encode() + b"\n", 0)
+            os.set_inheritable(fd, True)
+            yield
+        finally:
+            os.close(fd)
+
+
+def timed_out(command: Command) -> HostError:
+    """The error of a command that did not end in its time."""
+    detail = f"`{' '.join(command.argv)}` did not end within {command.timeout:g} seconds."
+    hint = "Run it by hand to see what it waits for, or give it more time."
+    diagnostic = Diagnostic("host-timeout", "A command on the host did not end in time.", detail, hint)
+    return HostError(diagnostic, argv=command.argv, transient=True)
+
+
+def locked(path: str, holder: str) -> Refused:
+    """The error of a lock that someone else has."""
+    return Refused(
+        Diagnostic(
+            "locked",
+            "Another run holds the lock.",
+            f"{path} is held by {holder or 'someone who left no name'}.",
+            "Wait for it to end.",
+        )
+    )
+
+
+def _link(path: str) -> HostError:
+    detail = f"{path} is, or leads through, a symbolic link; from the host none is followed."
+    return HostError(
+        Diagnostic("host-symlink", "A symbolic link stands where a file of ours belongs.", detail)
+    )
+
+
+def _failed(detail: str, argv: tuple[str, ...] = ()) -> HostError:
+    return HostError(Diagnostic("host-file", "The sandbox could not reach a file.", detail), argv=argv)
