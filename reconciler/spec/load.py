@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from reconciler.model.diagnostic import Diagnostic, SpecError
+from reconciler.model.diagnostic import Diagnostic, Span, SpecError
 from reconciler.spec.document import KINDS
 from reconciler.spec.files import Tree, read_tree
+from reconciler.spec.lint import lint
 from reconciler.spec.specset import Source, Sourced, SpecSet, locate
 from reconciler.spec.suggest import did_you_mean, shorten
 from reconciler.spec.translate import translate
@@ -31,39 +33,60 @@ def load(path: str | Path) -> SpecSet:
 
 def examine(path: str | Path) -> tuple[SpecSet | None, tuple[Diagnostic, ...]]:
     """The documents that can be understood, and every diagnostic, sorted by place. Never raises."""
-    from reconciler.spec.lint import lint
-
     tree = read_tree(path)
     problems = list(tree.problems)
-    found: list[tuple[str, Sourced[Any]]] = []
-    broken = False
-    for source in tree.sources:
-        documents, wrong = read_source(source)
-        found += documents
-        problems += wrong
-        broken = broken or bool(wrong)
+    reads = [read_source(source) for source in tree.sources]
+    found = [pair for read in reads for pair in read.found]
+    problems += [problem for read in reads for problem in read.problems]
     specs = assemble(tree, found)
-    problems += lint(specs, found, complete=not broken and not tree.problems)
-    problems.sort(key=Diagnostic.sort_key)
+    broken = {kind: frozenset(n for read in reads for k, n in read.broken if k == kind) for kind in KINDS}
+    problems += lint(
+        specs, found, broken, complete=not tree.problems and all(read.complete for read in reads)
+    )
+    if not problems and not tree.sources:
+        problems.append(_nothing(str(path)))
+    problems = sorted(dict.fromkeys(problems), key=Diagnostic.sort_key)
     return with_warnings(specs, problems), tuple(problems)
 
 
-def read_source(source: Source) -> tuple[list[tuple[str, Sourced[Any]]], list[Diagnostic]]:
-    """The valid documents of one file with their kinds, and what is wrong with the others."""
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One file: its valid documents by kind, what is wrong, and the kinds and names of what is not valid.
+
+    `complete` is False where even the names of some documents are not known.
+    """
+
+    found: list[tuple[str, Sourced[Any]]]
+    problems: list[Diagnostic]
+    broken: list[tuple[str, str]]
+    complete: bool
+
+
+def read_source(source: Source) -> Read:
+    """Parse and validate one file."""
     parsed = parse(source.data, source.file)
-    problems = list(parsed.diagnostics)
-    found: list[tuple[str, Sourced[Any]]] = []
+    read = Read([], list(parsed.diagnostics), [], parsed.complete)
     for index, raw in enumerate(parsed.values):
-        kind = _kind(raw, source, index, problems)
+        kind = _kind(raw, source, index, read.problems)
         if kind is None:
+            read.broken.extend(
+                (known, str(raw["name"])) for known in KINDS if isinstance(raw, dict) and "name" in raw
+            )
             continue
         try:
             doc = KINDS[kind].model_validate(raw)
         except ValidationError as error:
-            problems += translate(error, kind, raw, source, index)
+            read.problems.extend(translate(error, kind, raw, source, index))
+            read.broken.append((kind, str(raw.get("name"))))
             continue
-        found.append((kind, Sourced(source, index, raw, partial(_same, doc))))
-    return found, problems
+        read.found.append((kind, Sourced(source, index, raw, partial(_same, doc))))
+    return read
+
+
+def _nothing(path: str) -> Diagnostic:
+    hint = "Spec files end in .yaml or .yml; give their folder."
+    detail = f"`{path}` holds no spec files."
+    return Diagnostic("no-documents", "No documents found", detail, hint, Span(path), "warning")
 
 
 def build(kind: str, raw: Mapping[str, Any]) -> Any:
@@ -128,6 +151,4 @@ def assemble(tree: Tree, found: list[tuple[str, Sourced[Any]]]) -> SpecSet:
 
 def with_warnings(specs: SpecSet, problems: list[Diagnostic]) -> SpecSet:
     """The same set with the warnings among `problems`."""
-    import dataclasses
-
-    return dataclasses.replace(specs, warnings=tuple(p for p in problems if p.severity == "warning"))
+    return replace(specs, warnings=tuple(p for p in problems if p.severity == "warning"))

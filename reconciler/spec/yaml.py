@@ -2,8 +2,6 @@
 
 Text is read as a stream of events, never composed or constructed by the library, so depth, size and
 aliases are bounded while reading, tags run nothing, and every problem has its line and column.
-Scalars follow the YAML 1.2 core schema (`no` and `on` are text), with one difference: digits with a
-leading zero and `0o` octals stay text, so that a mode written 0750 is not the number 750.
 """
 
 from __future__ import annotations
@@ -27,6 +25,7 @@ from ruamel.yaml.events import (
 )
 
 from reconciler.model.diagnostic import Diagnostic, Span
+from reconciler.spec.scalar import resolve
 from reconciler.spec.text import BadText, decode, tab_in_indent
 
 try:
@@ -39,17 +38,6 @@ MAX_NODES = 2_000_000
 MAX_ALIASED = 200_000
 MAX_SYNTAX_ERRORS = 20
 
-_INT = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,18})\Z|0x[0-9a-fA-F]{1,16}\Z")
-_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]{1,3})?\Z")
-_MAYBE_NUMBER = frozenset("+-.0123456789")
-_WORDS: dict[str, Any] = {
-    **dict.fromkeys(("null", "Null", "NULL", "~", ""), None),
-    **dict.fromkeys(("true", "True", "TRUE"), True),
-    **dict.fromkeys(("false", "False", "FALSE"), False),
-    **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf"), float("inf")),
-    "-.inf": float("-inf"),
-    **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
-}
 _STANDARD = "tag:yaml.org,2002:"
 _SCALAR_TAGS = frozenset(_STANDARD + name for name in ("null", "bool", "int", "float"))
 
@@ -73,6 +61,11 @@ class Parsed:
 
     values: tuple[Any, ...]
     diagnostics: tuple[Diagnostic, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether every document was read, however wrong its content is."""
+        return all(problem.code in ("duplicate-key", "unknown-tag") for problem in self.diagnostics)
 
 
 class _Stop(Exception):
@@ -107,23 +100,6 @@ def places(data: bytes, file: str, *, pure: bool = False) -> tuple[Place, ...]:
     builder = _Places(file)
     _drive(builder, data, file, pure)
     return tuple(builder.documents)
-
-
-def resolve(text: str) -> Any:
-    """A plain scalar's value by the YAML 1.2 core schema."""
-    if text in _WORDS:
-        return _WORDS[text]
-    if text[0] in _MAYBE_NUMBER:
-        if _INT.match(text):
-            return int(text, 0)
-        if len(text) <= 64 and _FLOAT.match(text) and not _octal_like(text):
-            return float(text)
-    return text
-
-
-def _octal_like(text: str) -> bool:
-    """Digits alone, which no integer matched: a leading zero, or more digits than any size has."""
-    return text.lstrip("+-").isdigit()
 
 
 def _drive(builder: _Builder, data: bytes, file: str, pure: bool) -> None:

@@ -1,0 +1,92 @@
+"""limits: resources and actions of rctl(8), in combinations that the kernel takes."""
+
+from __future__ import annotations
+
+import re
+
+from reconciler.spec.document import Jail
+from reconciler.spec.fields import parse_size
+from reconciler.spec.specset import Sourced
+from reconciler.spec.suggest import did_you_mean, shorten
+from reconciler.spec.view import Found, View, error, key_error
+
+_BYTES = "datasize stacksize coredumpsize memoryuse memorylocked vmemoryuse swapuse msgqsize shmsize readbps writebps"
+_COUNTS = "cputime maxproc openfiles pseudoterminals nthr msgqqueued nmsgq nsem nsemop nshm wallclock pcpu readiops writeiops"
+BYTES = frozenset(_BYTES.split())
+COUNTS = frozenset(_COUNTS.split())
+RESOURCES = BYTES | COUNTS
+IO = frozenset({"readbps", "writebps", "readiops", "writeiops"})
+NO_DENY = IO | {"cputime", "wallclock"}
+_SIGNALS = (
+    "hup int quit ill trap abrt emt fpe kill bus segv sys pipe alrm term urg stop tstp cont chld usr1 usr2"
+)
+SIGNALS = frozenset(
+    f"sig{name}" for name in (_SIGNALS + " ttin ttou io xcpu xfsz vtalrm prof winch info thr").split()
+)
+ACTIONS = frozenset({"deny", "log", "devctl", "throttle"}) | SIGNALS
+PER = frozenset({"process", "user", "loginclass", "jail"})
+
+
+def check(view: View) -> Found:
+    """All rules about limits."""
+    for item in view.jails:
+        for key, value in item.doc.limits.items():
+            yield from _one(item, key, value)
+
+
+def _one(item: Sourced[Jail], key: str, value: str | int) -> Found:
+    path = ("limits", key)
+    resource, colon, action = key.partition(":")
+    action = action if colon else "deny"
+    if resource not in RESOURCES:
+        hint = did_you_mean(
+            resource, RESOURCES, "The resources of rctl(8) are: " + ", ".join(sorted(RESOURCES)) + "."
+        )
+        detail = f"rctl(8) has no resource `{resource}`."
+        yield key_error(item, path, "unknown-limit", "Unknown resource or action", detail, hint)
+        return
+    if action not in ACTIONS:
+        hint = did_you_mean(
+            action, ACTIONS, "The actions are deny, log, devctl, throttle, and signals such as sigterm."
+        )
+        detail = f"rctl(8) has no action `{action}`."
+        yield key_error(item, path, "unknown-limit", "Unknown resource or action", detail, hint)
+        return
+    if action == "deny" and resource in NO_DENY:
+        other = "throttle" if resource in IO else "log"
+        detail = f"The kernel cannot deny `{resource}`."
+        hint = f'Write "{resource}:{other}": {value}'
+        yield key_error(item, path, "limit-action", "Action does not fit the resource", detail, hint)
+    elif action == "throttle" and resource not in IO:
+        detail = f"The kernel can throttle {', '.join(sorted(IO))} only, not `{resource}`."
+        yield error(
+            item,
+            path,
+            "limit-action",
+            "Action does not fit the resource",
+            detail,
+            f"Write {resource}: {value}",
+        )
+    wanted = _amount(resource, value)
+    if wanted is not None:
+        detail = f"The amount of `{key}` must be {wanted}, not {shorten(value)}."
+        yield error(item, path, "bad-value", "Value is not allowed", detail)
+
+
+def _amount(resource: str, value: str | int) -> str | None:
+    """What the amount should be, where it is not."""
+    amount, slash, per = str(value).partition("/")
+    if slash and per not in PER:
+        return "followed by /process, /user, /loginclass or /jail"
+    if resource in BYTES:
+        try:
+            parse_size(amount)
+        except ValueError:
+            return "a size such as 512M"
+        return None
+    if not re.fullmatch(r"[0-9]{1,18}[kmg]?", amount, re.IGNORECASE):
+        return "a whole number"
+    return None
+
+
+CHECK = check

@@ -1,0 +1,163 @@
+"""Networks: one mode, addresses and ports with one owner, bridges that all agree on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_address, ip_interface, ip_network
+
+from reconciler.spec.document import Jail, Vnet
+from reconciler.spec.specset import Path_, Sourced
+from reconciler.spec.view import Claim, Found, View, error, rivals, together, warning
+
+_VNET = ("network", "vnet")
+
+
+def _modes(view: View) -> Found:
+    for item in view.jails:
+        network = item.doc.network
+        given = [
+            name
+            for name, used in (
+                ("inherit", network.inherit),
+                ("addresses", bool(network.addresses)),
+                ("vnet", network.vnet is not None),
+            )
+            if used
+        ]
+        if len(given) > 1:
+            detail = f"`{item.name}` has {' and '.join(f'`{name}`' for name in given)} in its network."
+            hint = (
+                "Keep one: inherit the host's stack, take addresses of the host, or have a stack with vnet."
+            )
+            path = ("network", given[1])
+            yield error(item, path, "network-modes", "Network has several modes", detail, hint)
+
+
+def _vnets(view: View) -> Iterator[tuple[Sourced[Jail], Vnet]]:
+    for item in view.jails:
+        if item.doc.network.vnet is not None:
+            yield item, item.doc.network.vnet
+
+
+def _gateways(view: View) -> Found:
+    for item, vnet in _vnets(view):
+        own = ip_interface(vnet.address)
+        if vnet.gateway is None:
+            if vnet.nat:
+                detail = f"`{item.name}` has nat but no gateway, so nothing of it reaches the host's pf."
+                hint = f"Add `gateway:`, such as {next(own.network.hosts(), own.ip)}."
+                yield warning(
+                    item, (*_VNET, "nat"), "nat-without-gateway", "NAT without a gateway", detail, hint
+                )
+            continue
+        gateway = ip_address(vnet.gateway)
+        path = (*_VNET, "gateway")
+        if gateway == own.ip:
+            detail = f"The gateway {gateway} is the address of `{item.name}` itself."
+            hint = "The gateway is the bridge's address on the host; give the jail another one."
+            yield error(item, path, "address-taken", "Address is taken", detail, hint)
+        elif gateway not in own.network:
+            detail = f"The gateway {gateway} is not in {own.network}, the subnet of {vnet.address}."
+            hint = "Correct the gateway, or the prefix length of the address."
+            if own.network.num_addresses == 1:
+                hint = f"The address has no prefix length: {own.ip}/24"
+            summary = "Gateway is outside the subnet"
+            yield error(item, path, "gateway-outside-subnet", summary, detail, hint)
+
+
+def _bridges(view: View) -> Found:
+    kinds: dict[str, dict[object, tuple[Sourced[Jail], Vnet]]] = {}
+    for item, vnet in _vnets(view):
+        # jails that say the same need comparing once, however many they are
+        others = kinds.setdefault(vnet.bridge, {})
+        key = (ip_interface(vnet.address).network, vnet.gateway, item.hosts)
+        if key in others:
+            continue
+        for other, theirs in others.values():
+            found = _disagreement(vnet, theirs) if together(item, other) else None
+            if found is not None:
+                what, mine, its = found
+                detail = f"On the bridge `{vnet.bridge}`, `{item.name}` has the {what} {mine} and `{other.name}` {its}."
+                hint = f"Make it the same as at {other.place((*_VNET, 'address'))}, or use another bridge."
+                path = (*_VNET, "gateway" if what == "gateway" else "address")
+                yield error(item, path, "bridge-disagrees", "Jails on a bridge disagree", detail, hint)
+                break
+        others[key] = (item, vnet)
+
+
+def _disagreement(one: Vnet, other: Vnet) -> tuple[str, str, str] | None:
+    mine, theirs = ip_interface(one.address), ip_interface(other.address)
+    if mine.version != theirs.version:
+        return None
+    if mine.network != theirs.network:
+        return "subnet", str(mine.network), str(theirs.network)
+    if one.gateway and other.gateway and ip_address(one.gateway) != ip_address(other.gateway):
+        return "gateway", one.gateway, other.gateway
+    return None
+
+
+def _addresses(view: View) -> Found:
+    claims: list[tuple[str, Claim]] = []
+    spots: list[tuple[Path_, str]]
+    for item in view.jails:
+        network = item.doc.network
+        spots = [
+            (("network", "addresses", n, "address"), ip.address) for n, ip in enumerate(network.addresses)
+        ]
+        if network.vnet is not None:
+            spots.append(((*_VNET, "address"), network.vnet.address))
+        claims += [(str(ip_interface(text).ip), Claim(item, path, item.name)) for path, text in spots]
+    for address, first, again in rivals(claims):
+        detail = f"{address} is already the address of `{first.who}` ({first.span})."
+        yield error(
+            again.item, again.path, "address-taken", "Address is taken", detail, "Give one of them another."
+        )
+    taken = dict(reversed(claims))
+    for item, vnet in _vnets(view):
+        owner = taken.get(str(ip_address(vnet.gateway))) if vnet.gateway else None
+        if owner is not None and owner.item is not item and together(owner.item, item):
+            detail = (
+                f"The gateway {vnet.gateway} of `{item.name}` is the address of `{owner.who}` ({owner.span})."
+            )
+            hint = "The bridge on the host has the gateway's address; give the jail another one."
+            yield error(item, (*_VNET, "gateway"), "address-taken", "Address is taken", detail, hint)
+
+
+def _ends(view: View) -> Found:
+    """Addresses that name a whole subnet or its broadcast."""
+    for item, vnet in _vnets(view):
+        own = ip_interface(vnet.address)
+        subnet = ip_network(own.network)
+        if (
+            subnet.version == 4
+            and subnet.prefixlen < 31
+            and own.ip in (subnet.network_address, subnet.broadcast_address)
+        ):
+            detail = f"{own.ip} is the {'network' if own.ip == subnet.network_address else 'broadcast'} address of {subnet}."
+            hint = f"Use one between {subnet[1]} and {subnet[-2]}."
+            yield error(item, (*_VNET, "address"), "address-unusable", "Address cannot be used", detail, hint)
+
+
+def _ports(view: View) -> Found:
+    claims: list[tuple[str, Claim]] = []
+    for item, vnet in _vnets(view):
+        outside = {host.doc.external for host in view.hosts_of(item)}
+        usual = outside.pop() if len(outside) == 1 else None
+        for number, port in enumerate(vnet.expose):
+            interface = port.interface or usual or "the external interface"
+            what = f"port {port.host}/{port.protocol} on {interface}"
+            claims.append((what, Claim(item, (*_VNET, "expose", number, "host"), item.name)))
+    for what, first, again in rivals(claims):
+        detail = f"`{again.who}` exposes {what}, which already leads to `{first.who}` ({first.span})."
+        yield error(
+            again.item, again.path, "port-taken", "Host port is taken", detail, "Use another host port."
+        )
+
+
+def check(view: View) -> Found:
+    """All rules about networks."""
+    for rule in (_modes, _gateways, _bridges, _addresses, _ends, _ports):
+        yield from rule(view)
+
+
+CHECK = check

@@ -1,0 +1,64 @@
+"""Jail packages: a digest for each, recorded on the release that the jail has."""
+
+from __future__ import annotations
+
+from reconciler.spec.document import Jail, JailPackage, Package
+from reconciler.spec.location import missing, relative
+from reconciler.spec.specset import Sourced
+from reconciler.spec.suggest import did_you_mean
+from reconciler.spec.view import Found, View, error, together
+
+
+def check(view: View) -> Found:
+    """All rules about jail packages."""
+    documents: dict[str, list[Sourced[Package]]] = {}
+    for package in view.packages:
+        documents.setdefault(package.name, []).append(package)
+        yield from missing(view, package, ("source",), package.doc.source)
+    for item in view.jails:
+        seen: dict[str, int] = {}
+        for number, entry in enumerate(item.doc.packages):
+            path = ("packages", number)
+            if entry.name in seen:
+                detail = f"`{entry.name}` is applied already at {item.place(('packages', seen[entry.name]))}."
+                hint = "Apply a package once."
+                yield error(item, path, "duplicate-name", "Name is taken", detail, hint)
+            seen.setdefault(entry.name, number)
+            if entry.source is not None and relative(entry.source):
+                yield from missing(view, item, (*path, "source"), entry.source)
+            known = [p for p in documents.get(entry.name, []) if together(p, item)]
+            if known:
+                yield from _fits(view, item, number, entry, known[0])
+            elif entry.digest is None and view.unknown("Package", entry.name, documents):
+                detail = f"`{item.name}` names the package `{entry.name}` without a digest, and no Package document has it."
+                hint = did_you_mean(entry.name, documents, "Add `digest: sha256:...`, or a Package document.")
+                yield error(item, path, "package-without-digest", "Package has no digest", detail, hint)
+
+
+def _fits(
+    view: View, item: Sourced[Jail], number: int, entry: JailPackage, document: Sourced[Package]
+) -> Found:
+    package, jail = document.doc, item.doc
+    path = ("packages", number)
+    if entry.digest is not None and entry.digest != package.digest:
+        detail = f"`{entry.name}` has another digest at {document.place(('digest',))}."
+        hint = "Remove the digest here, or make both the same."
+        yield error(item, (*path, "digest"), "package-digest-differs", "Package digests differ", detail, hint)
+    releases = {jail.release} if jail.release else {host.doc.defaults.release for host in view.hosts_of(item)}
+    wrong = sorted(release for release in releases if release and release != package.release)
+    if wrong:
+        detail = f"`{entry.name}` was recorded on {package.release} ({document.place(('release',))}), the jail has {wrong[0]}."
+        hint = "Record the package on the jail's release."
+        yield error(item, path, "package-release-differs", "Package is for another release", detail, hint)
+    elif (
+        package.patch_level is not None
+        and isinstance(jail.patch_level, int)
+        and jail.patch_level != package.patch_level
+    ):
+        place = document.place(("patch_level",))
+        detail = f"`{entry.name}` was recorded on patch level {package.patch_level} ({place}), the jail has {jail.patch_level}."
+        hint = "Record it again, or leave out the package's patch_level when any will do."
+        yield error(item, path, "package-release-differs", "Package is for another release", detail, hint)
+
+
+CHECK = check
