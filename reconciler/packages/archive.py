@@ -113,7 +113,7 @@ class _Tree:
             raise _hostile(member.name, "it is a device")
         if member.kind == "fifo" and not self._limits.fifos:
             raise _hostile(member.name, "it is a named pipe")
-        if member.kind != "directory" and (not path or member.name.endswith(b"/")):
+        if member.kind != "directory" and member.name.rpartition(b"/")[2] in (b"", b"."):
             raise _hostile(member.name, "it has the name of a directory and is none")
         if member.kind == "symlink":
             self._check_symlink(path, member)
