@@ -189,6 +189,7 @@ class _Child:
         try:
             for chunk in chunks:
                 stream.write(chunk)
+                stream.flush()  # what waits for it may be what the next chunk waits for
         except BrokenPipeError:
             pass  # it read what it wanted; its status says whether that was all well
         except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits

@@ -1,0 +1,185 @@
+"""What is sent to a remote sh(1), and how its answers are framed. Text only; nothing runs here.
+
+A script travels on standard input before the command's own, for the login shell may be csh(1), whose
+quoting differs, and because ps(1) shows argument vectors to every user. It is one brace group: cut
+short by a lost connection it is a syntax error, and does nothing. POSIX sh and FreeBSD's base tools.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import shlex
+import tarfile
+from collections.abc import Mapping, Sequence
+
+from reconciler.model.command import Command, Completed
+
+ABSENT = 40
+"""Exit status of a file script when there is no file."""
+LINK = 41
+"""Exit status of a file script for a symlink in the path, or what is no regular file."""
+LOCKED = 75
+"""Exit status of lockf(1) when the lock is held (EX_TEMPFAIL)."""
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+_NOLINK = """\
+nolink() {
+  q=; r=$1
+  while [ -n "$r" ]; do
+    c=${r%%/*}
+    if [ "$c" = "$r" ]; then r=; else r=${r#*/}; fi
+    [ -n "$c" ] || continue
+    [ "$c" != .. ] || return 1
+    q=$q/$c
+    [ ! -L "$q" ] || return 1
+  done
+}
+"""
+
+_PART = """\
+umask 077
+d=$(mktemp -d /tmp/reconciler.XXXXXXXX) || exit 1
+trap 'rm -rf "$d"' EXIT
+part() {
+  "$@" >"$d/o" 2>"$d/e" </dev/null
+  s=$?
+  echo $s $(wc -c <"$d/o") $(wc -c <"$d/e")
+  cat "$d/o" "$d/e"
+}
+tree() {
+  if nolink "$1" && [ -d "$1" ]; then part tar -cf - -C "$1" .; else echo 0 0 0; fi
+}
+"""
+
+
+def quote(argv: Sequence[str]) -> str:
+    """An argument vector as words of sh, each quoted once."""
+    return " ".join(shlex.quote(word) for word in argv)
+
+
+def exports(env: Mapping[str, str]) -> str:
+    """Lines that set the environment. Raises ValueError for a name that sh cannot hold."""
+    for name in env:
+        if not _NAME.match(name):
+            raise ValueError(f"{name!r} is no name of a variable")
+    return "".join(f"{name}={shlex.quote(value)}; export {name}\n" for name, value in env.items())
+
+
+def bootstrap(script: bytes) -> str:
+    """The fixed command for the login shell: read the script, whose length is known, and run it."""
+    return f"exec /usr/bin/env -i /bin/sh -c 'eval \"$(dd bs=1 count={len(script)} 2>/dev/null)\"'"
+
+
+def framed(body: str, env: Mapping[str, str], mark: str, registers: Sequence[str] = ()) -> bytes:
+    """A script around `body`: says where its output begins, and with what status it ended.
+
+    `body` runs in a subshell, so that its `exit` ends nothing but itself. `registers` are folders in
+    which the shell notes its process while it runs: whoever holds the lock beside them waits for it.
+    """
+    noted = "".join(f"echo >{shlex.quote(folder)}/$$ 2>/dev/null\n" for folder in registers)
+    cleared = "".join(f"rm -f {shlex.quote(folder)}/$$\n" for folder in registers)
+    text = f"{{\n{exports(env)}{noted}printf '%s\\n' {mark}\n(\n{body}\n)\ns=$?\n{cleared}printf '%s %s' {mark} $s >&2\nexit 0\n}}"
+    return text.encode("utf-8", "surrogateescape")
+
+
+def unframed(completed: Completed, mark: str) -> Completed | None:
+    """What the body answered; None when the end did not arrive, so that nothing is known of it."""
+    head, _, tail = completed.stderr.rpartition(mark.encode() + b" ")
+    if completed.status != 0 or not tail.isdigit():
+        return None
+    stdout = completed.stdout.partition(mark.encode() + b"\n")[2]
+    return Completed(completed.argv, int(tail), stdout, head)
+
+
+def gather(commands: Sequence[Command], trees: Sequence[str]) -> str:
+    """Run read-only commands and read folders; each answer is preceded by its status and two lengths."""
+    parts = [f"part {quote(command.argv)}\n" for command in commands]
+    return _NOLINK + _PART + "".join(parts) + "".join(f"tree {shlex.quote(path)}\n" for path in trees)
+
+
+def parts(commands: Sequence[Command], trees: Sequence[str], stdout: bytes) -> list[Completed]:
+    """The answers of `gather`, in order. Raises ValueError when the framing is broken."""
+    found, at = [], 0
+    for argv in [*(command.argv for command in commands), *(("tar", path) for path in trees)]:
+        end = stdout.index(b"\n", at)
+        status, out, err = (int(word) for word in stdout[at:end].split())
+        middle, last = end + 1 + out, end + 1 + out + err
+        if last > len(stdout):
+            raise ValueError("an answer is shorter than it says")
+        found.append(Completed(argv, status, stdout[end + 1 : middle], stdout[middle:last]))
+        at = last
+    if at != len(stdout):
+        raise ValueError("there is more than was asked for")
+    return found
+
+
+def files(archive: bytes) -> dict[str, bytes]:
+    """The regular files of a tar archive by path; {} for an empty one. Raises tarfile.TarError."""
+    found: dict[str, bytes] = {}
+    if archive:
+        with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as tar:
+            for member in tar:
+                if member.islnk():
+                    found[_plain(member.name)] = found[_plain(member.linkname)]
+                elif member.isreg() and (content := tar.extractfile(member)) is not None:
+                    found[_plain(member.name)] = content.read()
+    return found
+
+
+def _plain(name: str) -> str:
+    return name.removeprefix("./")
+
+
+def read(path: str) -> str:
+    """Print a regular file."""
+    where = shlex.quote(path)
+    return (
+        f"{_NOLINK}nolink {where} || exit {LINK}\n[ -e {where} ] || exit {ABSENT}\n"
+        f"[ -f {where} ] || exit {LINK}\nexec cat {where}"
+    )
+
+
+def write(path: str, size: int, mode: int) -> str:
+    """Write standard input, which holds `size` bytes, to a file: beside it, checked, synced, renamed."""
+    head, _, name = path.rpartition("/")
+    where, folder = shlex.quote(path), shlex.quote(head or "/")
+    temporary = shlex.quote(f"{head}/.{name[:200]}.XXXXXXXX")
+    return f"""{_NOLINK}nolink {folder} || exit {LINK}
+[ ! -d {where} ] || [ -L {where} ] || exit {LINK}
+stable() {{ if command -v fsync >/dev/null; then fsync "$1"; else sync; fi; }}
+t=$(mktemp {temporary}) || exit 1
+if cat >"$t" && [ $(wc -c <"$t") -eq {size} ] && chmod {mode:o} "$t" && stable "$t" && mv -f "$t" {where}; then
+  stable {folder}
+else
+  rm -f "$t"; exit 1
+fi"""
+
+
+def lock(path: str, text: str) -> str:
+    """Hold lockf(1) on a file until standard input ends and every noted process is gone.
+
+    Says `locked` once it is held; ends with LOCKED, printing who holds it, when it is not to be had.
+    """
+    where, folder = shlex.quote(path), shlex.quote(path.rpartition("/")[0] or "/")
+    inner = """printf %s "$2" >"$1"
+rm -rf "$1.processes"; mkdir -m 700 "$1.processes" || exit 1
+echo locked
+cat >/dev/null
+for f in "$1.processes"/*; do
+  while kill -0 "${f##*/}" 2>/dev/null; do sleep 1; done
+done
+rm -rf "$1.processes"
+"""
+    return f"""{_NOLINK}nolink {folder} || exit {LINK}
+[ ! -L {where} ] || exit {LINK}
+lockf -k -s -t 0 {where} sh -c {shlex.quote(inner)} sh {where} {shlex.quote(text)}
+s=$?
+[ $s -ne {LOCKED} ] || cat {where} >&2
+exit $s"""
+
+
+def processes(path: str) -> str:
+    """The folder beside a lock in which commands note their process."""
+    return f"{path}.processes"
