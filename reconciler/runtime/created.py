@@ -1,0 +1,113 @@
+"""exec.created: the jail exists, its rc has not run. Limits, kept files, resolv.conf, localtime, secrets.
+
+Everything goes in through jexec(8), so links resolve inside the jail.
+"""
+
+from __future__ import annotations
+
+from reconciler.runtime import limits
+from reconciler.runtime.quote import sh, words
+from reconciler.runtime.runtime import SECRETS, Runtime
+from reconciler.runtime.script import begin
+from reconciler.spec.document import Secret
+
+# Inside the jail: a file appears whole, under its own name, in place of a link of that name.
+_INSIDE = r"""set -eu; PATH=/bin:/usr/bin:/usr/sbin; export PATH
+umask 022; mkdir -p "${1%/*}/"; umask 077
+if [ -d "$1" ] && [ ! -L "$1" ]; then echo "$1 is a folder" >&2; exit 1; fi
+rm -f "$1.reconciler"; cat > "$1.reconciler"
+chown "$3" "$1.reconciler"; chmod "$2" "$1.reconciler"
+if [ -L "$1" ]; then rm -f "$1"; fi
+mv -f "$1.reconciler" "$1"
+"""
+
+_LINK = r"""set -eu; PATH=/bin:/usr/bin; export PATH; umask 022; mkdir -p "${2%/*}/"
+if [ -d "$2" ] && [ ! -L "$2" ]; then echo "$2 is a folder" >&2; exit 1; fi
+rm -f "$2"; ln -s "$1" "$2"
+"""
+
+_LIMITS = r"""
+# Limits are keyed by the jail's name and outlive it: the old ones go first.
+[ "$(/sbin/sysctl -n kern.racct.enable)" = 1 ] ||
+    fail "limits need kern.racct.enable=1 in /boot/loader.conf and a reboot"
+/usr/bin/rctl -r "jail:$jail" 2>/dev/null || :
+for rule in @RULES@; do
+    /usr/bin/rctl -a "$rule" || fail "rctl refuses the limit $rule"
+done
+"""
+
+
+def _put(path: str, mode: str, owner: str) -> str:
+    return f"put {sh(path)} {mode} {sh(owner)}"
+
+
+def _resolver(runtime: Runtime) -> str:
+    network = runtime.jail.network
+    if not (network.vnet or network.inherit or network.addresses):
+        return ""
+    source = "/etc/resolv.conf" if network.resolver is None else f"{runtime.folder}/resolv.conf"
+    return (
+        f"if [ -f {sh(source)} ]; then\n    {_put('/etc/resolv.conf', '0644', 'root')} < {sh(source)} ||"
+        ' fail "cannot write /etc/resolv.conf"\nfi\n'
+    )
+
+
+def resolv_conf(runtime: Runtime) -> str | None:
+    """The jail's own resolv.conf, None when it has the host's."""
+    resolver = runtime.jail.network.resolver
+    return None if resolver is None else "".join(f"nameserver {address}\n" for address in resolver)
+
+
+def secret_file(secret: Secret) -> str:
+    """Where the value lies on the tmpfs: at its path when that is there, else in a folder that its path links to."""
+    return secret.path if secret.path.startswith(f"{SECRETS}/") else f"{SECRETS}/.linked/{secret.name}"
+
+
+def _secret(secret: Secret) -> str:
+    place = secret_file(secret)
+    put = _put(place, secret.mode, secret.owner)
+    said = f"secret {secret.name}:"
+    if secret.source.command:
+        # The command's own messages are dropped: they might hold the value, and this goes to a log.
+        text = (
+            f"status=$({{ {{ {words(secret.source.command)} </dev/null 2>/dev/null && got=0 || got=$?;"
+            f' echo "$got" >&3; }} | {put} >&2; }} 3>&1) ||\n    fail "{said} cannot be written"\n'
+            f'[ "$status" = 0 ] || fail "{said} its command failed with status $status"\n'
+        )
+    else:
+        source = sh(secret.source.file or "")
+        text = (
+            f'[ -f {source} ] || fail "{said} the host has no file "{source}\n'
+            f'{put} < {source} || fail "{said} cannot be written"\n'
+        )
+    if place != secret.path:
+        text += f'link {sh(place)} {sh(secret.path)} || fail "{said} cannot link "{sh(secret.path)}\n'
+    return text
+
+
+def created(runtime: Runtime) -> str:
+    """The text of created.sh."""
+    jail = runtime.jail
+    parts = [begin(runtime, "created", "exec.created: the jail exists, nothing of it runs yet.")]
+    if jail.limits:
+        rules = " ".join(sh(rule) for rule in limits.rules(jail.name, jail.limits))
+        parts.append(_LIMITS.replace("@RULES@", rules))
+    parts.append(
+        '\n/bin/sh "$folder/keep.sh" restore || fail "cannot restore what `keep` names"\n'.replace("`", "\\`")
+    )
+    parts.append(
+        "\n# put PATH MODE OWNER: standard input becomes a file of the jail\nput() {\n"
+        f'    /usr/sbin/jexec "$jail" /bin/sh -c {sh(_INSIDE)} sh "$@"\n}}\n'
+    )
+    parts.append(_resolver(runtime))
+    parts.append(
+        f"if [ -f /etc/localtime ]; then\n    {_put('/etc/localtime', '0644', 'root')} < /etc/localtime ||"
+        ' fail "cannot write /etc/localtime"\nfi\n'
+    )
+    if jail.secrets:
+        parts.append(
+            "\n# link FILE PATH: PATH of the jail leads to FILE\nlink() {\n"
+            f'    /usr/sbin/jexec "$jail" /bin/sh -c {sh(_LINK)} sh "$@"\n}}\n'
+        )
+        parts += [_secret(secret) for secret in jail.secrets]
+    return "".join(parts)

@@ -1,0 +1,56 @@
+"""All runtime files of a jail: path relative to its folder -> (mode, text). Deterministic."""
+
+from __future__ import annotations
+
+from reconciler.model.diagnostic import SpecError
+from reconciler.runtime import created, devfs, firewall, keep, stages
+from reconciler.runtime.check import check, check_stages
+from reconciler.runtime.conf import jail_conf
+from reconciler.runtime.fstab import fstab
+from reconciler.runtime.prepare import prepare
+from reconciler.runtime.runtime import Runtime
+
+SCRIPT = 0o700
+DATA = 0o600
+MARKERS = ("suspended", "stopped-by-operator")
+"""Files of a jail's folder that are not written from the spec: they stay when the others are replaced."""
+
+LOGS = ("console.log", "console.log.0")
+"""Files that the running jail writes."""
+
+
+def _hooks(runtime: Runtime) -> dict[str, str]:
+    hooks = {"prepare": prepare(runtime), "created": created.created(runtime)}
+    if stages.has(runtime.stages, "create"):
+        hooks["prestart"] = stages.prestart(runtime)
+    if stages.has(runtime.stages, "start") or firewall.rules(runtime):
+        hooks["poststart"] = stages.poststart(runtime)
+    if stages.has(runtime.stages, "stop"):
+        hooks["prestop"] = stages.prestop(runtime)
+    return hooks | {"poststop": stages.poststop(runtime), "release": stages.release(runtime)}
+
+
+def files(runtime: Runtime) -> dict[str, tuple[int, str]]:
+    """Every file, by path relative to MOUNTPOINT/jails/NAME. SpecError names all that cannot be written."""
+    if errors := (*check(runtime.jail, runtime.external), *check_stages(runtime)):
+        raise SpecError(errors)
+    jail = runtime.jail
+    hooks = _hooks(runtime)
+    boot = "yes" if jail.boot and jail.state == "running" else "no"
+    data = {
+        "jail.conf": jail_conf(runtime, tuple(hooks)),
+        "fstab": fstab(runtime),
+        "boot": f"{boot}\n",
+        "depends": "".join(f"{name}\n" for name in sorted(set(jail.depends_on))),
+        "devfs.rules": devfs.rules(runtime),
+        "pf.conf": firewall.rules(runtime),
+        "resolv.conf": created.resolv_conf(runtime),
+    }
+    scripts = {f"{name}.sh": text for name, text in hooks.items()} | {"keep.sh": keep.keep_script(runtime)}
+    scripts |= {stages.file_name(stage): text for stage, text in runtime.stages.items()}
+    always = {"depends", "resolv.conf"}
+    made = {
+        name: (DATA, text) for name, text in data.items() if text or (text is not None and name in always)
+    }
+    made |= {name: (SCRIPT, text) for name, text in scripts.items()}
+    return dict(sorted(made.items()))

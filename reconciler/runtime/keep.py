@@ -1,0 +1,115 @@
+"""keep.sh: what `keep` names is carried from root to root.
+
+`state/NAME` is a dataset of its own. It holds `keep.tar` and `keep.last`, one line: the root that
+ran last, its guid, and either `dirty` (it may have changed since) or the digest of the list that
+keep.tar was saved with. Both are written by rename.
+
+- **save** (exec.poststop): every process is gone and the mounts are still there, so the archive is of a
+  tree at rest. Marks the root as saved.
+- **restore** (exec.created): nothing of the jail has run yet. The same root as last time has its files and
+  gets nothing. Another root gets keep.tar, but first the old root is saved if it is dirty (the host lost
+  power, the jail was removed by hand) or was saved with another list. Then marks this root dirty.
+
+An archive is made by a short-lived jail without network over the root, and unpacked through jexec(8),
+so links resolve inside and the host never walks a tree that a jail wrote. A restore that was cut off
+starts over, because the root is marked last. When an old root that still exists cannot be saved,
+restore fails: the jail does not start, rather than start without its data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from reconciler.runtime.quote import sh
+from reconciler.runtime.runtime import Runtime
+from reconciler.runtime.script import begin
+
+_GLOB = "*?[]"
+
+# Runs inside. Sockets cannot be archived and mean nothing at rest.
+_COLLECT = r"""PATH=/bin:/usr/bin; export PATH; cd / || exit 1; IFS=
+for pattern do for path in $pattern; do
+if [ -e "$path" ] || [ -L "$path" ]; then find "$path" ! -type s -print0; fi
+done; done | tar -cf - --no-recursion --null -T -"""
+
+_BODY = r"""
+# field NAME DATASET: a zfs property's value, empty when there is no such dataset
+field() { /sbin/zfs list -H -o "$1" "$2" 2>/dev/null || :; }
+
+# mark DATASET GUID SAVED: what keep.last says from now on
+mark() {
+    printf '%s %s %s\n' "$1" "$2" "$3" > "$state/keep.last.new" && /bin/mv -f "$state/keep.last.new" "$state/keep.last"
+}
+
+# collect ROOT: make keep.tar of the tree below ROOT, in a jail without network
+collect() {
+    if ! /usr/sbin/jail -c name="KEEP-$jail" path="$1" command=/bin/sh -c "$inside" sh @PATTERNS@ \
+        > "$state/keep.tar.new"; then
+        /bin/rm -f "$state/keep.tar.new"
+        return 1
+    fi
+    /bin/mv -f "$state/keep.tar.new" "$state/keep.tar"
+}
+
+# salvage DATASET: make keep.tar of a root that is not mounted
+salvage() {
+    scratch="${live%/*}/.keep-$jail"
+    /bin/mkdir -p "$scratch" || return 1
+    /sbin/umount "$scratch" 2>/dev/null || :
+    /sbin/mount -t zfs -o ro "$1" "$scratch" || return 1
+    done=0
+    collect "$scratch" || done=1
+    /sbin/umount "$scratch" || warn "$scratch stays mounted"
+    return "$done"
+}
+
+last= lastguid= saved=
+if [ -f "$state/keep.last" ]; then read -r last lastguid saved < "$state/keep.last" || :; fi
+
+case "${1:-}" in
+restore)
+    read -r root _ < "$folder/fstab" || fail "cannot read $folder/fstab"
+    guid=$(field guid "$root")
+    [ -n "$guid" ] || fail "cannot read the guid of $root"
+    if [ "$guid" != "$lastguid" ]; then
+        if [ -n "$last" ] && [ "$saved" != "$list" ]; then
+            if [ "$(field guid "$last")" = "$lastguid" ]; then
+                salvage "$last" || fail "what the old root $last holds of \`keep\` cannot be read;" \
+                    "to start without it, remove $state/keep.last"
+                mark "$last" "$lastguid" "$list" || fail "cannot write $state/keep.last"
+            else
+                warn "the old root $last is gone; what it changed after its last stop is lost"
+            fi
+        fi
+        if [ -f "$state/keep.tar" ]; then
+            /usr/sbin/jexec "$jail" /usr/bin/tar -xpf - -C / < "$state/keep.tar" ||
+                fail "cannot unpack $state/keep.tar into $root"
+        fi
+    fi
+    mark "$root" "$guid" dirty || fail "cannot write $state/keep.last"
+    ;;
+save)
+    [ -n "$last" ] || fail "$state/keep.last does not say which root ran"
+    if [ "$saved" != "$list" ]; then
+        collect "$live" || fail "cannot save what $last holds of \`keep\`; the next start of another root tries again"
+        mark "$last" "$lastguid" "$list" || fail "cannot write $state/keep.last"
+    fi
+    ;;
+*)
+    fail "usage: keep.sh restore | save" ;;
+esac
+"""
+
+
+def pattern(path: str) -> str:
+    """A keep path as a glob relative to the jail's root; it never begins with - or /."""
+    return f".{path}"
+
+
+def keep_script(runtime: Runtime) -> str:
+    """The text of keep.sh."""
+    patterns = [pattern(path) for path in runtime.keep]
+    digest = hashlib.sha256("\0".join(patterns).encode()).hexdigest()[:32]
+    head = begin(runtime, "keep", "Carries what `keep` names from root to root: keep.sh restore | save")
+    names = f"umask 077\nstate={sh(runtime.state)}\nlist={digest}\ninside={sh(_COLLECT)}\n"
+    return head + names + _BODY.replace("@PATTERNS@", " ".join(sh(text) for text in patterns))

@@ -1,0 +1,155 @@
+"""exec.prepare: before anything is mounted. Refuses what would start wrong, makes the host's side of the network."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from reconciler.runtime.fstab import targets
+from reconciler.runtime.quote import fstab as escaped
+from reconciler.runtime.quote import sh
+from reconciler.runtime.runtime import Runtime
+from reconciler.runtime.script import begin
+
+_ROOT = r"""
+if /usr/sbin/jls -j "$jail" jid >/dev/null 2>&1; then fail "a jail of this name runs already"; fi
+
+# The first line of fstab is the pointer to the root. An unfinished or missing root starts nothing.
+read -r root target _ < "$folder/fstab" || fail "cannot read $folder/fstab"
+[ "$target" = @TARGET@ ] || fail "the first line of $folder/fstab does not mount the root on $live"
+/sbin/zfs list -H -o name "$root" >/dev/null || fail "its root $root does not exist"
+/sbin/zfs list -H -o name -t snapshot "$root@sealed" >/dev/null ||
+    fail "its root $root has no @sealed snapshot: it was never finished"
+[ "$(/sbin/zfs list -H -o mounted @STATE@)" = yes ] || fail "the dataset "@STATE@" is not mounted"
+
+# What a start or stop that was cut off left mounted, last mounted first.
+/bin/mkdir -p -m 0755 "$live" || fail "cannot make $live"
+newline='
+'
+mounts() { /sbin/mount -p | /usr/bin/tr '\t' ' '; }
+table=$(mounts) || fail "cannot read the mount table"
+for path in @TARGETS@; do
+    case "$newline$table" in
+    *" $path "*) /sbin/umount "$path" || fail "$path is still mounted and in use" ;;
+    esac
+done
+table=$(mounts) || fail "cannot read the mount table"
+case "$table" in
+*" $live "* | *" $live/"*) fail "something else is mounted on or below $live" ;;
+esac
+
+if [ -f "$folder/console.log" ]; then /bin/mv -f "$folder/console.log" "$folder/console.log.0"; fi
+"""
+
+_OWN_RULES = r"""
+# The jail's own devfs rules, loaded anew.
+/sbin/devfs rule -s @NUMBER@ delset || fail "cannot empty devfs ruleset @NUMBER@"
+set -f
+while read -r rule; do
+    # shellcheck disable=SC2086 # the words of a rule are arguments of their own
+    /sbin/devfs rule -s @NUMBER@ add $rule || fail "devfs refuses the rule: $rule"
+done < "$folder/devfs.rules"
+set +f
+"""
+
+_RULESET = r"""
+# A ruleset without rules shows every device of the host to the jail.
+rules=$(/sbin/devfs rule -s @NUMBER@ show) || fail "cannot read devfs ruleset @NUMBER@"
+[ -n "$rules" ] || fail "devfs ruleset @NUMBER@ is empty, which would show every device; try: service devfs onestart"
+printf '%s\n' "$rules" | while read -r _ word number _; do
+    [ "$word" = include ] || continue
+    [ -n "$(/sbin/devfs rule -s "$number" show)" ] ||
+        fail "devfs ruleset $number, which ruleset @NUMBER@ includes, is empty; try: service devfs onestart"
+done
+"""
+
+_BRIDGE = r"""
+/sbin/kldload -n if_bridge if_epair 2>/dev/null || :
+
+# A bridge that is not there is made; it gets its name last, so one that has the name is complete.
+bridge=@BRIDGE@
+if ! /sbin/ifconfig "$bridge" >/dev/null 2>&1; then
+    made=$(/sbin/ifconfig bridge create) || fail "cannot make a bridge"
+    /sbin/ifconfig "$made" description "reconciler: $bridge" || fail "cannot describe the bridge $made"
+    if [ "$made" != "$bridge" ] && ! /sbin/ifconfig "$made" name "$bridge" >/dev/null; then
+        /sbin/ifconfig "$made" destroy || warn "the bridge $made is left over"
+        /sbin/ifconfig "$bridge" >/dev/null || fail "cannot make the bridge $bridge"
+    fi
+fi
+shown=$(/sbin/ifconfig "$bridge") || fail "cannot read the bridge $bridge"
+case "$shown$newline" in
+*"description: reconciler: $bridge$newline"*)
+    @GATEWAY@
+    /sbin/ifconfig "$bridge" up || fail "cannot bring up the bridge $bridge"
+    ;;
+esac
+"""
+
+_EPAIR = r"""
+# Both ends, from nothing: what an earlier start left goes first. A start that fails takes its pair away.
+for left in @HOST@ @JAIL@; do
+    if /sbin/ifconfig "$left" >/dev/null 2>&1; then
+        /sbin/ifconfig "$left" destroy || fail "cannot destroy the interface $left of an earlier start"
+    fi
+done
+pair=
+undo() { if [ -n "$pair" ]; then /sbin/ifconfig "$pair" destroy || :; fi; }
+trap undo EXIT
+pair=$(/sbin/ifconfig epair create) || fail "cannot make an epair"
+other="${pair%a}b"
+/sbin/ifconfig "$other" name @JAIL@ >/dev/null || fail "cannot name the interface $other"
+/sbin/ifconfig "$pair" name @HOST@ >/dev/null || fail "cannot name the interface $pair"
+pair=@HOST@
+/sbin/ifconfig @HOST@ ether @HOST_MAC@ || fail "cannot set the address of "@HOST@
+/sbin/ifconfig @JAIL@ ether @JAIL_MAC@ || fail "cannot set the address of "@JAIL@
+/sbin/ifconfig @HOST@ description "reconciler: $jail" || fail "cannot describe "@HOST@
+/sbin/ifconfig "$bridge" addm @HOST@ || fail "cannot join "@HOST@" to the bridge $bridge"
+/sbin/ifconfig @HOST@ up || fail "cannot bring up "@HOST@
+pair=
+"""
+
+
+def _fill(text: str, values: dict[str, str]) -> str:
+    for name, value in values.items():
+        text = text.replace(f"@{name}@", value)
+    return text
+
+
+def _gateway(gateway: str, prefix: int) -> str:
+    address = ipaddress.ip_address(gateway)
+    family = "inet" if address.version == 4 else "inet6"
+    return (
+        f'case "$shown" in\n    *"{family} {address} "*) ;;\n'
+        f'    *) /sbin/ifconfig "$bridge" {family} {sh(f"{address}/{prefix}")} alias ||'
+        f' fail "cannot give {address} to the bridge $bridge" ;;\n    esac'
+    )
+
+
+def prepare(runtime: Runtime) -> str:
+    """The text of prepare.sh."""
+    backwards = " ".join(sh(path) for path in reversed(targets(runtime)))
+    values = {
+        "TARGETS": backwards,
+        "TARGET": sh(escaped(runtime.live)),
+        "STATE": sh(runtime.state_dataset),
+        "NUMBER": str(runtime.devfs_ruleset),
+    }
+    parts = [begin(runtime, "prepare", "exec.prepare: before anything is mounted."), _fill(_ROOT, values)]
+    if runtime.jail.devfs:
+        parts.append(_fill(_OWN_RULES, values))
+    parts.append(_fill(_RULESET, values))
+    vnet = runtime.vnet
+    if vnet:
+        names = runtime.names
+        prefix = ipaddress.ip_interface(vnet.address).network.prefixlen
+        values |= {
+            "GATEWAY": _gateway(vnet.gateway, prefix) if vnet.gateway else ":",
+            "BRIDGE": sh(vnet.bridge),
+        }
+        values |= {
+            "HOST_MAC": names.host_mac,
+            "JAIL_MAC": names.jail_mac,
+            "HOST": names.host,
+            "JAIL": names.jail,
+        }
+        parts += [_fill(_BRIDGE, values), _fill(_EPAIR, values)]
+    return "".join(parts)

@@ -1,0 +1,115 @@
+"""Hooks that run a Makejail's stages, and those that undo the host's side.
+
+The create stages run in exec.prestart: the root is mounted, the jail does not exist yet. The start
+stages run in exec.poststart, the stop stages in exec.prestop while the jail still runs; a failing
+stop stage keeps it running. pre fails: the stage is skipped; post always runs, its status does not count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from reconciler.runtime import firewall
+from reconciler.runtime.quote import sh
+from reconciler.runtime.runtime import Runtime
+from reconciler.runtime.script import begin
+
+_ENVIRONMENT = r"""
+RECONCILER_JAIL=$jail APPJAIL_JAILNAME=$jail APPJAIL_JAILDIR=$live APPJAIL_ROOTDIR=$folder
+PATH=/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin
+export RECONCILER_JAIL APPJAIL_JAILNAME APPJAIL_JAILDIR APPJAIL_ROOTDIR PATH
+stage() { (cd / && exec /bin/sh "$folder/$1"); }
+"""
+
+_FIREWALL = r"""
+# Loading an anchor that no ruleset calls succeeds and does nothing, hence the questions.
+/sbin/pfctl -s info >/dev/null 2>&1 || fail "nat and exposed ports need pf, which is not there; try: service pf onestart"
+/sbin/pfctl -a "$anchor" -f "$folder/pf.conf" || fail "pf refuses $folder/pf.conf"
+case "$(/sbin/pfctl -s info 2>/dev/null)" in
+*"Status: Enabled"*) ;;
+*) warn "pf is not enabled: nat and exposed ports do nothing" ;;
+esac
+called=$(/sbin/pfctl -s nat 2>/dev/null) || called=
+for kind in @KINDS@; do
+    case "$called" in
+    *"$kind-anchor"*reconciler*) ;;
+    *) warn "the host's pf.conf does not call us: add: $kind-anchor \"reconciler/*\"" ;;
+    esac
+done
+"""
+
+_RELEASE = r"""
+# Never fails: what is left over here must not keep the rest from being undone.
+if [ -x /sbin/pfctl ]; then /sbin/pfctl -q -a "$anchor" -F all 2>/dev/null || :; fi
+if [ -x /usr/bin/rctl ]; then /usr/bin/rctl -r "jail:$jail" 2>/dev/null || :; fi
+"""
+
+_EPAIR = r"""
+if /sbin/ifconfig @HOST@ >/dev/null 2>&1; then
+    /sbin/ifconfig @HOST@ destroy || warn "the interface "@HOST@" is left over"
+fi
+"""
+
+
+def file_name(stage: str) -> str:
+    """The file of a stage: stage-start.sh, stage-custom-x.sh."""
+    return f"stage-{stage.replace(':', '-')}.sh"
+
+
+def has(stages: Mapping[str, str], name: str) -> bool:
+    """Whether a stage, its pre or its post has a script."""
+    return any(prefix + name in stages for prefix in ("", "pre", "post"))
+
+
+def _run(stages: Iterable[str], name: str, on_failure: str) -> str:
+    there = set(stages)
+    lines = ["failed="]
+    if f"pre{name}" in there:
+        lines.append(f"stage {file_name('pre' + name)} || failed=pre{name}")
+    if name in there:
+        lines.append(f'[ -n "$failed" ] || stage {file_name(name)} || failed={name}')
+    if f"post{name}" in there:
+        lines.append(f'stage {file_name("post" + name)} || warn "the stage post{name} failed"')
+    lines.append(f'if [ -n "$failed" ]; then\n{on_failure}    fail "the stage $failed failed"\nfi')
+    return "".join(f"{line}\n" for line in lines)
+
+
+def prestart(runtime: Runtime) -> str:
+    """The text of prestart.sh: the create stages."""
+    head = begin(runtime, "prestart", "exec.prestart: the root is mounted, the jail does not exist yet.")
+    return head + _ENVIRONMENT + _run(runtime.stages, "create", "")
+
+
+def poststart(runtime: Runtime) -> str:
+    """The text of poststart.sh: the firewall, then the start stages; a failing start runs the stop stages."""
+    parts = [begin(runtime, "poststart", "exec.poststart: the jail's rc has run.")]
+    if rules := firewall.rules(runtime):
+        kinds = [kind for kind in ("nat", "rdr") if f"{kind} " in rules]
+        parts.append(
+            f"anchor={sh(firewall.anchor(runtime.name))}\n" + _FIREWALL.replace("@KINDS@", " ".join(kinds))
+        )
+    if has(runtime.stages, "start"):
+        stops = [stage for stage in ("prestop", "stop", "poststop") if stage in runtime.stages]
+        undo = "".join(f"    stage {file_name(stage)} || :\n" for stage in stops)
+        parts.append(_ENVIRONMENT + _run(runtime.stages, "start", undo))
+    return "".join(parts)
+
+
+def prestop(runtime: Runtime) -> str:
+    """The text of prestop.sh: the stop stages."""
+    head = begin(runtime, "prestop", "exec.prestop: the jail still runs; a failure here keeps it running.")
+    return head + _ENVIRONMENT + _run(runtime.stages, "stop", "")
+
+
+def poststop(runtime: Runtime) -> str:
+    """The text of poststop.sh: save what `keep` names. A failure would keep the mounts, so it only warns."""
+    head = begin(runtime, "poststop", "exec.poststop: no process is left, everything is still mounted.")
+    return head + '/bin/sh "$folder/keep.sh" save || warn "it stops all the same"\nexit 0\n'
+
+
+def release(runtime: Runtime) -> str:
+    """The text of release.sh: undo the host's side. Safe to run for any jail that does not run."""
+    head = begin(runtime, "release", "exec.release: everything is unmounted. Undoes the host's side.")
+    head = head.replace("set -eu\n", "set -u\n") + f"anchor={sh(firewall.anchor(runtime.name))}\n"
+    pair = _EPAIR.replace("@HOST@", runtime.names.host) if runtime.vnet else ""
+    return f"{head}{_RELEASE}{pair}exit 0\n"
