@@ -115,9 +115,10 @@ def _read_open(
         problems.append(_unreadable(file, "it is not a regular file"))
         return None
     limit = min(MAX_FILE, left)
-    data = b"" if status.st_size > limit else os.read(descriptor, limit + 1)
-    while data and len(data) <= limit and (more := os.read(descriptor, limit + 1 - len(data))):
-        data += more
+    data = b""
+    if status.st_size <= limit:
+        while len(data) <= limit and (more := os.read(descriptor, max(status.st_size + 1 - len(data), 4096))):
+            data += more
     if max(status.st_size, len(data)) > limit:
         whose = "The file is" if limit == MAX_FILE else "The files of this folder together are"
         size = MAX_FILE if limit == MAX_FILE else MAX_TOTAL

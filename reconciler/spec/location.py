@@ -26,15 +26,8 @@ def missing(view: View, item: Sourced[Any], path: Path_, written: str) -> Found:
         hint = "Write a path relative to the document, so that every checkout has it."
         yield error(item, path, "path-outside", "Path leads out of the repository", detail, hint)
         return
-    wanted = Path(os.path.normpath(item.resolve(written)))
-    try:
-        real = Path(os.path.realpath(wanted))
-        inside = wanted.is_relative_to(area) and real.is_relative_to(os.path.realpath(area))
-        there = real.is_file()
-    except OSError as reason:
-        detail = f"`{written}` cannot be looked at: {reason.strerror}."
-        yield error(item, path, "missing-file", "File is missing", detail)
-        return
+    wanted = os.path.normpath(os.path.join(os.path.dirname(item.source.path), written))
+    inside, there = view.seen(wanted, lambda: _look(wanted, str(area)))
     if not inside:
         detail = f"`{written}` leads out of {area}."
         yield error(
@@ -47,7 +40,17 @@ def missing(view: View, item: Sourced[Any], path: Path_, written: str) -> Found:
         )
     elif not there:
         detail = f"`{written}` is not a file; it is looked for at {os.path.relpath(wanted, view.specs.area)}."
-        yield error(item, path, "missing-file", "File is missing", detail, _near(wanted, written))
+        yield error(item, path, "missing-file", "File is missing", detail, _near(Path(wanted), written))
+
+
+def _look(wanted: str, area: str) -> tuple[bool, bool]:
+    """Whether a path stays inside, links included, and is a regular file."""
+    try:
+        real, top = os.path.realpath(wanted), os.path.realpath(area)
+        inside = os.path.commonpath([wanted, area]) == area and os.path.commonpath([real, top]) == top
+        return inside, os.path.isfile(real)
+    except (OSError, ValueError):
+        return True, False
 
 
 def _near(wanted: Path, written: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from reconciler.model.diagnostic import Diagnostic, Span
@@ -29,6 +29,13 @@ class View:
     hosts: tuple[Sourced[Host], ...]
     broken: Mapping[str, frozenset[str]]
     complete: bool = True
+    looks: dict[str, tuple[bool, bool]] = field(default_factory=dict)
+
+    def seen(self, path: str, look: Callable[[], tuple[bool, bool]]) -> tuple[bool, bool]:
+        """What a look at a path showed; many documents may name one file, and it is looked at once."""
+        if path not in self.looks:
+            self.looks[path] = look()
+        return self.looks[path]
 
     def unknown(self, kind: str, name: str, known: Iterable[str]) -> bool:
         """Whether no document of this name exists, as far as one can know."""

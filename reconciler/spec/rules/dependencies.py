@@ -14,12 +14,13 @@ Jails = Mapping[str, Sourced[Jail]]
 
 def check(view: View) -> Found:
     """All rules about dependencies."""
-    by_name: dict[str, Sourced[Jail]] = {}
+    alike: dict[str, list[Sourced[Jail]]] = {}
     for item in view.jails:
-        by_name.setdefault(item.name, item)
+        alike.setdefault(item.name, []).append(item)
     for item in view.jails:
         for number, name in enumerate(item.doc.depends_on):
-            yield from _one(view, item, number, name, by_name)
+            yield from _one(view, item, number, name, alike)
+    by_name = {name: items[0] for name, items in alike.items()}
     for cycle in _cycles(by_name):
         edges = list(zip(cycle, (*cycle[1:], cycle[0]), strict=True))
         paths = [("depends_on", by_name[name].doc.depends_on.index(after)) for name, after in edges]
@@ -34,21 +35,26 @@ def check(view: View) -> Found:
         yield error(by_name[cycle[0]], paths[0], "dependency-cycle", summary, detail, "Remove one of these.")
 
 
-def _one(view: View, item: Sourced[Jail], number: int, name: str, by_name: Jails) -> Found:
+def _one(
+    view: View, item: Sourced[Jail], number: int, name: str, alike: Mapping[str, list[Sourced[Jail]]]
+) -> Found:
     path = ("depends_on", number)
-    other = by_name.get(name)
-    if other is None:
-        if view.unknown("Jail", name, by_name):
+    there = alike.get(name, [])
+    other = next((candidate for candidate in there if together(item, candidate)), None)
+    if not there:
+        if view.unknown("Jail", name, alike):
             detail = f"`{item.name}` depends on the jail `{name}`, which no document defines."
             hint = did_you_mean(
-                name, by_name.keys() - {item.name}, f"Add the jail `{name}`, or remove it here."
+                name, alike.keys() - {item.name}, f"Add the jail `{name}`, or remove it here."
             )
             yield error(item, path, "unknown-jail", "Unknown jail", detail, hint)
-    elif not any(together(item, candidate) for candidate in view.jails if candidate.name == name):
-        detail = f"`{item.name}` depends on `{name}`, which is for other hosts ({other.place(('hosts',))})."
+    elif other is None:
+        detail = (
+            f"`{item.name}` depends on `{name}`, which is for other hosts ({there[0].place(('hosts',))})."
+        )
         hint = "A jail can wait only for jails of its own host."
         yield error(item, path, "unknown-jail", "Unknown jail", detail, hint)
-    elif item.doc.state == "running" and other.doc.state == "stopped" and together(item, other):
+    elif item.doc.state == "running" and other.doc.state == "stopped":
         detail = (
             f"`{item.name}` runs and depends on `{name}`, which is kept stopped ({other.place(('state',))})."
         )

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import ip_address, ip_interface, ip_network
+from functools import lru_cache
+from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip_network
 
 from reconciler.spec.document import Jail, Vnet
 from reconciler.spec.specset import Path_, Sourced
 from reconciler.spec.view import Claim, Found, View, error, rivals, together, warning
 
 _VNET = ("network", "vnet")
+
+
+@lru_cache(maxsize=65536)
+def interface_of(text: str) -> IPv4Interface | IPv6Interface:
+    """An address with its prefix; every rule asks for the same ones again."""
+    return ip_interface(text)
 
 
 def _modes(view: View) -> Found:
@@ -41,7 +48,7 @@ def _vnets(view: View) -> Iterator[tuple[Sourced[Jail], Vnet]]:
 
 def _gateways(view: View) -> Found:
     for item, vnet in _vnets(view):
-        own = ip_interface(vnet.address)
+        own = interface_of(vnet.address)
         if vnet.gateway is None:
             if vnet.nat:
                 detail = f"`{item.name}` has nat but no gateway, so nothing of it reaches the host's pf."
@@ -70,7 +77,7 @@ def _bridges(view: View) -> Found:
     for item, vnet in _vnets(view):
         # jails that say the same need comparing once, however many they are
         others = kinds.setdefault(vnet.bridge, {})
-        key = (ip_interface(vnet.address).network, vnet.gateway, item.hosts)
+        key = (interface_of(vnet.address).network, vnet.gateway, item.hosts)
         if key in others:
             continue
         for other, theirs in others.values():
@@ -86,7 +93,7 @@ def _bridges(view: View) -> Found:
 
 
 def _disagreement(one: Vnet, other: Vnet) -> tuple[str, str, str] | None:
-    mine, theirs = ip_interface(one.address), ip_interface(other.address)
+    mine, theirs = interface_of(one.address), interface_of(other.address)
     if mine.version != theirs.version:
         return None
     if mine.network != theirs.network:
@@ -106,7 +113,7 @@ def _addresses(view: View) -> Found:
         ]
         if network.vnet is not None:
             spots.append(((*_VNET, "address"), network.vnet.address))
-        claims += [(str(ip_interface(text).ip), Claim(item, path, item.name)) for path, text in spots]
+        claims += [(str(interface_of(text).ip), Claim(item, path, item.name)) for path, text in spots]
     for address, first, again in rivals(claims):
         detail = f"{address} is already the address of `{first.who}` ({first.span})."
         yield error(
@@ -126,7 +133,7 @@ def _addresses(view: View) -> Found:
 def _ends(view: View) -> Found:
     """Addresses that name a whole subnet or its broadcast."""
     for item, vnet in _vnets(view):
-        own = ip_interface(vnet.address)
+        own = interface_of(vnet.address)
         subnet = ip_network(own.network)
         if (
             subnet.version == 4
