@@ -61,6 +61,7 @@ LANGUAGE = frozenset(
     ]
 )
 BUILD_ONLY = frozenset({"FROM", "LOGIN", "OPTION", "RESTART", "START", "STOP"})
+HOISTED = frozenset({"ARG", "OPTION"})
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -102,6 +103,8 @@ def compile_lines(expanded: Expanded, root: str, settings: Settings | None = Non
         except MakejailError as error:
             problems.add(error)
             continue
+        if step is None and line.name not in HOISTED:
+            step = Step(line.name, line.rest, line.span, silent=True)
         if step:
             state.steps.append(step)
             compiled.warnings.extend(step.warnings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -37,16 +37,18 @@ class Sources(Protocol):
         """Return `path` and all below it, links not followed; None when it is missing."""
 
 
-def tree_digest(sources: Sources, path: str) -> str | None:
+def tree_digest(sources: Sources, path: str, without: Collection[str] = ()) -> str | None:
     """Return the SHA256 (hex) over names, kinds, modes and data of a tree; None when missing.
 
-    Owners and times are left out: a fresh checkout of the same commit must give the same digest.
+    `without` are relative paths that do not count. Owners and times are left out: a fresh checkout of the same commit must give the same digest.
     """
     entries = sources.walk(path)
     if entries is None:
         return None
     whole = hashlib.sha256()
     for entry in sorted(entries, key=lambda found: found.path):
+        if entry.path in without:
+            continue
         data = hashlib.sha256(entry.content).hexdigest()
         head = f"{entry.kind} {entry.mode:o} {data} "
         whole.update(head.encode() + entry.path.encode("utf-8", "surrogateescape") + b"\0")

@@ -19,7 +19,7 @@ class Line:
     """An instruction line. `rest` is everything after the first space, untouched.
 
     `cwd` is the folder of the file that the line stands in; `directory` is set on the `cd`
-    lines that INCLUDE makes and is the folder that they enter.
+    lines that INCLUDE makes and is the folder that they enter; `root` is the first file's folder.
     """
 
     stage: str
@@ -28,6 +28,7 @@ class Line:
     span: Span
     cwd: str = ""
     directory: str = ""
+    root: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,8 @@ class Step:
     `operands` are the facts about it. `script` is one sh command, or "" when nothing runs.
     `names` are the host variables it reads. `inside` means it enters the jail, `host_code` that
     it runs the user's code on the host, `needs_context` that it reads the Makejail's folder.
-    `lasting` means that it may change files in the jail.
+    `lasting` means that it may change files in the jail. `enters` marks the `cd` of an INCLUDE,
+    `silent` an instruction that only changed the state.
     """
 
     name: str
@@ -75,6 +77,8 @@ class Step:
     needs_context: bool = False
     network: bool = False
     lasting: bool = False
+    enters: bool = False
+    silent: bool = False
     warnings: tuple[Diagnostic, ...] = ()
 
 

@@ -49,7 +49,7 @@ def _stage(name: str, state: State) -> list[dict[str, object]]:
             shown.append({"instruction": "OPTION", "create": "quick", "options": _shown(options)})
         else:
             shown.append({"instruction": "OPTION", "unparsable": True})
-    for step in state.steps:
+    for step in (step for step in state.steps if not step.silent):
         shown.append(
             {"instruction": step.name, **{key: _shown(value) for key, value in step.operands.items()}}
         )

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 
+from reconciler.makejail.quoting import single
 from reconciler.makejail.step import Instruction, Line, State, Step
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def _compile(line: Line, state: State) -> Step | None:
+    if line.directory:
+        return _enter(line)
     return Step(
         "RAW",
         line.rest,
@@ -23,6 +27,13 @@ def _compile(line: Line, state: State) -> Step | None:
         needs_context=True,
         lasting=True,
     )
+
+
+def _enter(line: Line) -> Step:
+    """The cd that an INCLUDE makes: relative to the Makejail's folder, wherever that is staged."""
+    folder = posixpath.relpath(line.directory, line.root)
+    script = 'cd -- "$RECONCILER_CONTEXT"' + ("" if folder == "." else single("/" + folder))
+    return Step("RAW", f"cd {folder}", line.span, {"code": line.rest}, script, enters=True)
 
 
 INSTRUCTION = Instruction("RAW", _compile)

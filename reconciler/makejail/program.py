@@ -1,0 +1,198 @@
+"""The whole flow, and its result: a Program that says everything and does nothing."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from reconciler.makejail.arguments import apply_arguments, defaults
+from reconciler.makejail.compile import Compiled, Settings, compile_lines
+from reconciler.makejail.expand import evaluate
+from reconciler.makejail.include import Flat, Method, flatten
+from reconciler.makejail.macros import expand_macros
+from reconciler.makejail.problem import MakejailError, Problems
+from reconciler.makejail.quoting import DoubleQuoted
+from reconciler.makejail.script import Context, stage_script
+from reconciler.makejail.segments import Folder, Segment, cut, digest_inputs, segment_digest
+from reconciler.makejail.sources import Entry, Sources
+from reconciler.makejail.stages import BUILD
+from reconciler.makejail.step import Argument, State
+from reconciler.model.diagnostic import Diagnostic, Span
+
+__all__ = [
+    "Given",
+    "Label",
+    "Option",
+    "Program",
+    "Segment",
+    "compile_makejail",
+    "compile_text",
+    "digest_inputs",
+    "segment_digest",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An OPTION: a property of the jail, its variables already replaced."""
+
+    name: str
+    value: str | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A LABEL; `value` still holds the host variables that only the build knows."""
+
+    key: str
+    value: DoubleQuoted
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a run gives to a Makejail.
+
+    `arguments` are ARG values; None leaves the check to the script. `environment` holds the
+    values of host variables that are known before the run, such as APPJAIL_JAILNAME.
+    """
+
+    arguments: Mapping[str, str] | None = None
+    build_arguments: Sequence[str] = ()
+    options: Sequence[str] = ()
+    run_environment: Sequence[str] = ()
+    before: Sequence[str] = ()
+    after: Sequence[str] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    apply: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A compiled Makejail. `stages` maps every stage but build to its script."""
+
+    segments: tuple[Segment, ...]
+    options: tuple[Option, ...]
+    stages: Mapping[str, str]
+    arguments: tuple[Argument, ...]
+    labels: tuple[Label, ...] = ()
+    warnings: tuple[Diagnostic, ...] = ()
+    root: str = ""
+    files: tuple[str, ...] = ()
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Every package that the build installs, in order."""
+        return tuple(dict.fromkeys(package for segment in self.segments for package in segment.packages))
+
+    @property
+    def needs_context(self) -> bool:
+        """Whether the Makejail's folder must be staged on the host."""
+        return any(segment.needs_context for segment in self.segments)
+
+
+def compile_makejail(
+    entry: str,
+    sources: Sources,
+    cwd: str,
+    given: Given | None = None,
+    methods: Mapping[str, Method] | None = None,
+) -> Program:
+    """Compile the Makejail that `entry` names (an INCLUDE argument, resolved in `cwd`).
+
+    Raises MakejailError with every problem of the stage that failed.
+    """
+    given = given or Given()
+    flat = flatten(entry, sources, cwd, before=given.before, after=given.after, methods=methods)
+    expanded = expand_macros(flat, given.build_arguments)
+    compiled = compile_lines(expanded, flat.root, Settings(given.options, given.run_environment, given.apply))
+    compiled.warnings[:0] = [*flat.warnings, *expanded.warnings]
+    return _program(compiled, flat, sources, given)
+
+
+def compile_text(text: str, given: Given | None = None, name: str = "/Makejail") -> Program:
+    """Compile a Makejail held in memory; it can include nothing and COPY content is not read."""
+    return compile_makejail(name, _OneText(name, text), posixpath.dirname(name), given)
+
+
+def _program(compiled: Compiled, flat: Flat, sources: Sources, given: Given) -> Program:
+    build = compiled.stages.get(BUILD, State())
+    problems = Problems()
+    values = dict(given.arguments or {})
+    if given.arguments is not None:
+        _check_arguments(build, given, problems)
+    options = _options(build, given, problems)
+    problems.raise_any()
+    reader = None if isinstance(sources, _OneText) else sources
+    folder = Folder(flat.root, flat.files, reader, given.environment)
+    used = {name: values[name] for name in values if any(a.name == name for a in build.arguments)}
+    segments, warnings = cut(build.steps, build.arguments, used, folder)
+    stages = {
+        name: stage_script(name, state.steps, Context(state.arguments, {}, _reads_folder(state)))
+        for name, state in compiled.stages.items()
+        if name != BUILD
+    }
+    labels = tuple(Label(*label) for label in build.labels)
+    found = tuple(sorted((*compiled.warnings, *warnings), key=Diagnostic.sort_key))
+    return Program(segments, options, stages, tuple(build.arguments), labels, found, flat.root, flat.files)
+
+
+def _reads_folder(state: State) -> bool:
+    return any(step.needs_context for step in state.steps)
+
+
+def _known(build: State, given: Given) -> dict[str, str]:
+    """The environment, with a variable that nobody knows yet standing for itself."""
+    names = {name for argument in build.arguments for name in argument.default.names}
+    return {**{name: f"${{{name}}}" for name in names}, **given.environment}
+
+
+def _check_arguments(build: State, given: Given, problems: Problems) -> None:
+    try:
+        apply_arguments(build.arguments, given.arguments or {}, _known(build, given))
+    except MakejailError as error:
+        problems.add(error)
+
+
+def _options(build: State, given: Given, problems: Problems) -> tuple[Option, ...]:
+    found = []
+    try:
+        values = {**given.environment, **defaults(build.arguments, _known(build, given))}
+    except MakejailError as error:
+        problems.add(error)
+        return ()
+    values.update({name: value for name, value in (given.arguments or {}).items() if name in values})
+    for word, span in build.options:
+        try:
+            name, equals, value = evaluate(word, values, span).partition("=")
+        except MakejailError as error:
+            problems.add(error)
+        else:
+            found.append(Option(name, value if equals else None, span))
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _OneText:
+    """Sources that hold one file."""
+
+    name: str
+    text: str
+
+    def read(self, path: str) -> bytes | None:
+        """Return the text when `path` is its name."""
+        return self.text.encode("utf-8", "surrogateescape") if path == self.name else None
+
+    def realpath(self, path: str) -> str:
+        """Return `path` without dots."""
+        return posixpath.normpath(path)
+
+    def isdir(self, path: str) -> bool:
+        """There is no directory."""
+        return False
+
+    def walk(self, path: str) -> list[Entry] | None:
+        """There is no tree."""
+        return None

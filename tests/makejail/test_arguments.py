@@ -1,0 +1,30 @@
+"""ARG values come out as observed, and what is wrong with them is said all at once."""
+
+from typing import Any
+
+import pytest
+
+from reconciler.makejail.arguments import apply_arguments, read_parameters
+from reconciler.makejail.problem import MakejailError
+from reconciler.makejail.program import compile_text
+
+from .cases import cases, ids
+
+
+@pytest.mark.parametrize("case", cases("args"), ids=ids("args"))
+def test_parameters_give_the_observed_values(case: dict[str, Any]) -> None:
+    arguments = compile_text(case["makejail"]).arguments
+    try:
+        found = read_parameters(arguments, case["params"], case.get("env"))
+    except MakejailError as error:
+        assert (error.status, case["values"]) == (case["status"], None)
+        return
+    assert (dict(found.values), list(found.rest)) == (case["values"], case["rest"])
+
+
+def test_all_unknown_and_missing_arguments_are_reported_together() -> None:
+    arguments = compile_text("ARG port\nARG host\n").arguments
+    with pytest.raises(MakejailError) as caught:
+        apply_arguments(arguments, {"prot": "80"})
+    assert [found.code for found in caught.value.diagnostics].count("argument-missing") == 2
+    assert any("Did you mean port?" in found.hint for found in caught.value.diagnostics)
