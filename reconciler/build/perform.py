@@ -64,7 +64,7 @@ def _run(site: Site, room: Workspace, recipe: RunSegment, ref: Ref, environment:
     before, after = environment
     files = site.host.files
     work = f"{room.path}.work"
-    files.remove(work)
+    files.clear(work)
     files.mkdir(work, 0o700)
     env_file = f"{work}/env"
     saved = files.read(before)
@@ -97,4 +97,4 @@ def _run(site: Site, room: Workspace, recipe: RunSegment, ref: Ref, environment:
     if now is not None:
         files.mkdir(after.rpartition("/")[0], 0o700)
         files.write(after, now)
-    files.remove(work)
+    files.clear(work)

@@ -13,17 +13,22 @@ from reconciler.model.diagnostic import Span
 from reconciler.model.value import Ref, Resource
 
 # Written by others than this kind: markers and what the jail itself leaves.
-FOREIGN = frozenset({"started", "stopped-by-operator", "suspended", "console.log", "keep.tar"})
+FOREIGN = frozenset({"started", "stopped-by-operator", "console.log", "keep.tar", "previous"})
 
 
 @dataclass(frozen=True, slots=True)
 class Config(Resource):
-    """A jail's files: path below its folder, mode, SHA256 of the content. `content` is only known when wanted."""
+    """A jail's files: path below its folder, SHA256 of the content.
+
+    `content` is known when wanted, `bytes_` when seen. `save`: what it replaces was good and is set aside.
+    """
 
     kind: ClassVar[str] = "config"
     files: tuple[tuple[str, str], ...] = ()
     generation: int = field(default=0, compare=False)
     content: Mapping[str, tuple[int, str]] = field(default_factory=dict, compare=False)
+    bytes_: Mapping[str, bytes] = field(default_factory=dict, compare=False)
+    save: bool = field(default=False, compare=False)
     root: Ref | None = field(default=None, compare=False)
     volumes: frozenset[Ref] = field(default=frozenset(), compare=False)
 
@@ -71,6 +76,8 @@ class WriteConfig(Action):
         folder = f"{site.mountpoint}/jails/{after.name}"
         was = dict(self.before.files) if isinstance(self.before, Config) else {}
         now = dict(after.files)
+        if after.save and isinstance(self.before, Config):
+            self._set_aside(site, folder, self.before)
         order = sorted((p for p in now if was.get(p) != now[p]), key=lambda p: (p == "fstab", p))
         for path in order:
             mode, text = after.content[path]
@@ -86,10 +93,18 @@ class WriteConfig(Action):
             if path not in now:
                 site.host.files.remove(f"{folder}/{path}")
 
+    @staticmethod
+    def _set_aside(site: Site, folder: str, good: Config) -> None:
+        """Keep the files of the last good configuration, whole or not at all: the fstab goes last."""
+        site.host.files.remove(f"{folder}/previous/fstab")
+        site.host.files.clear(f"{folder}/previous")
+        for path in sorted(good.bytes_, key=lambda p: (p == "fstab", p)):
+            site.host.files.mkdir(f"{folder}/previous/{path}".rpartition("/")[0], 0o700)
+            site.host.files.write(f"{folder}/previous/{path}", good.bytes_[path])
 
-def of(name: str, content: Mapping[str, tuple[int, str]]) -> tuple[tuple[str, str], ...]:
+
+def of(content: Mapping[str, tuple[int, str]]) -> tuple[tuple[str, str], ...]:
     """The compared form of a set of files."""
-    del name
     return tuple(sorted((path, digest(text)) for path, (_mode, text) in content.items()))
 
 
@@ -121,6 +136,7 @@ def have(seen: Seen) -> Iterable[Config]:
             jail,
             tuple(sorted((path, digest(data)) for path, data in files.items())),
             generation(files.get("fstab"), seen.place, jail),
+            bytes_=files,
         )
 
 

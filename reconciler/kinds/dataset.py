@@ -61,7 +61,7 @@ class CreateDataset(Action):
             properties["canmount"] = "off"
         make_dataset(site, wanted.dataset, properties)
         if wanted.name == "pool":
-            site.host.files.mkdir(wanted.mountpoint, 0o700)
+            site.host.files.chmod(wanted.mountpoint, 0o700)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class SetDataset(Action):
         if before.pruned:
             site.host.datasets.unset(after.dataset, "reconciler:pruned")
         if after.name == "pool":
-            site.host.files.mkdir(after.mountpoint, 0o700)
+            site.host.files.chmod(after.mountpoint, 0o700)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from reconciler.build.workspace import Workspace
 from reconciler.model.action import Action, Site
 from reconciler.model.diagnostic import Diagnostic, HostError, Span
 from reconciler.model.value import Ref, Resource
-from reconciler.releases.version import patch_level
+from reconciler.releases.version import read_userland_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +72,15 @@ def _observed_level(site: Site, path: str, wanted: Release) -> int:
                 "Check that `sets` holds `base` and that the mirror serves a FreeBSD release.",
             )
         )
-    name, level = patch_level(text.decode("utf-8", "replace"))
+    found = read_userland_version(text)
+    level = found.level
     release = wanted.name.rpartition("-p")[0]
-    if (name, level) != (release, wanted.level):
+    if (found.release, level) != (release, wanted.level):
         raise HostError(
             Diagnostic(
                 "patch-level-unavailable",
                 "The mirror does not have this patch level",
-                f"{release} at patch level {wanted.level} was asked for; the tree says {name} at patch level {level}.",
+                f"{release} at patch level {wanted.level} was asked for; the tree says {found.release} at patch level {level}.",
                 f"Write `patch_level: {level}` (or leave it out).",
             )
         )

@@ -41,6 +41,14 @@ class HostFiles:
         """Remove a file; fine where there is none."""
         run(self._runner, Command(("rm", "-f", path)), "file-failed", "A file could not be changed")
 
+    def clear(self, path: str) -> None:
+        """Remove a folder of ours and all that is in it; fine where there is none. Links are not followed."""
+        run(self._runner, Command(("rm", "-rf", path)), "file-failed", "A file could not be changed")
+
+    def chmod(self, path: str, mode: int) -> None:
+        """Set the mode of a file or folder of ours."""
+        run(self._runner, Command(("chmod", f"{mode:04o}", path)), "file-failed", "A file could not be changed")
+
     def mkdir(self, path: str, mode: int = 0o755) -> None:
         """Make a folder and its parents; fine where it is there."""
         run(self._runner, Command(mkdir(path, mode)), "file-failed", "A file could not be changed")

@@ -8,6 +8,7 @@ from reconciler.hosts.freebsd.files import HostFiles
 from reconciler.hosts.freebsd.jail import JailJails
 from reconciler.hosts.freebsd.mount import HostMounts
 from reconciler.hosts.freebsd.network import HostNetwork
+from reconciler.hosts.freebsd.pkg import HostPackages
 from reconciler.hosts.freebsd.rctl import HostLimits
 from reconciler.hosts.freebsd.zfs import ZFSDatasets
 from reconciler.model import ports
@@ -27,6 +28,7 @@ class FreeBSDHost:
         self._jails = JailJails(runner)
         self._files = HostFiles(runner)
         self._network = HostNetwork(runner)
+        self._packages = HostPackages(runner)
         self._limits = HostLimits(runner)
         self._devices = HostDevices(runner)
 
@@ -59,6 +61,11 @@ class FreeBSDHost:
     def network(self) -> ports.Network:
         """ifconfig(8), pfctl(8)."""
         return self._network
+
+    @property
+    def packages(self) -> ports.Packages:
+        """pkg(8)."""
+        return self._packages
 
     @property
     def limits(self) -> ports.Limits:

@@ -126,6 +126,10 @@ class HostNetwork:
         """Destroy a cloned interface; of an epair both halves go."""
         self._ifconfig(interface, "destroy")
 
+    def add_member(self, bridge: str, interface: str) -> None:
+        """Join an interface to a bridge."""
+        self._ifconfig(bridge, "addm", interface)
+
     def add_address(self, interface: str, address: str) -> None:
         """Add an address with its prefix, `10.77.0.1/24`."""
         self._ifconfig(interface, family(address), address, "alias")

@@ -1,0 +1,247 @@
+"""What planning decides for each jail before anything is compared: its chain, generation and configuration.
+
+Pure: from the specs, the compiled Makejails and one observation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from reconciler import runtime
+from reconciler.build import seal
+from reconciler.build.recipe import ApplyPackage, InstallPackages, Recipe, RunSegment
+from reconciler.kind import Seen, digest
+from reconciler.kinds.config import Config, generation
+from reconciler.kinds.config import have as have_config
+from reconciler.kinds.config import of as config_files
+from reconciler.kinds.jail import Jail
+from reconciler.kinds.layer import Layer
+from reconciler.kinds.release import Release
+from reconciler.kinds.root import Root
+from reconciler.kinds.root import have as have_roots
+from reconciler.makejail.program import Program
+from reconciler.model.value import Ref
+from reconciler.spec import document
+from reconciler.spec.select import PackageRef, Selected
+from reconciler.spec.specset import Sourced
+
+# Parameters of jail.conf that jls cannot show, so that they are not compared.
+UNSHOWN = ("exec.", "mount.", "allow.mount.no", "stop.timeout", "interface", "depend", "command", "ip_hostname")
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """How a root is made: a release, then layers. `tip` is what the root clones."""
+
+    release: Release
+    layers: tuple[Layer, ...]
+
+    @property
+    def tip(self) -> Ref:
+        """The last layer, or the release itself."""
+        return self.layers[-1].ref if self.layers else self.release.ref
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """Everything decided for one jail. `held` says why nothing is done: its root failed its check."""
+
+    chain: Chain
+    root: Root
+    kept: tuple[Root, ...]
+    config: Config
+    jail: Jail | None
+    inputs: str
+    ruleset: int = 0
+    live: int = 0
+    held: bool = False
+    stopped_by_operator: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What allocation reads. `packages` are each jail's jail packages, resolved; `retry` lifts a rejection."""
+
+    specs: Selected
+    seen: Seen
+    programs: Mapping[str, Program]
+    packages: Mapping[str, tuple[PackageRef, ...]]
+    retry: frozenset[str] = frozenset()
+    contexts: Mapping[str, str] = field(default_factory=dict)
+
+
+def allocate(inputs: Inputs) -> dict[str, Allocation]:
+    """One allocation for each jail, in the order of names."""
+    roots: dict[str, list[Root]] = {}
+    for root in have_roots(inputs.seen):
+        roots.setdefault(root.jail, []).append(root)
+    configs = {c.name: c for c in have_config(inputs.seen)}
+    rulesets = _rulesets(inputs)
+    return {
+        name: _one(inputs, name, sourced, roots.get(name, []), configs.get(name), rulesets.get(name, 0))
+        for name, sourced in sorted(inputs.specs.jails.items())
+    }
+
+
+def _one(
+    inputs: Inputs, name: str, sourced: Sourced[document.Jail], roots: list[Root], config: Config | None, ruleset: int
+) -> Allocation:
+    spec = sourced.doc
+    place = inputs.seen.place
+    chain = _chain(inputs, name, sourced)
+    folders = tuple(sorted({v.mountpoint for v in spec.volumes} | {m.mountpoint for m in spec.mounts}))
+    wanted = digest(seal.RULE, str(chain.tip), *folders)
+    live = generation(inputs.seen.observed.files.get(f"jails/{name}/fstab"), place, name)
+    number, former = _generation(roots, live, wanted)
+    facts = digest(spec.model_dump_json(), wanted, str(inputs.specs.host.external))
+    held = _rejected(inputs, name) == facts and name not in inputs.retry
+    row = inputs.seen.rows.get(f"jails/{name}")
+    good = int(row.user["good"]) if row and row.user.get("good", "").isdigit() else 0
+    root = Root(f"{name}/{number}", name, number, wanted, chain.tip, folders, former=former)
+    content = _files(inputs, name, spec, f"{place.dataset('jails')}/{name}/{number}", ruleset)
+    volumes = frozenset(Ref("volume", f"{name}/{v.name}") for v in spec.volumes)
+    at_rest = bool(live) and live == good and name not in inputs.retry
+    now = Config(name, config_files(content), number, content, save=at_rest, root=root.ref, volumes=volumes)
+    if held and config is not None and live:
+        root = next((r for r in roots if r.number == live), root)
+        now = config
+    kept = _kept(roots, root, good, spec.update.keep)
+    by_hand = f"jails/{name}/stopped-by-operator" in inputs.seen.observed.files
+    runs = spec.state == "running" and not by_hand
+    started = _started(content if now.content else None, inputs, name)
+    jail = _jail(spec, started, root, ruleset) if runs else None
+    return Allocation(chain, root, kept, now, jail, facts, ruleset, live, held, by_hand)
+
+
+def _started(content: Mapping[str, tuple[int, str]] | None, inputs: Inputs, name: str) -> str:
+    if content is not None:
+        return content["config-id"][1].strip()
+    return inputs.seen.observed.files.get(f"jails/{name}/config-id", b"").decode("ascii", "replace").strip()
+
+
+def _rejected(inputs: Inputs, name: str) -> str:
+    row = inputs.seen.rows.get(f"jails/{name}")
+    return row.user.get("rejected", "") if row else ""
+
+
+def _generation(roots: list[Root], live: int, wanted: str) -> tuple[int, int]:
+    """(number, former): the live root when it fits; one built beside it before a crash; else the next number."""
+    by_number = {r.number: r for r in roots}
+    if live in by_number and by_number[live].digest == wanted:
+        return live, 0
+    highest = max(by_number, default=0)
+    if highest > live and by_number[highest].digest == wanted:
+        return highest, live
+    return max(highest, live) + 1, live
+
+
+def _kept(roots: list[Root], root: Root, good: int, keep: int) -> tuple[Root, ...]:
+    """The older roots that stay: the good one, the newest ones up to `keep`."""
+    older = sorted((r for r in roots if r.number != root.number), key=lambda r: -r.number)
+    stay = older[:keep]
+    return tuple(dict.fromkeys([*stay, *(r for r in older if r.number == good)]))
+
+
+def _chain(inputs: Inputs, name: str, sourced: Sourced[document.Jail]) -> Chain:
+    spec = sourced.doc
+    release = _release(inputs, spec)
+    platform = _platform(inputs)
+    steps: list[tuple[Recipe, tuple[str | int, ...]]] = []
+    for index, package in enumerate(inputs.packages.get(name, ())):
+        sha = package.digest.removeprefix("sha256:")
+        steps.append((ApplyPackage(package.name, package.version or "", sha, package), ("packages", index)))
+    if spec.pkg:
+        steps.append((InstallPackages(spec.pkg), ("pkg",)))
+    program = inputs.programs.get(name)
+    if program is not None:
+        env = tuple(sorted((spec.makejail.env if spec.makejail else {}).items()))
+        total = len(program.segments)
+        for number, segment in enumerate(program.segments, start=1):
+            recipe = RunSegment(segment, number, total, name, env, inputs.contexts.get(name, ""))
+            steps.append((recipe, ("makejail",)))
+    layers: list[Layer] = []
+    parent, parent_digest = release.ref, digest("release", release.name)
+    for recipe, path in steps:
+        found = recipe.digest(parent_digest, platform)
+        where = recipe.segment.instructions[0].span if isinstance(recipe, RunSegment) else sourced.place(path)
+        layers.append(Layer(found, parent, recipe, where=where))
+        parent, parent_digest = layers[-1].ref, found
+    return Chain(release, tuple(layers))
+
+
+def _platform(inputs: Inputs) -> str:
+    facts = inputs.seen.observed.facts
+    return f"{facts.machine}/{facts.arch}" if facts else ""
+
+
+def _release(inputs: Inputs, spec: document.Jail) -> Release:
+    """The release at its level; `latest` is the newest that is here, or what a mirror's sets hold: level 0."""
+    name = spec.release or ""
+    here = [
+        int(row.user["patch_level"])
+        for path, row in inputs.seen.rows.items()
+        if path.startswith(f"releases/{name}-p") and path.endswith("@sealed") and row.user.get("patch_level", "").isdigit()
+    ]
+    level = max(here, default=0) if spec.patch_level == "latest" else int(spec.patch_level)
+    source = inputs.specs.releases.get(name)
+    return Release(f"{name}-p{level}", level, source.doc if source else None)
+
+
+def _rulesets(inputs: Inputs) -> dict[str, int]:
+    """Numbers for jails with devfs rules of their own, clear of everybody else's."""
+    wanted = [name for name, sourced in inputs.specs.jails.items() if sourced.doc.devfs]
+    if not wanted:
+        return {}
+    ours = {}
+    for row in inputs.seen.observed.jails:
+        number = str(row.parameters.get("devfs_ruleset", ""))
+        if row.name in wanted and number.isdigit():
+            ours[row.name] = int(number)
+    taken = inputs.seen.observed.devices - set(ours.values())
+    return dict(runtime.allocate_rulesets(inputs.seen.place.hostid, wanted, taken))
+
+
+def _files(
+    inputs: Inputs, name: str, spec: document.Jail, root: str, ruleset: int
+) -> Mapping[str, tuple[int, str]]:
+    place, facts = inputs.seen.place, inputs.seen.observed.facts
+    program = inputs.programs.get(name)
+    number = ruleset or (5 if spec.network.vnet else 4)
+    return runtime.files(
+        runtime.Runtime(
+            jail=spec,
+            pool=place.pool,
+            mountpoint=place.mountpoint,
+            root=root,
+            hostid=place.hostid,
+            osrelease=spec.release or "",
+            host_osrelease=facts.osrelease if facts else "",
+            external=inputs.specs.host.external,
+            devfs_ruleset=number,
+            stages=program.stages if program is not None else {},
+        )
+    )
+
+
+def _jail(spec: document.Jail, started: str, root: Root, ruleset: int) -> Jail:
+    """The running jail as jls should show it."""
+    shown: dict[str, str] = {"host.hostname": spec.hostname or spec.name}
+    if ruleset:
+        shown["devfs_ruleset"] = str(ruleset)
+    if spec.network.vnet:
+        shown["vnet"] = "new"
+    for key, value in spec.parameters.items():
+        if key.startswith(UNSHOWN):
+            continue
+        head, _, last = key.rpartition(".")
+        if isinstance(value, bool) and last.startswith("no") and head == "allow":
+            key, value = f"{head}.{last[2:]}", not value
+        shown[key] = str(value).lower() if isinstance(value, bool) else str(value)
+    return Jail(spec.name, started, root.name, tuple(sorted(shown.items())), frozenset(spec.depends_on))
+
+
+def volume_pools(inputs: Selected, pool: str) -> tuple[str, ...]:
+    """The other parents that volumes name, to be observed too."""
+    found = {v.pool for s in inputs.jails.values() for v in s.doc.volumes if v.pool and v.pool != pool}
+    return tuple(sorted(found))

@@ -1,0 +1,91 @@
+"""What a host must be able to do for a jail: conditions that are said in the plan and never assumed.
+
+Pure. An unmet condition holds back the jail that has it; everybody else goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from reconciler.makejail.program import Program
+from reconciler.model.action import Note
+from reconciler.model.ports import Facts
+from reconciler.spec.document import Jail, Policy
+from reconciler.spec.select import Selected
+from reconciler.spec.specset import Sourced
+
+
+def unmet(specs: Selected, facts: Facts, programs: Mapping[str, Program]) -> dict[str, Note]:
+    """The first unmet condition of each jail, by jail."""
+    found: dict[str, Note] = {}
+    for name, sourced in specs.jails.items():
+        problems = [*_network(name, sourced, specs, facts), *_kernel(name, sourced, facts)]
+        problems += _policy(name, sourced, specs.host.policy, programs)
+        if problems:
+            found[name] = problems[0]
+    return found
+
+
+def _note(name: str, code: str, text: str, sourced: Sourced[Jail], path: tuple[str | int, ...]) -> Note:
+    return Note(name, code, text, sourced.place(path), failing=True)
+
+
+def _network(name: str, sourced: Sourced[Jail], specs: Selected, facts: Facts) -> Iterable[Note]:
+    vnet = sourced.doc.network.vnet
+    if vnet is None or sourced.doc.state != "running":
+        return
+    at = ("network", "vnet")
+    if not facts.features.get("vimage", True):
+        yield _note(name, "vimage-missing", "the kernel has no VIMAGE: VNET jails cannot be made.", sourced, at)
+    if not (vnet.nat or vnet.expose):
+        return
+    if not facts.features.get("pf", False):
+        text = "pf is not loaded or not enabled, and NAT needs it. Run: sysrc pf_enable=YES && service pf start"
+        yield _note(name, "pf-missing", text, sourced, (*at, "nat"))
+    elif not facts.features.get("pf_anchor", False):
+        text = (
+            "no rule of pf.conf calls our anchor, so NAT would silently do nothing. Add to /etc/pf.conf: "
+            'nat-anchor "reconciler/*" and rdr-anchor "reconciler/*"; then: service pf reload'
+        )
+        yield _note(name, "pf-anchor-missing", text, sourced, (*at, "nat"))
+    if not facts.features.get("forwarding", False):
+        text = "the host does not forward packets. Run: sysrc gateway_enable=YES && sysctl net.inet.ip.forwarding=1"
+        yield _note(name, "forwarding-off", text, sourced, (*at, "nat"))
+    if specs.host.external is None:
+        text = "NAT needs to know the outside interface. Add `external: IF` to the Host document."
+        yield _note(name, "external-missing", text, sourced, (*at, "nat"))
+    if facts.securelevel >= 3:
+        text = f"securelevel is {facts.securelevel}: pfctl cannot change rules."
+        yield _note(name, "securelevel-too-high", text, sourced, (*at, "nat"))
+
+
+def _kernel(name: str, sourced: Sourced[Jail], facts: Facts) -> Iterable[Note]:
+    spec = sourced.doc
+    if spec.limits and spec.state == "running" and not facts.features.get("racct", False):
+        text = "limits need kern.racct.enable=1 in /boot/loader.conf and a reboot of the host."
+        yield _note(name, "racct-off", text, sourced, ("limits",))
+    for key in spec.parameters:
+        plain = key
+        head, _, last = key.rpartition(".")
+        if last.startswith("no") and head.startswith("allow"):
+            plain = f"{head}.{last[2:]}"
+        known = facts.parameters
+        if known and plain not in known and f"{plain}." not in known and not key.startswith(("exec.", "mount.", "meta", "env")):
+            text = f"this host's kernel knows no jail parameter {key!r}."
+            yield _note(name, "parameter-unknown", text, sourced, ("parameters", key))
+
+
+def _policy(
+    name: str, sourced: Sourced[Jail], policy: Policy, programs: Mapping[str, Program]
+) -> Iterable[Note]:
+    program = programs.get(name)
+    if program is None or policy.host_code == "allow":
+        return
+    if policy.host_code == "listed" and name in policy.host_code_allowed:
+        return
+    for segment in program.segments:
+        if segment.host_code:
+            place = segment.instructions[0].span
+            text = f"its Makejail runs code on the host ({place}), and policy.host_code is {policy.host_code}."
+            yield Note(name, "host-code-denied", text, place, failing=True)
+            return

@@ -1,0 +1,106 @@
+"""What a plan may not do without being told: lose data, let go of many jails, stop what is protected.
+
+Pure: it reads a plan and says no, with the words that would make it a yes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from reconciler.kinds.dataset import Dataset, PruneDataset
+from reconciler.kinds.volume import PruneVolume
+from reconciler.model.action import Plan
+from reconciler.model.diagnostic import Diagnostic
+from reconciler.spec.document import Policy
+from reconciler.spec.select import Selected
+
+FEW = 3  # pruning is never refused for its share below this many
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What the operator allowed on the command line. `data_loss` names jails or JAIL/VOLUME."""
+
+    prune: bool = False
+    data_loss: frozenset[str] = frozenset()
+
+
+def guard(
+    plan: Plan, specs: Selected, consent: Consent, protected: Iterable[str], undeclared: Mapping[str, tuple[str, ...]]
+) -> tuple[Diagnostic, ...]:
+    """Every refusal; an empty tuple lets the plan pass."""
+    problems = [*_prune(plan, specs.host.policy, consent)]
+    going = {s.action.subject.scope for s in plan.steps if isinstance(s.action, PruneDataset)}
+    for name in sorted(going & set(protected)):
+        problems.append(
+            Diagnostic(
+                "jail-protected",
+                "A protected jail would go",
+                f"{name} is marked protect: true, and no spec names it any more.",
+                f"Put its spec back; or unset the mark: reconcile destroy {name} tells how.",
+            )
+        )
+    problems += _volumes(plan, consent)
+    replaced = {s.scope for s in plan.steps if s.action.ref.kind == "root" and s.action.before is None}
+    for name in sorted(replaced & undeclared.keys()):
+        if name not in consent.data_loss:
+            problems.append(_undeclared(name, undeclared[name], specs))
+    return tuple(problems)
+
+
+def _prune(plan: Plan, policy: Policy, consent: Consent) -> Iterable[Diagnostic]:
+    going = [s.action.subject.scope for s in plan.steps if isinstance(s.action, PruneDataset)]
+    present = [
+        r for r in plan.observed.values() if isinstance(r, Dataset) and r.name.startswith("jails/") and not r.pruned
+    ]
+    if not going:
+        return
+    names = ", ".join(sorted(going))
+    if len(going) == len(present):
+        yield Diagnostic(
+            "prune-all",
+            "Every jail of this host would go",
+            f"No spec names any of the jails that are here: {names}.",
+            "Check that PATH is the right folder and that a Host document matches. "
+            "To remove jails for good: reconcile destroy NAME",
+        )
+    elif len(going) >= FEW and len(going) * 100 > policy.max_prune_percent * len(present) and not consent.prune:
+        yield Diagnostic(
+            "prune-many",
+            "Many jails would go at once",
+            f"{len(going)} of {len(present)} jails are in no spec any more: {names}. "
+            f"More than {policy.max_prune_percent} % needs consent.",
+            "reconcile apply --allow-prune",
+        )
+
+
+def _volumes(plan: Plan, consent: Consent) -> Iterable[Diagnostic]:
+    pruned = {s.action.subject.scope for s in plan.steps if isinstance(s.action, PruneDataset)}
+    for step in plan.steps:
+        if isinstance(step.action, PruneVolume):
+            name, jail = step.action.subject.name, step.action.subject.scope
+            # A whole jail that goes is only marked, its volumes stay beside it: nothing is lost.
+            if jail in pruned or {name, jail} & consent.data_loss:
+                continue
+            yield Diagnostic(
+                "volume-undeclared",
+                "A volume with data is in no spec any more",
+                f"Volume {name} would be let go (its dataset stays, marked as pruned).",
+                f"reconcile apply --allow-data-loss {name}",
+                step.span,
+            )
+
+
+def _undeclared(name: str, paths: tuple[str, ...], specs: Selected) -> Diagnostic:
+    shown = "\n".join(f"  {path}" for path in paths[:20])
+    more = f"\n  … and {len(paths) - 20} more" if len(paths) > 20 else ""
+    sourced = specs.jails.get(name)
+    return Diagnostic(
+        "undeclared-changes",
+        "The jail wrote into its root what a new root would not have",
+        f"{name}: {len(paths)} path{'s' if len(paths) != 1 else ''} changed that no volume, keep or ignore covers:\n"
+        f"{shown}{more}",
+        f"Declare them under `volumes`, `keep` or `ignore`; or let them go: reconcile apply --allow-data-loss {name}",
+        sourced.place(()) if sourced else None,
+    )

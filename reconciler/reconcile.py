@@ -1,0 +1,232 @@
+"""The flow on one screen: load, select, observe, allocate, want, diff, plan, guard; then execute."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from pathlib import Path
+
+from reconciler import conditions
+from reconciler.allocate import Allocation, Inputs, allocate, volume_pools
+from reconciler.execute import Executor, Watch
+from reconciler.guard import Consent, guard
+from reconciler.kind import Desired, Kind, Place, Seen
+from reconciler.kinds.source import recorded_source
+from reconciler.makejail.program import Program
+from reconciler.model.action import Note, Plan, Site, Step
+from reconciler.model.diagnostic import Diagnostic, HostError, Refused, SpecError
+from reconciler.model.outcome import Report
+from reconciler.model.ports import Facts, Host, Observation, Observed, Request
+from reconciler.plan import Limits, make_plan
+from reconciler.programs import compile_all
+from reconciler.rollback import recover
+from reconciler.spec.document import Host as HostDocument
+from reconciler.spec.load import load
+from reconciler.spec.select import Selected, package_refs, select
+from reconciler.spec.specset import SpecSet
+from reconciler.undeclared import undeclared
+from reconciler.world import kinds, observed_world, wanted_world
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a run is asked. `only` narrows to jails; `labels` are this machine's; `retry` lifts rejections."""
+
+    path: Path
+    labels: Mapping[str, str] = field(default_factory=dict)
+    only: frozenset[str] = frozenset()
+    retry: frozenset[str] = frozenset()
+    consent: Consent = Consent()
+    adopt_source: bool = False
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A plan, what it was made from, and what speaks against it."""
+
+    plan: Plan
+    refusals: tuple[Diagnostic, ...]
+    desired: Desired
+
+
+class Session:
+    """One run on one host. Nothing is changed but by `apply`."""
+
+    def __init__(self, host: Host, options: Options, specs: SpecSet | None = None) -> None:
+        """Specs are loaded at once: an invalid folder never reaches a host. Raises SpecError."""
+        self.host = host
+        self.options = options
+        self.specs = specs if specs is not None else load(options.path)
+        self.kinds: Mapping[str, Kind] = kinds()
+
+    @cached_property
+    def selected(self) -> Selected:
+        """The documents for this machine. Raises SpecError."""
+        names = {s.doc.match.hostname for s in self.specs.hosts.values()}
+        hostname = self.first_facts.hostname if names else ""
+        return select(self.specs, hostname, self.options.labels)
+
+    @cached_property
+    def first_facts(self) -> Facts:
+        """What the host is, asked alone when documents are chosen by host name."""
+        request = Request("", "", frozenset({"facts"}))
+        facts = self.host.parse(request, self.host.observe(request)).facts
+        if facts is None:
+            raise HostError(Diagnostic("facts-missing", "The host did not say what it is", self.host.url))
+        return facts
+
+    @property
+    def document(self) -> HostDocument:
+        """The Host document, or the defaults."""
+        return self.selected.host
+
+    @cached_property
+    def compiled(self) -> tuple[Mapping[str, Program], Mapping[str, str]]:
+        """Every jail's Makejail as a program, and its folder. Raises SpecError."""
+        return compile_all(self.selected)
+
+    @cached_property
+    def request(self) -> Request:
+        """One observation of everything."""
+        parameters = {k for s in self.selected.jails.values() for k in s.doc.parameters}
+        shown = {k for k in parameters if not k.startswith(("exec.", "mount.", "meta", "env"))}
+        plain = {_positive(k) for k in shown}
+        return Request(
+            self.document.pool,
+            self.document.mountpoint,
+            parameters=tuple(sorted(plain)),
+            extra_pools=volume_pools(self.selected, self.document.pool),
+        )
+
+    @cached_property
+    def observation(self) -> Observation:
+        """The raw answer of the host."""
+        return self.host.observe(self.request)
+
+    @cached_property
+    def observed(self) -> Observed:
+        """What the host showed. Raises Refused while the pool is not ready, HostError where it cannot be used."""
+        observed = self.host.parse(self.request, self.observation)
+        states = {self.document.pool: (observed.pool_state, observed.pool_reason), **observed.pools}
+        for pool, (state, reason) in states.items():
+            if state == "waiting":
+                detail = f"{pool}: {reason}"
+                hint = "Import the pool, load its key or mount it; then run the command again. Nothing was changed."
+                raise Refused(Diagnostic("pool-waiting", "The pool is not ready", detail, hint))
+            if state == "refused":
+                raise HostError(Diagnostic("pool-refused", "The pool cannot be used", f"{pool}: {reason}"))
+        return observed
+
+    @cached_property
+    def facts(self) -> Facts:
+        """What the host is."""
+        facts = self.observed.facts
+        return facts if facts is not None else self.first_facts
+
+    @cached_property
+    def place(self) -> Place:
+        """Where everything of ours lies."""
+        return Place(self.document.pool, self.document.mountpoint, self.facts.hostid)
+
+    @cached_property
+    def seen(self) -> Seen:
+        """The observation, indexed."""
+        return Seen.of(self.place, self.observed)
+
+    @cached_property
+    def allocated(self) -> Mapping[str, Allocation]:
+        """What planning decides for each jail."""
+        programs, contexts = self.compiled
+        packages = {n: package_refs(self.selected, s) for n, s in self.selected.jails.items()}
+        inputs = Inputs(self.selected, self.seen, programs, packages, self.options.retry, contexts)
+        return allocate(inputs)
+
+    def decide(self) -> Decided:
+        """The plan and the guard's word on it. Raises SpecError, Refused, HostError."""
+        unknown = sorted(self.options.only - self.selected.jails.keys())
+        if unknown:
+            detail = f"No jail of these specs is named {', '.join(unknown)}."
+            raise SpecError(Diagnostic("unknown-jail", "There is no such jail", detail, "reconcile render"))
+        desired = Desired(
+            self.selected, self.seen, self.allocated, self._source(), self.options.adopt_source
+        )
+        observed = observed_world(self.kinds, self.seen)
+        wanted = wanted_world(self.kinds, desired)
+        limits = Limits(self.options.only, self._may_prune(), self._skipped())
+        plan = make_plan(self.kinds, observed, wanted, desired, limits)
+        lost = self._undeclared(plan)
+        refusals = guard(plan, self.selected, self.options.consent, self._protected(), lost)
+        return Decided(plan, refusals, desired)
+
+    def _source(self) -> str:
+        """The folder's name as recorded in the pool; "" when this run may not record or prune."""
+        if not self.specs.is_folder or self.options.only:
+            return ""
+        return str(self.specs.root.resolve())
+
+    def _may_prune(self) -> bool:
+        recorded = recorded_source(self.seen)
+        source = self._source()
+        return bool(source) and (self.options.adopt_source or recorded in ("", source))
+
+    def _skipped(self) -> dict[str, Note]:
+        """Jails that this run leaves alone, and why."""
+        skipped = conditions.unmet(self.selected, self.facts, self.compiled[0])
+        for name, allocation in self.allocated.items():
+            row = self.seen.rows.get(f"jails/{name}")
+            reason = row.user.get("suspended", "") if row else ""
+            if reason:
+                skipped[name] = Note(name, "suspended", f"suspended: {reason}. reconcile resume {name}")
+            elif allocation.held:
+                text = (
+                    "held: the root these specs ask for failed its check; the last good one runs. "
+                    f"Change the spec, or: reconcile apply --retry {name}"
+                )
+                skipped[name] = Note(name, "root-held", text, failing=True)
+        return skipped
+
+    def _protected(self) -> list[str]:
+        rows = self.seen.rows.items()
+        return [path.removeprefix("jails/") for path, row in rows if row.user.get("protect") == "on" and "@" not in path]
+
+    def _undeclared(self, plan: Plan) -> dict[str, tuple[str, ...]]:
+        """What would be lost with each root that is replaced; asked only where something was written."""
+        lost: dict[str, tuple[str, ...]] = {}
+        for step in plan.steps:
+            if step.action.ref.kind != "root" or step.action.before is not None:
+                continue
+            live = self.allocated[step.scope].live
+            row = self.seen.rows.get(f"jails/{step.scope}/{live}")
+            if live and row is not None and row.written:
+                changes = self._changes(step.scope, row.name)
+                if changes:
+                    lost[step.scope] = changes
+        return lost
+
+    def _changes(self, jail: str, dataset: str) -> tuple[str, ...]:
+        """Paths that the jail changed and nobody declared. A root that is not mounted cannot be looked into."""
+        live = self.place.folder(f"live/{jail}")
+        mounted = any(m.source == dataset and m.target == live for m in self.observed.mounts)
+        if not mounted:
+            return ()
+        changes = self.host.datasets.diff(f"{dataset}@sealed", dataset)
+        return undeclared(self.selected.jails[jail].doc, changes, live)
+
+    def apply(self, decided: Decided, site: Site, jobs: int, watch: Watch, stop: threading.Event) -> Report:
+        """Carry the plan out; the caller holds the lock and has looked at the refusals."""
+        plan = decided.plan
+        back: Callable[[Site, Step], tuple[Diagnostic, ...]] = partial(_recover, plan=plan, place=self.place)
+        executor = Executor(self.kinds, site, self.place, jobs, watch, back, stop)
+        return executor.run(plan)
+
+
+def _recover(site: Site, step: Step, plan: Plan, place: Place) -> tuple[Diagnostic, ...]:
+    return recover(site, step, plan, place)
+
+
+def _positive(parameter: str) -> str:
+    """`allow.noraw_sockets` is read as `allow.raw_sockets`: jls knows only that name."""
+    head, dot, last = parameter.rpartition(".")
+    return f"{head}{dot}{last[2:]}" if head.startswith("allow") and last.startswith("no") else parameter

@@ -1,0 +1,76 @@
+"""Put a jail back to its last good root after a start or a check failed.
+
+The files of the last good configuration lie in the jail's folder below `previous/`, written before they
+were replaced. A root that failed is marked as rejected with the inputs it was made from, so that the
+next run holds instead of trying again.
+"""
+
+from __future__ import annotations
+
+from reconciler.kind import Seen
+from reconciler.kinds.config import FOREIGN, generation
+from reconciler.kinds.jail import sweep
+from reconciler.kinds.verdict import Verdict
+from reconciler.model.action import Plan, Site, Step
+from reconciler.model.diagnostic import Diagnostic
+from reconciler.kind import Place
+
+PREVIOUS = "previous"
+
+
+def recover(site: Site, step: Step, plan: Plan, place: Place) -> tuple[Diagnostic, ...]:
+    """Point back when the live root is not the good one; says what was done, or why nothing could be.
+
+    Raises HostError when the way back fails too.
+    """
+    jail = step.scope
+    if not jail:
+        return ()
+    dataset = f"{site.pool}/jails/{jail}"
+    seen = Seen.of(place, site.observe("datasets", "files", "jails", roots=(dataset,), below=(f"jails/{jail}",)))
+    row = seen.rows.get(f"jails/{jail}")
+    good = int(row.user["good"]) if row and row.user.get("good", "").isdigit() else 0
+    files = seen.observed.files
+    live = generation(files.get(f"jails/{jail}/fstab"), place, jail)
+    previous = {
+        path.removeprefix(f"jails/{jail}/{PREVIOUS}/"): data
+        for path, data in files.items()
+        if path.startswith(f"jails/{jail}/{PREVIOUS}/")
+    }
+    if not good or not previous or generation(previous.get("fstab"), place, jail) != good:
+        return _nothing(jail, good)
+    wanted = next((r for r in plan.wanted.values() if isinstance(r, Verdict) and r.name == jail), None)
+    folder = f"{site.mountpoint}/jails/{jail}"
+    if any(r.name == jail for r in seen.observed.jails):
+        site.host.jails.stop(f"{folder}/jail.conf", jail, site.output(step.action.ref))
+    sweep(site, jail)
+    restore(site, jail, previous, files)
+    if wanted is not None:
+        site.host.datasets.set(dataset, {"reconciler:rejected": wanted.inputs})
+    site.host.jails.start(f"{folder}/jail.conf", jail, site.output(step.action.ref))
+    detail = f"{jail} runs its last good root ({good}) again; root {live} is kept, marked as rejected."
+    return (
+        Diagnostic(
+            "rolled-back",
+            "The jail was put back to its last good root",
+            detail,
+            f"Change the spec, or try the same again: reconcile apply --retry {jail}",
+        ),
+    )
+
+
+def restore(site: Site, jail: str, previous: dict[str, bytes], now: object) -> None:
+    """Write the good files back, the fstab last; remove what the good configuration did not have."""
+    folder = f"{site.mountpoint}/jails/{jail}"
+    present = {p.removeprefix(f"jails/{jail}/") for p in now} if isinstance(now, dict) else set()
+    for path in sorted(previous, key=lambda p: (p == "fstab", p)):
+        site.host.files.write(f"{folder}/{path}", previous[path], 0o600 if not path.endswith(".sh") else 0o700)
+    for path in sorted(present - previous.keys()):
+        if path.partition("/")[0] not in FOREIGN:
+            site.host.files.remove(f"{folder}/{path}")
+
+
+def _nothing(jail: str, good: int) -> tuple[Diagnostic, ...]:
+    why = "it never had a good root" if not good else "its root did not change"
+    detail = f"{jail} was left as it is, to be looked at: {why}."
+    return (Diagnostic("not-rolled-back", "There is nothing to go back to", detail, f"reconcile status {jail}"),)

@@ -1,0 +1,98 @@
+"""Where actions happen: a host, our place on it, and what the tool brings along."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from reconciler.cache import Cache
+from reconciler.kind import Place
+from reconciler.model.command import Output
+from reconciler.model.ports import FACETS, Facts, Host, Observed, Request
+from reconciler.model.value import Ref
+from reconciler.packages.verify import verify
+from reconciler.releases.fetch import fetch, plan_fetch
+from reconciler.spec.document import Release
+from reconciler.spec.select import PackageRef
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass
+class LocalSite:
+    """Implements `model.action.Site`. `parameters` and `extra_pools` complete every observation."""
+
+    host: Host
+    place: Place
+    cache: Cache
+    facts: Facts
+    today: str
+    mirror: str | None = None
+    parameters: tuple[str, ...] = ()
+    extra_pools: tuple[str, ...] = ()
+    outputs: Callable[[Ref], Output] = lambda _ref: lambda _data: None
+    progresses: Callable[[Ref], Progress] = lambda _ref: lambda _done, _total: None
+    stop: threading.Event = field(default_factory=threading.Event)
+    _scratch: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def pool(self) -> str:
+        """Our dataset."""
+        return self.place.pool
+
+    @property
+    def mountpoint(self) -> str:
+        """Where it is mounted."""
+        return self.place.mountpoint
+
+    @property
+    def hostid(self) -> str:
+        """The host's identity."""
+        return self.place.hostid
+
+    def request(self, facets: Iterable[str] = (), roots: Iterable[str] = (), below: Iterable[str] = ()) -> Request:
+        """What an observation asks for; no facets means all."""
+        chosen = frozenset(facets) or FACETS
+        return Request(
+            self.pool, self.mountpoint, chosen, tuple(roots), tuple(below), self.parameters, self.extra_pools
+        )
+
+    def observe(self, *facets: str, roots: Iterable[str] = (), below: Iterable[str] = ()) -> Observed:
+        """Look at the host again."""
+        request = self.request(facets, roots, below)
+        return self.host.parse(request, self.host.observe(request))
+
+    def output(self, ref: Ref) -> Output:
+        """Where the output of a step's commands goes."""
+        return self.outputs(ref)
+
+    def progress(self, ref: Ref) -> Progress:
+        """Told (done, total) in bytes."""
+        return self.progresses(ref)
+
+    def archive(self, want: Any, ref: Ref) -> Iterator[tuple[str, Iterable[bytes]]]:
+        """Verified archives, downloaded where the tool runs. Raises FetchError before anything is handed over."""
+        if isinstance(want, PackageRef):
+            package = verify(
+                str(want.source or ""), want.digest, Path.cwd(), self.cache, progress=self.progress(ref)
+            )
+            return iter([(want.name, package.chunks())])
+        return self._sets(want if isinstance(want, Release) else Release(name=ref.name.rpartition("-p")[0]), ref)
+
+    def _sets(self, release: Release, ref: Ref) -> Iterator[tuple[str, Iterable[bytes]]]:
+        if release.mirror is None and self.mirror is not None:
+            release = release.model_copy(update={"mirror": self.mirror})
+        plan = plan_fetch(release, self.facts.machine, self.facts.arch)
+        fetched = fetch(plan, self.cache, progress=self.progress(ref))
+        return iter([(part.name, part.chunks()) for part in fetched.sets])
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass, ended early by a stop."""
+        self.stop.wait(seconds)
+
+    def scratch(self) -> dict[str, Any]:
+        """What steps of one run share."""
+        return self._scratch
