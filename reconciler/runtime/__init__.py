@@ -1,7 +1,7 @@
 """A jail's runtime as files, so that it starts and stops whole without the tool.
 
 `files` gives jail.conf, fstab, the hook scripts and what they read; `check` finds beforehand what
-cannot be expressed; `names` and `ruleset_numbers` derive what the jail is called on its host. Pure.
+cannot be expressed; `names` and `allocate_rulesets` derive what the jail is called on its host. Pure.
 
 Order of jail(8): prepare.sh, mounts of fstab, prestart.sh, the jail is made, created.sh, the vnet
 interface goes in, exec.start, poststart.sh; then prestop.sh, exec.stop, the jail is removed,
@@ -18,7 +18,7 @@ from __future__ import annotations
 from reconciler.runtime.check import check
 from reconciler.runtime.files import LOGS, MARKERS, files
 from reconciler.runtime.fstab import mountpoints, pointer
-from reconciler.runtime.names import RULESETS, Names, collisions, names, ruleset_number, ruleset_numbers
+from reconciler.runtime.names import RULESETS, Names, allocate_rulesets, collisions, names, ruleset_number
 from reconciler.runtime.runtime import DEFAULT_KEEP, SECRETS, Runtime
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "SECRETS",
     "Names",
     "Runtime",
+    "allocate_rulesets",
     "check",
     "collisions",
     "files",
@@ -36,5 +37,4 @@ __all__ = [
     "names",
     "pointer",
     "ruleset_number",
-    "ruleset_numbers",
 ]

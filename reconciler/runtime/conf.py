@@ -40,7 +40,8 @@ def _identity(runtime: Runtime) -> list[str]:
         f"host.hostname = {quoted(jail.hostname or jail.name)};",
         f"host.hostuuid = {quoted(runtime.names.hostuuid)};",
     ]
-    if osreldate(runtime.osrelease) < osreldate(runtime.host_osrelease):
+    known = runtime.osrelease and runtime.host_osrelease
+    if known and osreldate(runtime.osrelease) < osreldate(runtime.host_osrelease):
         lines += [f"osrelease = {quoted(runtime.osrelease)};", f"osreldate = {osreldate(runtime.osrelease)};"]
     return lines
 
@@ -48,7 +49,7 @@ def _identity(runtime: Runtime) -> list[str]:
 def _network(runtime: Runtime) -> list[str]:
     network = runtime.jail.network
     if network.vnet:
-        return ["vnet;", f"vnet.interface = {quoted(runtime.names.jail)};"]
+        return ["vnet;", f"vnet.interface = {quoted(runtime.names.inner)};"]
     if network.inherit:
         return ['ip4 = "inherit";', 'ip6 = "inherit";']
     lines = []
@@ -79,7 +80,7 @@ def vnet_commands(interface: str, vnet: Vnet) -> list[tuple[str, ...]]:
 
 def _start_stop(runtime: Runtime) -> list[str]:
     jail = runtime.jail
-    start = [words(argv) for argv in vnet_commands(runtime.names.jail, runtime.vnet)] if runtime.vnet else []
+    start = [words(argv) for argv in vnet_commands(runtime.names.inner, runtime.vnet)] if runtime.vnet else []
     start.append(str(jail.parameters.get("exec.start", DEFAULT_START)))
     stop = str(jail.parameters.get("exec.stop", DEFAULT_STOP))
     lines = [f"exec.start {'+=' if number else '='} {quoted(text)};" for number, text in enumerate(start)]

@@ -9,7 +9,7 @@ from reconciler.runtime import limits
 from reconciler.runtime.quote import sh, words
 from reconciler.runtime.runtime import SECRETS, Runtime
 from reconciler.runtime.script import begin
-from reconciler.spec.document import Secret
+from reconciler.spec.document import Secret, Volume
 
 # Inside the jail: a file appears whole, under its own name, in place of a link of that name.
 _INSIDE = r"""set -eu; PATH=/bin:/usr/bin:/usr/sbin; export PATH
@@ -34,6 +34,13 @@ _LIMITS = r"""
 for rule in @RULES@; do
     /usr/bin/rctl -a "$rule" || fail "rctl refuses the limit $rule"
 done
+"""
+
+
+_STARTED = r"""
+# What this jail was started from, for the tool to compare.
+/bin/cat "$folder/config-id" > "$folder/started.new" && /bin/mv -f "$folder/started.new" "$folder/started" ||
+    fail "cannot write $folder/started"
 """
 
 
@@ -77,12 +84,25 @@ def _secret(secret: Secret) -> str:
     else:
         source = sh(secret.source.file or "")
         text = (
-            f'[ -f {source} ] || fail "{said} the host has no file "{source}\n'
+            f'[ -f {source} ] || fail "{said} the host has no such file"\n'
             f'{put} < {source} || fail "{said} cannot be written"\n'
         )
     if place != secret.path:
-        text += f'link {sh(place)} {sh(secret.path)} || fail "{said} cannot link "{sh(secret.path)}\n'
+        text += f'link {sh(place)} {sh(secret.path)} || fail "{said} its path cannot be made a link"\n'
     return text
+
+
+def _volume(volume: Volume) -> str:
+    """Owner and mode of a volume's top folder, by names of the jail; what is below is the jail's own business."""
+    if volume.read_only:
+        return ""
+    owner = f"{volume.owner or ''}:{volume.group or ''}".rstrip(":")
+    change = f"chown {sh(owner)} {sh(volume.mountpoint)} && " if owner else ""
+    change += f"chmod {volume.mode} {sh(volume.mountpoint)}"
+    return (
+        f'/usr/sbin/jexec "$jail" /bin/sh -c {sh(change)} ||\n'
+        f'    fail "cannot set owner and mode of volume {volume.name}"\n'
+    )
 
 
 def created(runtime: Runtime) -> str:
@@ -110,4 +130,11 @@ def created(runtime: Runtime) -> str:
             f'    /usr/sbin/jexec "$jail" /bin/sh -c {sh(_LINK)} sh "$@"\n}}\n'
         )
         parts += [_secret(secret) for secret in jail.secrets]
+    parts += [_volume(volume) for volume in jail.volumes]
+    parts.append(
+        "\n# What this jail was started from, for whoever compares.\n"
+        'cp "$folder/config-id" "$folder/started.new" && mv -f "$folder/started.new" "$folder/started" ||'
+        ' fail "cannot write $folder/started"\n'
+    )
+    parts.append(_STARTED)
     return "".join(parts)

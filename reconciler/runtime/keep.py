@@ -63,7 +63,9 @@ salvage() {
     return "$done"
 }
 
-last= lastguid= saved=
+last=''
+lastguid=''
+saved=''
 if [ -f "$state/keep.last" ]; then read -r last lastguid saved < "$state/keep.last" || :; fi
 
 case "${1:-}" in

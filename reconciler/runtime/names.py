@@ -18,16 +18,16 @@ RULESETS = range(40000, 60000)
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Names of one jail. Interfaces have at most 15 characters and end in a digit.
+    """Names of one jail: `outer` is the end of its epair that stays on the host. Interfaces have at most 15 characters and end in a digit.
 
     pf(4) takes a name without a final digit for an interface group, hence the digit. MAC addresses
     are locally administered, unicast.
     """
 
-    host: str
-    jail: str
-    host_mac: str
-    jail_mac: str
+    outer: str
+    inner: str
+    outer_mac: str
+    inner_mac: str
     hostuuid: str
 
 
@@ -54,10 +54,10 @@ def names(hostid: str, jail: str) -> Names:
     slug = "".join(character for character in jail if character.isalnum())[:6]
     mark = base64.b32encode(_digest(hostid, jail, "interface"))[:7].decode().lower()
     return Names(
-        host=f"{slug}_{mark}0",
-        jail=f"{slug}_{mark}1",
-        host_mac=_mac(_digest(hostid, jail, "host mac")),
-        jail_mac=_mac(_digest(hostid, jail, "jail mac")),
+        outer=f"{slug}_{mark}0",
+        inner=f"{slug}_{mark}1",
+        outer_mac=_mac(_digest(hostid, jail, "outer")),
+        inner_mac=_mac(_digest(hostid, jail, "inner")),
         hostuuid=_uuid(_digest(hostid, jail, "hostuuid")),
     )
 
@@ -68,7 +68,7 @@ def collisions(all_names: Mapping[str, Names]) -> tuple[tuple[str, str, str], ..
     found = []
     for jail in sorted(all_names):
         mine = all_names[jail]
-        for name in (mine.host, mine.jail, mine.host_mac, mine.jail_mac, mine.hostuuid):
+        for name in (mine.outer, mine.inner, mine.outer_mac, mine.inner_mac, mine.hostuuid):
             other = owners.setdefault(name, jail)
             if other != jail:
                 found.append((other, jail, name))
@@ -88,7 +88,7 @@ def ruleset_number(hostid: str, jail: str, taken: Container[int] = frozenset()) 
     raise ValueError("every devfs ruleset number of the private range is taken")
 
 
-def ruleset_numbers(hostid: str, jails: Iterable[str], taken: Iterable[int] = ()) -> dict[str, int]:
+def allocate_rulesets(hostid: str, jails: Iterable[str], taken: Iterable[int] = ()) -> dict[str, int]:
     """Numbers for several jails at once, none of them twice and none of `taken` (those of others)."""
     used = set(taken)
     mine: dict[str, int] = {}

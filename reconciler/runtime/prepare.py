@@ -19,10 +19,11 @@ read -r root target _ < "$folder/fstab" || fail "cannot read $folder/fstab"
 /sbin/zfs list -H -o name "$root" >/dev/null || fail "its root $root does not exist"
 /sbin/zfs list -H -o name -t snapshot "$root@sealed" >/dev/null ||
     fail "its root $root has no @sealed snapshot: it was never finished"
-[ "$(/sbin/zfs list -H -o mounted @STATE@)" = yes ] || fail "the dataset "@STATE@" is not mounted"
+state=@STATE@
+[ "$(/sbin/zfs list -H -o mounted "$state")" = yes ] || fail "the dataset $state is not mounted"
 
 # What a start or stop that was cut off left mounted, last mounted first.
-/bin/mkdir -p -m 0755 "$live" || fail "cannot make $live"
+/bin/mkdir -p "$live" || fail "cannot make $live"
 newline='
 '
 mounts() { /sbin/mount -p | /usr/bin/tr '\t' ' '; }
@@ -36,8 +37,6 @@ table=$(mounts) || fail "cannot read the mount table"
 case "$table" in
 *" $live "* | *" $live/"*) fail "something else is mounted on or below $live" ;;
 esac
-
-if [ -f "$folder/console.log" ]; then /bin/mv -f "$folder/console.log" "$folder/console.log.0"; fi
 """
 
 _OWN_RULES = r"""
@@ -46,7 +45,7 @@ _OWN_RULES = r"""
 set -f
 while read -r rule; do
     # shellcheck disable=SC2086 # the words of a rule are arguments of their own
-    /sbin/devfs rule -s @NUMBER@ add $rule || fail "devfs refuses the rule: $rule"
+    /sbin/devfs rule -s @NUMBER@ add $rule </dev/null || fail "devfs refuses the rule: $rule"
 done < "$folder/devfs.rules"
 set +f
 """
@@ -86,7 +85,9 @@ esac
 
 _EPAIR = r"""
 # Both ends, from nothing: what an earlier start left goes first. A start that fails takes its pair away.
-for left in @HOST@ @JAIL@; do
+outer=@OUTER@
+inner=@INNER@
+for left in "$outer" "$inner"; do
     if /sbin/ifconfig "$left" >/dev/null 2>&1; then
         /sbin/ifconfig "$left" destroy || fail "cannot destroy the interface $left of an earlier start"
     fi
@@ -96,14 +97,14 @@ undo() { if [ -n "$pair" ]; then /sbin/ifconfig "$pair" destroy || :; fi; }
 trap undo EXIT
 pair=$(/sbin/ifconfig epair create) || fail "cannot make an epair"
 other="${pair%a}b"
-/sbin/ifconfig "$other" name @JAIL@ >/dev/null || fail "cannot name the interface $other"
-/sbin/ifconfig "$pair" name @HOST@ >/dev/null || fail "cannot name the interface $pair"
-pair=@HOST@
-/sbin/ifconfig @HOST@ ether @HOST_MAC@ || fail "cannot set the address of "@HOST@
-/sbin/ifconfig @JAIL@ ether @JAIL_MAC@ || fail "cannot set the address of "@JAIL@
-/sbin/ifconfig @HOST@ description "reconciler: $jail" || fail "cannot describe "@HOST@
-/sbin/ifconfig "$bridge" addm @HOST@ || fail "cannot join "@HOST@" to the bridge $bridge"
-/sbin/ifconfig @HOST@ up || fail "cannot bring up "@HOST@
+/sbin/ifconfig "$other" name "$inner" >/dev/null || fail "cannot name the interface $other"
+/sbin/ifconfig "$pair" name "$outer" >/dev/null || fail "cannot name the interface $pair"
+pair=$outer
+/sbin/ifconfig "$outer" ether @OUTER_MAC@ || fail "cannot set the address of $outer"
+/sbin/ifconfig "$inner" ether @INNER_MAC@ || fail "cannot set the address of
+/sbin/ifconfig "$outer" description "reconciler: $jail" || fail "cannot describe $outer"
+/sbin/ifconfig "$bridge" addm "$outer" || fail "cannot join $outer to the bridge $bridge"
+/sbin/ifconfig "$outer" up || fail "cannot bring up $outer"
 pair=
 """
 

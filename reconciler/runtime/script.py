@@ -22,3 +22,10 @@ live={sh(runtime.live)}
 warn() {{ printf 'reconciler: %s: {hook}: %s\\n' "$jail" "$*" >&2; }}
 fail() {{ warn "$*"; exit 1; }}
 """
+
+
+def finish(text: str) -> str:
+    """The script without the definitions of its head that it does not use."""
+    lines = text.splitlines(keepends=True)
+    unused = {name for name in ("folder", "live") if f"${name}" not in text and f"${{{name}" not in text}
+    return "".join(line for line in lines if line.partition("=")[0] not in unused)

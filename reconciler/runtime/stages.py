@@ -39,14 +39,18 @@ done
 """
 
 _RELEASE = r"""
-# Never fails: what is left over here must not keep the rest from being undone.
+# A jail of this name that runs needs all of this.
+if /usr/sbin/jls -j "$jail" jid >/dev/null 2>&1; then fail "the jail runs"; fi
+
+# From here on nothing fails: what is left over here must not keep the rest from being undone.
 if [ -x /sbin/pfctl ]; then /sbin/pfctl -q -a "$anchor" -F all 2>/dev/null || :; fi
 if [ -x /usr/bin/rctl ]; then /usr/bin/rctl -r "jail:$jail" 2>/dev/null || :; fi
 """
 
 _EPAIR = r"""
-if /sbin/ifconfig @HOST@ >/dev/null 2>&1; then
-    /sbin/ifconfig @HOST@ destroy || warn "the interface "@HOST@" is left over"
+outer=@OUTER@
+if /sbin/ifconfig "$outer" >/dev/null 2>&1; then
+    /sbin/ifconfig "$outer" destroy || warn "the interface $outer is left over"
 fi
 """
 
@@ -111,5 +115,5 @@ def release(runtime: Runtime) -> str:
     """The text of release.sh: undo the host's side. Safe to run for any jail that does not run."""
     head = begin(runtime, "release", "exec.release: everything is unmounted. Undoes the host's side.")
     head = head.replace("set -eu\n", "set -u\n") + f"anchor={sh(firewall.anchor(runtime.name))}\n"
-    pair = _EPAIR.replace("@HOST@", runtime.names.host) if runtime.vnet else ""
+    pair = _EPAIR.replace("@OUTER@", runtime.names.outer) if runtime.vnet else ""
     return f"{head}{_RELEASE}{pair}exit 0\n"
