@@ -127,6 +127,8 @@ def build(spec: dict[str, Any]) -> None:
         mount("overlay", target, "overlay", RDONLY | NODEV, "lowerdir=" + ":".join(lower))
     if processes is not None and os.path.isdir("/proc") and not os.path.islink("/proc"):
         attach(processes, "/proc")
+    if spec["readonly"]:
+        mount(None, "/", None, 32 | BIND | RDONLY)
 
 
 def place(target: str, folder: bool) -> None:
@@ -179,14 +181,11 @@ def report(spec: dict[str, Any], **words: Any) -> None:
 def keep_namespaces(spec: dict[str, Any]) -> None:
     """The first process of a jail: it reaps by ignoring its children, and lasts until it is killed."""
     os.setsid()
+    null = os.open("/dev/null", os.O_RDWR)
     build(spec)
     drop_rights()
-    null = os.open("/dev/null", os.O_RDWR) if os.path.exists("/dev/null") else -1
     for fd in (0, 1, 2):
-        if null >= 0:
-            os.dup2(null, fd)
-        else:
-            os.close(fd)
+        os.dup2(null, fd)
     os.closerange(3, 4096)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     os.execve("/.sandbox/bin/sleep", ["sleep", "infinity"], {})
@@ -221,7 +220,7 @@ def forked(work: Any, spec: dict[str, Any]) -> int:
         return pid
     try:
         work(spec)
-    except BaseException as error:
+    except (OSError, ValueError, KeyError) as error:
         report(spec, stage="build", errno=getattr(error, "errno", None) or 22)
     os._exit(126)
 

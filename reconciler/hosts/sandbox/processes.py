@@ -1,0 +1,352 @@
+"""Real processes of jails and of the sandbox host, in namespaces of their own.
+
+A jail's processes live in user, mount, process, name, ipc and network namespaces that the jail's first
+process holds; every process gets a root made from the mount table as it is when it starts. Nothing but
+read-only programs of the developer's machine can be seen from inside. See `confine.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from reconciler.hosts.sandbox import devices, jailtable, session, userland
+from reconciler.hosts.sandbox.facts import fact, set_fact
+from reconciler.hosts.sandbox.machine import Machine
+from reconciler.model.command import Completed, Output
+from reconciler.model.diagnostic import Diagnostic, HostError
+
+PATH = "/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
+FIRST_ENV = {"PATH": PATH, "HOME": "/root", "SHELL": "/bin/sh", "USER": "root", "LANG": "C.UTF-8"}
+HIDDEN_NAMES = userland.HIDDEN_NAMES
+"""Paths, relative to a root, of mount points made on demand; what the host shows must leave them out."""
+_DEVFS_TARGET_RULES = "ruleset="
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A process to run: in the jail of number `jail`, or on the sandbox host (0).
+
+    `timeout` is in seconds. `error` is the stage at which it could not be started.
+    """
+
+    argv: tuple[str, ...]
+    jail: int = 0
+    env: dict[str, str] = field(default_factory=dict)
+    cwd: str = "/"
+    stdin: bytes | Iterable[bytes] = b""
+    timeout: float = 120.0
+    limit: int = 256 * 1024 * 1024
+    output: Output | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a process ended. `stage` names what failed before it ran: "chdir", "exec", or ""."""
+
+    completed: Completed
+    stage: str = ""
+    reason: str = ""
+    timed_out: bool = False
+
+
+def run(machine: Machine, task: Task) -> Ended:
+    """Run a process to its end; raises HostError `sandbox-no-namespaces` where the kernel refuses them."""
+    user = _host_init(machine)
+    spec = _spec(machine, task.jail, user)
+    spec.update({"argv": list(task.argv), "env": {**FIRST_ENV, **task.env}, "cwd": task.cwd})
+    with session.opened(machine, task.jail) as folder:
+        spec["mounts"].append([str(folder), f"{userland.PLACE}/run", True, False])
+        return _started(machine, spec, task)
+
+
+def start_time(pid: int) -> int | None:
+    """When a process started, in clock ticks since boot: with its number, its identity. None when gone."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    fields = text.rpartition(")")[2].split()
+    return None if fields[0] in "ZX" else int(fields[19])
+
+
+def alive(identity: Any) -> int | None:
+    """The pid of a `[pid, start]` pair whose process still runs."""
+    if identity and start_time(int(identity[0])) == identity[1]:
+        return int(identity[0])
+    return None
+
+
+def members(record: jailtable.Record) -> list[int]:
+    """The pids (of this machine) in a jail, without its first process."""
+    first = alive(record["init"])
+    if first is None:
+        return []
+    try:
+        wanted = os.readlink(f"/proc/{first}/ns/pid")
+    except OSError:
+        return []
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit() and int(name) != first:
+            try:
+                if os.readlink(f"/proc/{name}/ns/pid") == wanted and start_time(int(name)) is not None:
+                    found.append(int(name))
+            except OSError:
+                continue
+    return found
+
+
+def kill(record: jailtable.Record, grace: float) -> None:
+    """End every process of a jail: SIGTERM, up to `grace` seconds, then SIGKILL to all at once."""
+    first = alive(record["init"])
+    if first is None:
+        return
+    if grace > 0:
+        for pid in members(record):
+            _signal(pid, signal.SIGTERM)
+        limit = time.monotonic() + grace
+        while members(record) and time.monotonic() < limit:
+            time.sleep(0.01)
+    _signal(first, signal.SIGKILL)
+    limit = time.monotonic() + 10
+    while alive(record["init"]) is not None and time.monotonic() < limit:
+        time.sleep(0.002)
+
+
+def kill_everything(machine: Machine) -> None:
+    """End every process of the sandbox, as a power cycle does."""
+    with machine.state.reading():
+        held = [r["init"] for r in jailtable.all_jails(machine)] + [fact(machine, "host.init")]
+    for identity in held:
+        kill({"init": identity}, 0)
+
+
+def _signal(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
+
+
+def _host_init(machine: Machine) -> int:
+    """The process that holds the sandbox host's namespaces, started when there is none."""
+    with machine.state.reading():
+        first = alive(fact(machine, "host.init"))
+    if first is None:
+        spec = _spec(machine, 0, None)
+        _started(machine, spec, Task((), 0))
+        with machine.state.reading():
+            first = alive(fact(machine, "host.init"))
+    if first is None:
+        raise _refused("the first process of the host ended at once")
+    return first
+
+
+def _spec(machine: Machine, jid: int, user: int | None) -> dict[str, Any]:
+    """What confine.py needs to know, apart from the command."""
+    with machine.state.transaction():
+        land = userland.prepare(machine.directory, tuple(sorted(machine._commands)))
+        if jid:
+            record = jailtable.find_number(machine, jid)
+            values, first = record["values"], alive(record["init"])
+            path, hostname, vnet = str(values["path"]), values["host.hostname"], values["vnet"] == "new"
+        else:
+            first, path, vnet = user, "/", False
+            hostname = str(fact(machine, "kern.hostname"))
+        root = machine.resolve(path)
+        readonly, mounts, device_mounts = _mounts(machine, path)
+    foreign = userland.foreign_folders(root) if jid else ["bin", "sbin", "usr/bin", "usr/sbin"]
+    lower = "host" if not jid else "base"
+    mounts += [[str(land.folder), userland.PLACE, True, False]]
+    mounts += [[real, target, True, True] for real, target in land.mounts]
+    overlays = [[f"/{f}", [f"{userland.PLACE}/{lower}/{f}", f"/{f}"]] for f in foreign]
+    return {
+        "jail": jid, "root": str(root), "readonly": readonly, "mounts": mounts, "devices": device_mounts,
+        "overlays": overlays, "hostname": hostname or "", "vnet": vnet, "join_user": user,
+        "join": first, "make": first is None, "argv": None, "env": {}, "cwd": "/", "die_with_caller": True,
+    }  # fmt: skip
+
+
+def _mounts(machine: Machine, path: str) -> tuple[bool, list[list[Any]], dict[str, list[list[Any]]]]:
+    """Mounts below a jail's path as (source, place inside, readonly, recursive), and its /dev folders."""
+    mounts: list[list[Any]] = []
+    found: dict[str, list[list[Any]]] = {}
+    readonly = False
+    rows = list(reversed(machine.mounts_below(path)))
+    for row in rows:
+        target = str(row["target"])
+        inside = target if path == "/" else target[len(path.rstrip("/")) :]
+        fixed = "read-only" in row["options"] or "ro" in row["options"]
+        if inside in ("", "/"):
+            readonly = readonly or (fixed and path != "/")
+            continue
+        if row["fstype"] == "devfs":
+            found[inside] = [[n, n in devices.REAL] for n in devices.visible(machine, _ruleset(row["options"]))]
+        elif row["fstype"] not in ("procfs", "fdescfs", "linprocfs", "linsysfs"):
+            mounts.append([str(machine.resolve(target, write=not fixed)), inside, fixed, False])
+    if path == "/":
+        found["/dev"] = [[n, n in devices.REAL] for n in devices.NAMES]
+    return readonly, mounts, found
+
+
+def _ruleset(options: list[str]) -> int:
+    return next((int(o.partition("=")[2]) for o in options if o.startswith(_DEVFS_TARGET_RULES)), 0)
+
+
+def _refused(why: str) -> HostError:
+    return HostError(
+        Diagnostic(
+            "sandbox-no-namespaces",
+            "this machine does not let the sandbox isolate processes",
+            f"Jail and host code runs in Linux user namespaces, and the kernel refused them: {why}.",
+            "sysctl kernel.apparmor_restrict_unprivileged_userns=0   # or use --unconfined, without isolation",
+        )
+    )
+
+
+def _record_init(machine: Machine, jid: int, pid: int) -> None:
+    identity = [pid, start_time(pid)]
+    with machine.state.transaction():
+        if not jid:
+            set_fact(machine, "host.init", identity)
+            return
+        jailtable.find_number(machine, jid)["init"] = identity
+        machine.state.touch("jails", str(jid))
+
+
+def _started(machine: Machine, spec: dict[str, Any], task: Task) -> Ended:
+    """Start confine.py with its three pipes, and see it through."""
+    told, tell = os.pipe()
+    heard, report = os.pipe()
+    go, let = os.pipe()
+    spec.update({"report": report, "go": go})
+    helper = str(Path(__file__).parent / "confine.py")
+    fed = getattr(task.stdin, "fd", None)
+    process = subprocess.Popen(
+        (sys.executable, "-I", "-S", helper, str(told)),
+        stdin=fed if fed is not None else subprocess.PIPE if task.stdin else subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=(told, report, go), start_new_session=True,
+    )  # fmt: skip
+    for fd in (told, report, go):
+        os.close(fd)
+    with os.fdopen(tell, "w") as file:
+        json.dump(spec, file)
+    feeder = threading.Thread(target=_feed, args=(process, task.stdin), daemon=True)
+    if process.stdin is not None:
+        feeder.start()
+    try:
+        problem = _reports(machine, spec, heard, let)
+        return _watched(process, task, problem, heard)
+    finally:
+        os.close(let)
+        os.close(heard)
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
+
+
+def _reports(machine: Machine, spec: dict[str, Any], heard: int, let: int) -> dict[str, Any]:
+    """Read the helper's first report where it makes namespaces, put it on record, and let it go on."""
+    if not spec["make"]:
+        return {}
+    told = json.loads(_line(heard) or '{"stage": "namespaces"}')
+    if "init" not in told:
+        return dict(told)
+    _record_init(machine, spec["jail"], told["init"])
+    os.write(let, b"g")
+    return {}
+
+
+def _line(fd: int) -> bytes:
+    data = b""
+    while not data.endswith(b"\n"):
+        piece = os.read(fd, 1)
+        if not piece:
+            return b""
+        data += piece
+    return data
+
+
+def _feed(process: subprocess.Popen[bytes], source: bytes | Iterable[bytes]) -> None:
+    pieces: Iterator[bytes] = iter((source,)) if isinstance(source, bytes) else iter(source)
+    assert process.stdin is not None
+    try:
+        for piece in pieces:
+            process.stdin.write(piece)
+        process.stdin.close()
+    except (BrokenPipeError, ValueError, OSError):
+        return
+
+
+def _watched(process: subprocess.Popen[bytes], task: Task, problem: dict[str, Any], heard: int) -> Ended:
+    """Gather output until the process ends; a daemon that keeps the pipes open is not waited for."""
+    kept: dict[int, bytearray] = {}
+    pidfd = os.pidfd_open(process.pid)
+    limit = time.monotonic() + task.timeout
+    timed_out = False
+    with selectors.DefaultSelector() as chosen:
+        for stream in (process.stdout, process.stderr):
+            assert stream is not None
+            os.set_blocking(stream.fileno(), False)
+            kept[stream.fileno()] = bytearray()
+            chosen.register(stream.fileno(), selectors.EVENT_READ)
+        chosen.register(pidfd, selectors.EVENT_READ)
+        running = True
+        while running:
+            ready = [key.fd for key, _ in chosen.select(max(0.0, limit - time.monotonic()))]
+            if not ready and time.monotonic() >= limit:
+                timed_out = True
+                process.kill()
+                limit += 10
+            running = pidfd not in ready
+            for fd in kept if not running else [fd for fd in ready if fd != pidfd]:
+                if not _drain(fd, kept[fd], task) and fd in chosen.get_map():
+                    chosen.unregister(fd)
+    os.close(pidfd)
+    status = process.wait()
+    assert process.stdout is not None and process.stderr is not None
+    out, err = (bytes(kept[stream.fileno()]) for stream in (process.stdout, process.stderr))
+    os.set_blocking(heard, False)
+    told = problem or _last(heard)
+    stage = str(told.get("stage", ""))
+    if stage in ("namespaces", "build"):
+        raise _refused(f"{stage}: {os.strerror(int(told.get('errno') or 1))} {err.decode(errors='replace')}".strip())
+    status = 128 - status if status < 0 else status
+    reason = os.strerror(int(told["errno"])) if stage else ""
+    return Ended(Completed(task.argv, status, out, err), stage, reason, timed_out)
+
+
+def _last(heard: int) -> dict[str, Any]:
+    try:
+        data = os.read(heard, 4096)
+    except BlockingIOError:
+        return {}
+    return dict(json.loads(data.splitlines()[-1])) if data.strip() else {}
+
+
+def _drain(fd: int, kept: bytearray, task: Task) -> bool:
+    """Take what is there; False at the end of the stream."""
+    while True:
+        try:
+            piece = os.read(fd, 65536)
+        except BlockingIOError:
+            return True
+        if not piece:
+            return False
+        kept += piece[: max(0, task.limit - len(kept))]
+        if task.output is not None:
+            task.output(piece)

@@ -1,0 +1,160 @@
+"""What runs inside: the machine's own programs, bound read-only, under FreeBSD's names.
+
+`DIR/machine` is bound at /.sandbox of every root: `bin` has links to the machine's programs and our
+scripts, `shims` the commands that the simulator answers, `base` both for roots without a userland.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+PLACE = "/.sandbox"
+# Programs of the machine under the names that FreeBSD's base system has for them.
+TOOLS = tuple(
+    "[ awk b2sum base64 basename bc bunzip2 bzip2 cat chmod cmp comm cp csplit cut date dc dd df diff dirname"
+    " du echo ed env expand expr false find fmt fold getent getopt grep egrep fgrep gunzip gzip head iconv install"
+    " join kill link ln logger ls make mkdir mkfifo mknod mktemp mv nc nice nl nohup od openssl paste patch perl"
+    " pgrep pkill pr printenv printf ps pwd readlink realpath renice rm rmdir sed seq setsid sha1sum sha256sum"
+    " sha512sum md5sum sleep sort split stat stdbuf strings stty sync tail tar tee test time timeout touch tr"
+    " true truncate tsort tty uniq unlink unxz users wc which whoami xargs xz xzcat yes zcat zstd base32 bash".split()
+)  # fmt: skip
+# Commands inside a jail that the simulator answers from what the jail may see.
+JAIL_SHIMS = ("hostname", "ifconfig", "jail", "jls", "netstat", "route", "sysctl", "uname", "zfs", "mount",
+              "umount", "chown", "chgrp", "chflags", "ping", "kldstat")  # fmt: skip
+_BIN = frozenset(
+    "[ cat chflags chmod cp date dd df echo ed expr freebsd-version hostname kill link ln ls mkdir mv pgrep pkill"
+    " ps pwd realpath rm rmdir sh sleep stty sync test timeout unlink".split()
+)
+_SBIN = frozenset(
+    "zfs zpool ifconfig mount umount mount_nullfs mount_tmpfs mount_fdescfs mount_procfs pfctl route devfs"
+    " kldload kldstat kldunload sysctl ping rcorder reboot shutdown mdconfig md5 sha256 sha512".split()
+)
+_USR_SBIN = frozenset("jail jls jexec service sysrc pkg chown pw daemon nologin".split())
+_FOREIGN_FOLDERS = ("bin", "sbin", "usr/bin", "usr/sbin")
+
+
+@dataclass(frozen=True, slots=True)
+class Userland:
+    """The prepared folder and the machine's folders that it needs. All paths are real."""
+
+    folder: Path
+    mounts: tuple[tuple[str, str], ...]
+    """Pairs of a machine's folder and the place inside a root."""
+
+
+def loader_places() -> tuple[tuple[str, str], ...]:
+    """Where programs of this machine look for their loader and libraries, as (machine, root) pairs."""
+    triplet = getattr(sys.implementation, "_multiarch", "") or f"{os.uname().machine}-linux-gnu"
+    wanted = ["lib64", "usr/lib64", f"lib/{triplet}", f"usr/lib/{triplet}"]
+    found = []
+    for name in wanted:
+        real = os.path.realpath(f"/{name}")
+        if os.path.isdir(real):
+            found.append((real, f"/{name}"))
+    return tuple(found)
+
+
+HIDDEN_NAMES = frozenset({PLACE.lstrip("/"), *(place.lstrip("/") for _, place in loader_places())})
+"""Paths, relative to a root, of mount points that are made on demand; the host never shows them."""
+
+
+def prepare(directory: Path, shims: tuple[str, ...]) -> Userland:
+    """Make `directory/machine` when it is missing or of another interpreter; returns what to bind."""
+    folder = directory / "machine"
+    mark = f"1 {sys.base_prefix} {sys.version_info[:2]} {' '.join(shims)}"
+    stamp = folder / "stamp"
+    tops = _tops()
+    mounts = tuple((real, f"{PLACE}/{name}") for real, name in tops.items()) + loader_places()
+    if stamp.is_file() and stamp.read_text() == mark:
+        return Userland(folder, mounts)
+    shutil.rmtree(folder, ignore_errors=True)
+    for name in ("bin", "shims", "base", "host", "run", *tops.values()):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    _link_tools(folder, tops)
+    shutil.copyfile(Path(__file__).parent / "client.py", folder / "client.py")
+    for name in sorted({*shims, *JAIL_SHIMS}):
+        _script(folder / "shims" / name, _shim(name))
+    for source in resources.files("reconciler.hosts.sandbox").joinpath("userland").iterdir():
+        if source.is_file():
+            _script(folder / "bin" / source.name, source.read_text())
+    for name in (*os.listdir(folder / "bin"), *JAIL_SHIMS):
+        _script(folder / "base" / home(name) / name, stub(name))
+        _script(folder / "host" / home(name) / name, stub(name))
+    for name in set(shims) - {"sh"}:
+        _script(folder / "host" / home(name) / name, stub(name, "shims"))
+    stamp.write_text(mark)
+    return Userland(folder, mounts)
+
+
+def home(name: str) -> str:
+    """The folder, relative to the root, where FreeBSD keeps a program."""
+    if name in _BIN:
+        return "bin"
+    return "sbin" if name in _SBIN else "usr/sbin" if name in _USR_SBIN else "usr/bin"
+
+
+def stub(name: str, where: str = "") -> str:
+    """The script that stands for a program in a root."""
+    where = where or ("shims" if name in JAIL_SHIMS else "bin")
+    return f'#!{PLACE}/bin/sh\nexec {PLACE}/{where}/{name} "$@"\n'
+
+
+def _shim(name: str) -> str:
+    python = f"{PLACE}/python/bin/python{sys.version_info[0]}.{sys.version_info[1]}"
+    if sys.base_prefix == "/usr":
+        python = f"{PLACE}/usr/bin/python{sys.version_info[0]}.{sys.version_info[1]}"
+    line = f'exec {python} -I -S {PLACE}/client.py {PLACE}/run/socket {name} "$@"'
+    return f"#!{PLACE}/bin/sh\nexport LD_LIBRARY_PATH={PLACE}/python/lib\n{line}\n"
+
+
+def _tops() -> dict[str, str]:
+    """Folders of the machine to bind, and their names below /.sandbox."""
+    tops = {"/usr": "usr"}
+    for name in ("bin", "sbin", "lib"):
+        if os.path.isdir(f"/{name}") and not os.path.islink(f"/{name}"):
+            tops[f"/{name}"] = f"machine-{name}"
+    if sys.base_prefix != "/usr":
+        tops[sys.base_prefix] = "python"
+    return tops
+
+
+def _link_tools(folder: Path, tops: dict[str, str]) -> None:
+    for name in TOOLS:
+        _link(folder / "bin" / name, shutil.which(name, path="/usr/bin:/bin:/usr/sbin:/sbin"), tops)
+    # bash called sh is nearest to FreeBSD's sh: it knows pipefail and functrace.
+    shell = shutil.which("bash", path="/usr/bin:/bin") or "/bin/sh"
+    _link(folder / "bin" / "sh", shell, tops)
+
+
+def _link(target: Path, program: str | None, tops: dict[str, str]) -> None:
+    real = os.path.realpath(program) if program else ""
+    for top, name in tops.items():
+        if real.startswith(top + "/"):
+            target.symlink_to(f"{PLACE}/{name}{real[len(top) :]}")
+            return
+
+
+def _script(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+def foreign_folders(root: Path) -> list[str]:
+    """The folders of a root that need our programs in front: those of a root whose sh cannot run here."""
+    shell = root / "bin" / "sh"
+    try:
+        with open(shell, "rb", opener=lambda p, f: os.open(p, f | os.O_NOFOLLOW | os.O_NONBLOCK)) as file:
+            head = file.read(64)
+    except OSError:
+        head = b""
+    ours = head.startswith(b"#!" + PLACE.encode())
+    # Byte 7 of an ELF file names the system: 9 is FreeBSD.
+    linux = head.startswith(b"\x7fELF") and head[7] != 9
+    return [] if ours or linux else list(_FOREIGN_FOLDERS)
