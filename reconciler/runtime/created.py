@@ -97,7 +97,8 @@ def _volume(volume: Volume) -> str:
     if volume.read_only:
         return ""
     owner = f"{volume.owner or ''}:{volume.group or ''}".rstrip(":")
-    change = f"chown {sh(owner)} {sh(volume.mountpoint)} && " if owner else ""
+    change = "PATH=/bin:/usr/bin:/usr/sbin; export PATH; "
+    change += f"chown {sh(owner)} {sh(volume.mountpoint)} && " if owner else ""
     change += f"chmod {volume.mode} {sh(volume.mountpoint)}"
     return (
         f'/usr/sbin/jexec "$jail" /bin/sh -c {sh(change)} ||\n'
@@ -131,10 +132,5 @@ def created(runtime: Runtime) -> str:
         )
         parts += [_secret(secret) for secret in jail.secrets]
     parts += [_volume(volume) for volume in jail.volumes]
-    parts.append(
-        "\n# What this jail was started from, for whoever compares.\n"
-        'cp "$folder/config-id" "$folder/started.new" && mv -f "$folder/started.new" "$folder/started" ||'
-        ' fail "cannot write $folder/started"\n'
-    )
     parts.append(_STARTED)
     return "".join(parts)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from reconciler.model.diagnostic import SpecError
 from reconciler.runtime import created, devfs, firewall, keep, stages
 from reconciler.runtime.check import check, check_stages
 from reconciler.runtime.conf import jail_conf
-from reconciler.runtime.identity import config_id
 from reconciler.runtime.fstab import fstab
+from reconciler.runtime.identity import config_id
 from reconciler.runtime.prepare import prepare
 from reconciler.runtime.runtime import Runtime
 from reconciler.runtime.script import finish
 
 SCRIPT = 0o700
 DATA = 0o600
-MARKERS = ("suspended", "stopped-by-operator", "started")
+MARKERS = ("suspended", "stopped-by-operator")
 """Files of a jail's folder that are not written from the spec: they stay when the others are replaced."""
 
 LOGS = ("console.log", "started")
@@ -60,14 +58,4 @@ def files(runtime: Runtime) -> dict[str, tuple[int, str]]:
         name: (DATA, text) for name, text in data.items() if text or (text is not None and name in always)
     }
     made |= {name: (SCRIPT, text) for name, text in scripts.items()}
-    made["config-id"] = (DATA, _identity(made) + "\n")
     return dict(sorted(made.items()))
-
-
-def _identity(made: dict[str, tuple[int, str]]) -> str:
-    """A digest over all files. created.sh copies it to `started`: what the running jail was started from."""
-    summed = hashlib.sha256()
-    for name, (mode, text) in sorted(made.items()):
-        for part in (name, f"{mode:o}", text):
-            summed.update(f"{len(part)}:{part}".encode())
-    return summed.hexdigest()

@@ -33,7 +33,7 @@ def config_id(runtime: Runtime) -> str:
         ],
         "network": jail.network.model_dump(mode="json"),
         "volumes": [
-            [v.name, v.mountpoint, v.pool, v.read_only, v.exec, v.setuid]
+            [v.name, v.mountpoint, v.pool, v.read_only, v.exec, v.setuid, v.owner, v.group, v.mode]
             for v in sorted(jail.volumes, key=lambda volume: volume.name)
         ],
         "mounts": sorted([m.device, m.mountpoint, m.type, m.options] for m in jail.mounts),

@@ -18,10 +18,10 @@ RULESETS = range(40000, 60000)
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Names of one jail: `outer` is the end of its epair that stays on the host. Interfaces have at most 15 characters and end in a digit.
+    """Names of one jail. `outer` is the end of its epair that stays on the host, `inner` goes into the jail.
 
-    pf(4) takes a name without a final digit for an interface group, hence the digit. MAC addresses
-    are locally administered, unicast.
+    Interfaces have at most 15 characters and end in a digit: pf(4) takes others for interface groups.
+    MAC addresses are locally administered, unicast.
     """
 
     outer: str

@@ -101,7 +101,7 @@ other="${pair%a}b"
 /sbin/ifconfig "$pair" name "$outer" >/dev/null || fail "cannot name the interface $pair"
 pair=$outer
 /sbin/ifconfig "$outer" ether @OUTER_MAC@ || fail "cannot set the address of $outer"
-/sbin/ifconfig "$inner" ether @INNER_MAC@ || fail "cannot set the address of
+/sbin/ifconfig "$inner" ether @INNER_MAC@ || fail "cannot set the address of $inner"
 /sbin/ifconfig "$outer" description "reconciler: $jail" || fail "cannot describe $outer"
 /sbin/ifconfig "$bridge" addm "$outer" || fail "cannot join $outer to the bridge $bridge"
 /sbin/ifconfig "$outer" up || fail "cannot bring up $outer"
@@ -147,10 +147,10 @@ def prepare(runtime: Runtime) -> str:
             "BRIDGE": sh(vnet.bridge),
         }
         values |= {
-            "HOST_MAC": names.host_mac,
-            "JAIL_MAC": names.jail_mac,
-            "HOST": names.host,
-            "JAIL": names.jail,
+            "OUTER_MAC": names.outer_mac,
+            "INNER_MAC": names.inner_mac,
+            "OUTER": names.outer,
+            "INNER": names.inner,
         }
         parts += [_fill(_BRIDGE, values), _fill(_EPAIR, values)]
     return "".join(parts)
