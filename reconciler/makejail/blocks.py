@@ -211,7 +211,7 @@ class Blocks:
         self._at = at
         if self._pattern(char):
             return at + 1
-        if char == "(" and self._word_at >= 0 and (end := self._function_head(at)):
+        if char in " \t(" and self._word_at >= 0 and (end := self._function_head(at)):
             return end
         if char in "<>" and self._word.isdigit() and not self._quoted:
             self._drop_word()
@@ -274,7 +274,7 @@ class Blocks:
             self.held = True
 
     def _function_head(self, at: int) -> int:
-        head = re.compile(r"\([ \t]*\)").match(self.text, at)
+        head = re.compile(r"[ \t]*\([ \t]*\)").match(self.text, at)
         if not head or not self._command or self._quoted or not self._word:
             return 0
         if self._frames or not _NAME.match(self._word):

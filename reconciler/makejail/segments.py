@@ -204,7 +204,8 @@ def _is_mention(name: str, steps: Sequence[Step], folder: Folder) -> bool:
     """A word of a RAW line counts when it is a variable that is known to mean something."""
     if name.startswith(("APPJAIL_", "RECONCILER_")) or name in folder.environment:
         return True
-    return any(name in step.names for step in steps if not step.raw and step.name != "VAR")
+    # The first name of a VAR is the one it sets.
+    return any(name in step.names[step.name == "VAR" :] for step in steps if not step.raw)
 
 
 def _folder_digest(folder: Folder) -> str:
