@@ -10,7 +10,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -23,7 +23,10 @@ PATH = "/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
 STDERR_LIMIT = 1024 * 1024
 """Bytes kept of standard error: the last ones, where the reason stands."""
 
+Over = Callable[[bytearray, bytearray], bool]
+
 _GRACE = 5.0
+_LOOK = 3600.0  # seconds; epoll takes no timeout beyond some weeks
 _CHUNK = 64 * 1024
 _LAST_SHELL_DESCRIPTOR = 9
 
@@ -41,8 +44,11 @@ class LocalRunner:
         self._env = {"PATH": ":".join([*path, PATH]), "LC_ALL": "C", "HOME": "/root", **dict(env)}
         self._locks: set[int] = set()
 
-    def run(self, command: Command) -> Completed:
+    def run(self, command: Command, over: Over | None = None) -> Completed:
         """Run one command to its end; status 127 when there is no such program.
+
+        Where `over` is given, the command is also at its end, with status 0, once that says so of
+        what came on standard output and standard error.
 
         Raises HostError: `host-timeout`, `output-too-large`, or `command-failed` when it cannot start.
         What `command.stdin` raises while it is read ends the command and is raised here.
@@ -66,7 +72,7 @@ class LocalRunner:
             detail = f"`{' '.join(command.argv)}` cannot be started: {error}"
             problem = Diagnostic("command-failed", "A command on the host failed", detail, "ls -l the program.")
             raise HostError(problem, argv=command.argv) from error
-        return _Child(process, command).complete()
+        return _Child(process, command, over).complete()
 
     def batch(self, commands: Sequence[Command]) -> list[Completed]:
         """Run commands one after the other."""
@@ -131,14 +137,15 @@ def _locked(path: str, holder: str) -> int:
         with os.fdopen(descriptor, "rb") as file:
             raise locked(path, file.read(4096)) from error
     os.ftruncate(descriptor, 0)
-    os.write(descriptor, holder_text(holder, os.getpid()))
+    os.write(descriptor, holder_text(holder))
     return descriptor
 
 
-def holder_text(holder: str, process: int) -> bytes:
-    """What a lock's file holds: who, which process, since when (UTC)."""
+def holder_text(holder: str) -> bytes:
+    """What a lock's file holds: who, which process where, since when (UTC)."""
     since = datetime.now(UTC).isoformat(timespec="seconds")
-    return f"{holder}\nprocess {process}\nsince {since}\n".encode("utf-8", "surrogateescape")
+    process = f"process {os.getpid()} on {os.uname().nodename}"
+    return f"{holder}\n{process}\nsince {since}\n".encode("utf-8", "surrogateescape")
 
 
 def locked(path: str, said: bytes) -> Refused:
@@ -157,9 +164,10 @@ def locked(path: str, said: bytes) -> Refused:
 class _Child:
     """One running process: feeds it, reads it, ends it."""
 
-    def __init__(self, process: subprocess.Popen[bytes], command: Command) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], command: Command, over: Over | None) -> None:
         self._process = process
         self._command = command
+        self._over = over
         self._stdout = bytearray()
         self._stderr = bytearray()
         self._broken: BaseException | None = None
@@ -177,7 +185,7 @@ class _Child:
         feeder.join(_GRACE)
         if self._broken is not None:
             raise self._broken
-        code = self._process.returncode
+        code = 0 if self._said_over() else self._process.returncode
         status = code if code >= 0 else 128 - code
         return Completed(self._command.argv, status, bytes(self._stdout), bytes(self._stderr))
 
@@ -213,7 +221,9 @@ class _Child:
                         selector.register(stream, selectors.EVENT_READ)
                 selector.register(ended, selectors.EVENT_READ)
                 while not self._step(selector, ended, deadline - time.monotonic()):
-                    pass
+                    if self._said_over():
+                        self._end()
+                        break
         except BaseException:
             self._end()
             raise
@@ -221,12 +231,15 @@ class _Child:
             waiter.join()
             os.close(ended)
 
+    def _said_over(self) -> bool:
+        return self._over is not None and self._over(self._stdout, self._stderr)
+
     def _wait(self, ending: int) -> None:
         self._process.wait()
         os.close(ending)
 
     def _step(self, selector: selectors.BaseSelector, ended: int, seconds: float) -> bool:
-        ready = selector.select(max(seconds, 0.0))
+        ready = selector.select(min(max(seconds, 0.0), _LOOK))
         if not ready and seconds <= 0:
             raise self._failure("host-timeout", "A command took too long", f"after {self._command.timeout:g} s it")
         over = any(key.fd == ended for key, _ in ready)

@@ -22,6 +22,8 @@ LINK = 41
 LOCKED = 75
 """Exit status of lockf(1) when the lock is held (EX_TEMPFAIL)."""
 
+_TAIL = 128 * 1024  # bytes; more than arrive between two looks at the output
+
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 _NOLINK = """\
@@ -49,7 +51,7 @@ part() {
   cat "$d/o" "$d/e"
 }
 tree() {
-  if nolink "$1" && [ -d "$1" ]; then part tar -cf - -C "$1" .; else echo 0 0 0; fi
+  if ! nolink "$1"; then echo 41 0 0; elif [ -d "$1" ]; then part tar -cf - -C "$1" .; else echo 0 0 0; fi
 }
 """
 
@@ -80,17 +82,29 @@ def framed(body: str, env: Mapping[str, str], mark: str, registers: Sequence[str
     """
     noted = "".join(f"echo >{shlex.quote(folder)}/$$ 2>/dev/null\n" for folder in registers)
     cleared = "".join(f"rm -f {shlex.quote(folder)}/$$\n" for folder in registers)
-    text = f"{{\n{exports(env)}{noted}printf '%s\\n' {mark}\n(\n{body}\n)\ns=$?\n{cleared}printf '%s %s' {mark} $s >&2\nexit 0\n}}"
+    text = (
+        f"{{\n{exports(env)}{noted}echo {mark}\n(\n{body}\n)\ns=$?\n{cleared}"
+        f"printf %s {mark}.\nprintf %s {mark}.$s. >&2\nexit 0\n}}"
+    )
     return text.encode("utf-8", "surrogateescape")
+
+
+def over(mark: str, stdout: bytearray, stderr: bytearray) -> bool:
+    """Whether the body has ended, even if a daemon that it left keeps its output open."""
+    end = f"{mark}.".encode()
+    found = stderr.rfind(end, max(0, len(stderr) - _TAIL))
+    return found >= 0 and stderr.find(b".", found + len(end)) > 0 and stdout.rfind(end, max(0, len(stdout) - _TAIL)) >= 0
 
 
 def unframed(completed: Completed, mark: str) -> Completed | None:
     """What the body answered; None when the end did not arrive, so that nothing is known of it."""
-    head, _, tail = completed.stderr.rpartition(mark.encode() + b" ")
-    if completed.status != 0 or not tail.isdigit():
+    end = f"{mark}.".encode()
+    stderr, _, status = completed.stderr.rpartition(end)
+    status = status.partition(b".")[0]
+    stdout, ended, _ = completed.stdout.rpartition(end)
+    if not ended or not status.isdigit():
         return None
-    stdout = completed.stdout.partition(mark.encode() + b"\n")[2]
-    return Completed(completed.argv, int(tail), stdout, head)
+    return Completed(completed.argv, int(status), stdout.partition(f"{mark}\n".encode())[2], stderr)
 
 
 def gather(commands: Sequence[Command], trees: Sequence[str]) -> str:

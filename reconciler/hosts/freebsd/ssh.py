@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from reconciler.hosts.freebsd import nofollow, script
 from reconciler.hosts.freebsd.failure import failed, text
 from reconciler.hosts.freebsd.run import PATH, LocalRunner, holder_text, locked
-from reconciler.model.command import Command, Completed
+from reconciler.model.command import Command, Completed, Output
 from reconciler.model.diagnostic import Diagnostic, HostError, SpecError
 
 _OPTIONS = ("path", "IdentityFile", "ConnectTimeout")
@@ -140,6 +140,9 @@ class SSHRunner:
         try:
             answers = script.parts(commands, trees, done.stdout)
             archives = answers[len(commands) :]
+            for path, answer in zip(trees, archives, strict=True):
+                if answer.status == script.LINK:
+                    raise nofollow.link(path)
             if broken := [answer for answer in archives if answer.status != 0]:
                 raise failed(broken[0], "file-failed", "A file of the host cannot be used")
             found = {path: script.files(answer.stdout) for path, answer in zip(trees, archives, strict=True)}
@@ -170,7 +173,7 @@ class SSHRunner:
         It lasts until this context has ended, or the connection is lost, and every command that was
         run meanwhile is gone.
         """
-        held = _Held(self, path, text(holder_text(f"{holder} from {os.uname().nodename}", os.getpid())))
+        held = _Held(self, path, text(holder_text(holder)))
         held.take()
         self._locks.add(script.processes(path))
         try:
@@ -211,11 +214,11 @@ class SSHRunner:
             (*self._argv, *self._where, script.bootstrap(sent)),
             stdin=stdin,
             timeout=command.timeout,
-            limit=command.limit + len(mark) + 1,
+            limit=command.limit + 2 * len(mark) + 2,
             output=None if output is None else lambda chunk: _without(mark, chunk, output),
         )
         try:
-            answer = self._local.run(asked)
+            answer = self._local.run(asked, lambda stdout, stderr: script.over(mark, stdout, stderr))
         except HostError as error:
             raise self._told(error, command) from error
         done = script.unframed(Completed(command.argv, answer.status, answer.stdout, answer.stderr), mark)
@@ -304,8 +307,9 @@ class _Held:
             self._answered.set()
 
     def _wait(self) -> Iterator[bytes]:
-        self._release.wait()
-        yield from ()
+        # A word now and then shows that the connection is there, and ends with it.
+        while not self._release.wait(1.0):
+            yield b"\n"
 
     def _hear(self, data: bytes) -> None:
         self._seen += data
@@ -318,10 +322,10 @@ def _after(first: bytes, rest: Iterable[bytes]) -> Iterator[bytes]:
     yield from rest
 
 
-def _without(mark: str, chunk: bytes, output: object) -> None:
+def _without(mark: str, chunk: bytes, output: Output) -> None:
     """Hand a chunk on without the marks of the framing."""
-    kept = chunk.replace(mark.encode() + b"\n", b"").partition(mark.encode() + b" ")[0]
-    if kept and callable(output):
+    kept = chunk.replace(mark.encode() + b"\n", b"").partition(mark.encode() + b".")[0]
+    if kept:
         output(kept)
 
 
