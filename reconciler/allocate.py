@@ -90,7 +90,7 @@ def _one(
     spec = sourced.doc
     place = inputs.seen.place
     chain = _chain(inputs, name, sourced)
-    folders = tuple(sorted({v.mountpoint for v in spec.volumes} | {m.mountpoint for m in spec.mounts}))
+    folders = runtime.mountpoints(spec)
     wanted = digest(seal.RULE, str(chain.tip), *folders)
     live = generation(inputs.seen.observed.files.get(f"jails/{name}/fstab"), place, name)
     number, former = _generation(roots, live, wanted)
@@ -131,7 +131,7 @@ def _generation(roots: list[Root], live: int, wanted: str) -> tuple[int, int]:
     if live in by_number and by_number[live].digest == wanted:
         return live, 0
     highest = max(by_number, default=0)
-    if highest > live and by_number[highest].digest == wanted:
+    if highest > live and by_number[highest].digest == wanted and not by_number[highest].written:
         return highest, live
     return max(highest, live) + 1, live
 
@@ -158,8 +158,8 @@ def _chain(inputs: Inputs, name: str, sourced: Sourced[document.Jail]) -> Chain:
         env = tuple(sorted((spec.makejail.env if spec.makejail else {}).items()))
         total = len(program.segments)
         for number, segment in enumerate(program.segments, start=1):
-            recipe = RunSegment(segment, number, total, name, env, inputs.contexts.get(name, ""))
-            steps.append((recipe, ("makejail",)))
+            run = RunSegment(segment, number, total, name, env, inputs.contexts.get(name, ""))
+            steps.append((run, ("makejail",)))
     layers: list[Layer] = []
     parent, parent_digest = release.ref, digest("release", release.name)
     for recipe, path in steps:
@@ -181,7 +181,9 @@ def _release(inputs: Inputs, spec: document.Jail) -> Release:
     here = [
         int(row.user["patch_level"])
         for path, row in inputs.seen.rows.items()
-        if path.startswith(f"releases/{name}-p") and path.endswith("@sealed") and row.user.get("patch_level", "").isdigit()
+        if path.startswith(f"releases/{name}-p")
+        and path.endswith("@sealed")
+        and row.user.get("patch_level", "").isdigit()
     ]
     level = max(here, default=0) if spec.patch_level == "latest" else int(spec.patch_level)
     source = inputs.specs.releases.get(name)
@@ -202,9 +204,7 @@ def _rulesets(inputs: Inputs) -> dict[str, int]:
     return dict(runtime.allocate_rulesets(inputs.seen.place.hostid, wanted, taken))
 
 
-def _files(
-    inputs: Inputs, name: str, spec: document.Jail, root: str, ruleset: int
-) -> Mapping[str, tuple[int, str]]:
+def _files(inputs: Inputs, name: str, spec: document.Jail, root: str, ruleset: int) -> Mapping[str, tuple[int, str]]:
     place, facts = inputs.seen.place, inputs.seen.observed.facts
     program = inputs.programs.get(name)
     number = ruleset or (5 if spec.network.vnet else 4)

@@ -70,14 +70,17 @@ def _kernel(name: str, sourced: Sourced[Jail], facts: Facts) -> Iterable[Note]:
         if last.startswith("no") and head.startswith("allow"):
             plain = f"{head}.{last[2:]}"
         known = facts.parameters
-        if known and plain not in known and f"{plain}." not in known and not key.startswith(("exec.", "mount.", "meta", "env")):
+        if (
+            known
+            and plain not in known
+            and f"{plain}." not in known
+            and not key.startswith(("exec.", "mount.", "meta", "env"))
+        ):
             text = f"this host's kernel knows no jail parameter {key!r}."
             yield _note(name, "parameter-unknown", text, sourced, ("parameters", key))
 
 
-def _policy(
-    name: str, sourced: Sourced[Jail], policy: Policy, programs: Mapping[str, Program]
-) -> Iterable[Note]:
+def _policy(name: str, sourced: Sourced[Jail], policy: Policy, programs: Mapping[str, Program]) -> Iterable[Note]:
     program = programs.get(name)
     if program is None or policy.host_code == "allow":
         return

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
-from reconciler.diff import changed_fields, Difference
+from reconciler.diff import Difference, changed_fields
 from reconciler.kind import Kind, Place, Seen
 from reconciler.model.action import Phase, Plan, Site, Step
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
@@ -69,7 +69,9 @@ class Executor:
     @staticmethod
     def _blocked(step: Step, bad: list[Result]) -> Result:
         detail = f"{step.action.ref} waits for {bad[0].step.action.ref}, which {bad[0].outcome}."
-        return Result(step, "blocked", diagnostics=(Diagnostic("step-blocked", "Another step has to go first", detail),))
+        return Result(
+            step, "blocked", diagnostics=(Diagnostic("step-blocked", "Another step has to go first", detail),)
+        )
 
     def _one(self, plan: Plan, step: Step) -> Result:
         self.watch("begin", step, None)
@@ -143,8 +145,15 @@ class Executor:
 
 
 def _not_as_planned(difference: Difference) -> Diagnostic:
-    changed = "; ".join(f"{k}: is {was or '(none)'}, should be {now or '(none)'}" for k, was, now in changed_fields(difference))
+    changed = "; ".join(
+        f"{k}: is {was or '(none)'}, should be {now or '(none)'}" for k, was, now in changed_fields(difference)
+    )
     if difference.before is None:
         changed = "it is not there"
     detail = f"{difference.ref}: the command succeeded, but the host shows something else: {changed}."
-    return Diagnostic("not-as-planned", "The host does not show what was done", detail, "Run the command again; if it stays so, report it.")
+    return Diagnostic(
+        "not-as-planned",
+        "The host does not show what was done",
+        detail,
+        "Run the command again; if it stays so, report it.",
+    )

@@ -11,7 +11,7 @@ from reconciler.model.action import Action, Note, Site
 from reconciler.model.diagnostic import Span
 from reconciler.model.ports import DatasetRow, Observed
 from reconciler.model.value import Resource
-from reconciler.spec.load import Selected
+from reconciler.spec.select import Selected
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +138,10 @@ def digest(*parts: str | bytes) -> str:
     return h.hexdigest()
 
 
-def make_dataset(site: Site, name: str, properties: Mapping[str, str], origin: str | None = None) -> None:
-    """Create or clone a dataset and mark it ours by its guid.
+def make_dataset(
+    site: Site, name: str, properties: Mapping[str, str], origin: str | None = None, *, claim: bool = True
+) -> None:
+    """Create or clone a dataset and mark it ours by its guid (left to the caller without `claim`).
 
     Between the two steps it carries a mark that names it, so a kill leaves nothing unowned.
     """
@@ -148,7 +150,8 @@ def make_dataset(site: Site, name: str, properties: Mapping[str, str], origin: s
         site.host.datasets.create(name, marked)
     else:
         site.host.datasets.clone(origin, name, marked)
-    claim_dataset(site, name)
+    if claim:
+        claim_dataset(site, name)
 
 
 def claim_dataset(site: Site, name: str) -> None:

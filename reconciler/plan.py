@@ -199,9 +199,7 @@ def _sorted(actions: list[tuple[Ref, Action]], waits: list[set[int]]) -> list[in
     return order
 
 
-def _basis(
-    steps: tuple[Step, ...], observed: World, kinds: Mapping[str, Kind], wanted: World
-) -> Mapping[str, str]:
+def _basis(steps: tuple[Step, ...], observed: World, kinds: Mapping[str, Kind], wanted: World) -> Mapping[str, str]:
     """What each touched scope and its needs looked like: a saved plan is refused when any of it moved."""
     scopes = {step.scope for step in steps}
     refs = {ref for ref, r in observed.items() if r.scope in scopes and r.scope}

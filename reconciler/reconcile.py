@@ -149,9 +149,7 @@ class Session:
         if unknown:
             detail = f"No jail of these specs is named {', '.join(unknown)}."
             raise SpecError(Diagnostic("unknown-jail", "There is no such jail", detail, "reconcile render"))
-        desired = Desired(
-            self.selected, self.seen, self.allocated, self._source(), self.options.adopt_source
-        )
+        desired = Desired(self.selected, self.seen, self.allocated, self._source(), self.options.adopt_source)
         observed = observed_world(self.kinds, self.seen)
         wanted = wanted_world(self.kinds, desired)
         limits = Limits(self.options.only, self._may_prune(), self._skipped())
@@ -189,7 +187,9 @@ class Session:
 
     def _protected(self) -> list[str]:
         rows = self.seen.rows.items()
-        return [path.removeprefix("jails/") for path, row in rows if row.user.get("protect") == "on" and "@" not in path]
+        return [
+            path.removeprefix("jails/") for path, row in rows if row.user.get("protect") == "on" and "@" not in path
+        ]
 
     def _undeclared(self, plan: Plan) -> dict[str, tuple[str, ...]]:
         """What would be lost with each root that is replaced; asked only where something was written."""

@@ -7,13 +7,12 @@ next run holds instead of trying again.
 
 from __future__ import annotations
 
-from reconciler.kind import Seen
+from reconciler.kind import Place, Seen
 from reconciler.kinds.config import FOREIGN, generation
 from reconciler.kinds.jail import sweep
 from reconciler.kinds.verdict import Verdict
 from reconciler.model.action import Plan, Site, Step
 from reconciler.model.diagnostic import Diagnostic
-from reconciler.kind import Place
 
 PREVIOUS = "previous"
 

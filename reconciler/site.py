@@ -18,7 +18,7 @@ from reconciler.releases.fetch import fetch, plan_fetch
 from reconciler.spec.document import Release
 from reconciler.spec.select import PackageRef
 
-Progress = Callable[[int, int], None]
+Progress = Callable[[int, int | None], None]
 
 
 @dataclass
@@ -76,9 +76,7 @@ class LocalSite:
     def archive(self, want: Any, ref: Ref) -> Iterator[tuple[str, Iterable[bytes]]]:
         """Verified archives, downloaded where the tool runs. Raises FetchError before anything is handed over."""
         if isinstance(want, PackageRef):
-            package = verify(
-                str(want.source or ""), want.digest, Path.cwd(), self.cache, progress=self.progress(ref)
-            )
+            package = verify(str(want.source or ""), want.digest, Path.cwd(), self.cache, progress=self.progress(ref))
             return iter([(want.name, package.chunks())])
         return self._sets(want if isinstance(want, Release) else Release(name=ref.name.rpartition("-p")[0]), ref)
 

@@ -17,19 +17,19 @@ def stage_sources(site: Site, recipe: RunSegment, work: str) -> None:
     """Unpack each source below WORK/sources/N, and the folder below WORK/context when host code may read it."""
     site.host.files.mkdir(f"{work}/context", 0o700)
     site.host.files.mkdir(f"{work}/sources", 0o700)
-    for number, path in recipe.segment.sources:
-        target = f"{work}/sources/{number}"
+    for source in recipe.segment.sources:
+        target = f"{work}/sources/{source.ordinal}"
         site.host.files.mkdir(target, 0o700)
-        site.host.files.extract(_archive(os.path.join(recipe.context, path)), target)
-    if recipe.segment.host_code:
-        site.host.files.extract(_archive(os.path.join(recipe.context, "."), whole=True), f"{work}/context")
+        site.host.files.extract(_archive(os.path.join(recipe.context, source.path), source.name or "."), target)
+    if recipe.segment.needs_context:
+        site.host.files.extract(_archive(recipe.context, "."), f"{work}/context")
 
 
-def _archive(path: str, *, whole: bool = False) -> Iterator[bytes]:
-    """One file or folder as a tar stream, owned by root; links are kept as links."""
+def _archive(path: str, name: str) -> Iterator[bytes]:
+    """One file or folder as a tar stream under a name, owned by root; links are kept as links."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        archive.add(path, arcname="." if whole else os.path.basename(os.path.normpath(path)), filter=_root)
+        archive.add(path, arcname=name, filter=_root)
     buffer.seek(0)
     while chunk := buffer.read(CHUNK):
         yield chunk

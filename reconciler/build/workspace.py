@@ -33,7 +33,9 @@ class Workspace:
         self.clear()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Leave nothing behind, whether it went well or not."""
         try:
             self.clear()
@@ -106,7 +108,12 @@ class Workspace:
         self.site.host.jails.create(self.jail, parameters)
 
     def exec(
-        self, argv: Iterable[str], *, stdin: bytes | Iterable[bytes] = b"", output: Output | None = None, timeout: float = 3600.0
+        self,
+        argv: Iterable[str],
+        *,
+        stdin: bytes | Iterable[bytes] = b"",
+        output: Output | None = None,
+        timeout: float = 3600.0,
     ) -> Completed:
         """Run a program of the root inside the build jail."""
         return self.site.host.jails.exec(self.jail, tuple(argv), stdin=stdin, output=output, timeout=timeout)

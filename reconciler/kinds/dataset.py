@@ -59,9 +59,10 @@ class CreateDataset(Action):
         properties = {"mountpoint": wanted.mountpoint or "none"}
         if not wanted.mountpoint:
             properties["canmount"] = "off"
-        make_dataset(site, wanted.dataset, properties)
+        make_dataset(site, wanted.dataset, properties, claim=False)
         if wanted.name == "pool":
             site.host.files.chmod(wanted.mountpoint, 0o700)
+        claim_dataset(site, wanted.dataset)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +80,14 @@ class SetDataset(Action):
         """Set what differs."""
         before, after = self.before, self.after
         assert isinstance(before, Dataset) and isinstance(after, Dataset)
-        if not before.claimed:
-            claim_dataset(site, after.dataset)
         if before.mountpoint != after.mountpoint:
             site.host.datasets.set(after.dataset, {"mountpoint": after.mountpoint or "none"})
         if before.pruned:
             site.host.datasets.unset(after.dataset, "reconciler:pruned")
         if after.name == "pool":
             site.host.files.chmod(after.mountpoint, 0o700)
+        if not before.claimed:
+            claim_dataset(site, after.dataset)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ its own business and are checked by `drift --deep`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -130,6 +130,4 @@ def span(resource: Attachment, desired: Desired) -> Span | None:
     return sourced.place(("network",)) if sourced else None
 
 
-KIND = Kind(
-    Attachment, want, have, steps, frozenset({"interfaces", "firewall", "jails"}), drift="network", span=span
-)
+KIND = Kind(Attachment, want, have, steps, frozenset({"interfaces", "firewall", "jails"}), drift="network", span=span)

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from reconciler.kind import Desired, Kind, Place, Seen, make_dataset
 from reconciler.build.workspace import Workspace
+from reconciler.kind import Desired, Kind, Place, Seen, make_dataset
 from reconciler.model.action import Action, Site
 from reconciler.model.diagnostic import Diagnostic, HostError, Span
 from reconciler.model.value import Ref, Resource

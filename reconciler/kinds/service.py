@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
+from pathlib import Path
 from typing import ClassVar
 
 from reconciler.kind import Desired, Kind, Place, Seen, digest
@@ -55,7 +56,10 @@ class InstallService(Action):
 
 def script() -> str:
     """The rc.d script as shipped."""
-    return resources.files("reconciler").joinpath("data/reconciler_jails").read_text()
+    shipped = resources.files("reconciler").joinpath("data/reconciler_jails")
+    if shipped.is_file():
+        return shipped.read_text()
+    return (Path(__file__).parents[2] / "rc.d/reconciler_jails").read_text()
 
 
 def want(desired: Desired) -> Iterable[Service]:

@@ -50,8 +50,8 @@ class Site(Protocol):
         """Where the output of a step's commands goes."""
         ...
 
-    def progress(self, ref: Ref) -> Callable[[int, int], None]:
-        """Told (done, total) in bytes on long work."""
+    def progress(self, ref: Ref) -> Callable[[int, int | None], None]:
+        """Told (done, total) in bytes on long work; an unknown total is None."""
         ...
 
     def archive(self, want: Any, ref: Ref) -> Iterable[tuple[str, Iterable[bytes]]]:

@@ -1,0 +1,39 @@
+# Works with GNU make and BSD make. `make demo` and `make test` set up everything they need below .venv.
+PYTHON = python3
+VENV = .venv
+RUN = $(VENV)/bin/python
+
+.PHONY: all demo test lint test-crash test-zfs test-ssh bench docs clean
+
+all: test
+
+$(VENV)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $(VENV)/.ready
+
+demo: $(VENV)/.ready
+	@$(RUN) bench/demo.py
+
+test: $(VENV)/.ready
+	$(RUN) -m pytest -q
+
+lint: $(VENV)/.ready
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	$(RUN) tests/budget.py
+
+# The whole fleet, killed at every single host call, one after the other.
+test-crash: $(VENV)/.ready
+	$(RUN) tests/crash/matrix.py
+
+# The Datasets contract on real OpenZFS, in a guest: see tests/zfs/README.md.
+test-zfs: $(VENV)/.ready
+	sh tests/zfs/run
+
+bench: $(VENV)/.ready
+	$(RUN) bench/noop.py
+
+clean:
+	rm -rf $(VENV) .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,50 @@
+"""Every jail's Makejail, compiled: from the documents of one machine to programs."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping
+
+from reconciler.makejail.files import LocalFiles
+from reconciler.makejail.problem import MakejailError
+from reconciler.makejail.program import Given, Program, compile_makejail, compile_text
+from reconciler.model.diagnostic import Diagnostic, SpecError
+from reconciler.spec.document import Jail
+from reconciler.spec.select import Selected
+from reconciler.spec.specset import Sourced
+
+
+def compile_all(specs: Selected) -> tuple[Mapping[str, Program], Mapping[str, str]]:
+    """(programs, folders of the Makejails) by jail. Raises SpecError with the problems of all of them."""
+    programs: dict[str, Program] = {}
+    contexts: dict[str, str] = {}
+    problems: list[Diagnostic] = []
+    for name, sourced in specs.jails.items():
+        if sourced.doc.makejail is None:
+            continue
+        try:
+            programs[name] = _compile(name, sourced)
+            contexts[name] = programs[name].root or posixpath.dirname(str(sourced.source.path))
+        except MakejailError as error:
+            problems += error.diagnostics
+    if problems:
+        raise SpecError(problems)
+    return programs, contexts
+
+
+def _compile(name: str, sourced: Sourced[Jail]) -> Program:
+    spec = sourced.doc.makejail
+    if spec is None:
+        raise ValueError(f"{name} has no Makejail")
+    given = Given(
+        arguments=dict(spec.args),
+        build_arguments=tuple(f"{k}={v}" for k, v in spec.build_args.items()),
+        run_environment=tuple(f"{k}={v}" for k, v in spec.env.items()),
+        environment={"APPJAIL_JAILNAME": name},
+    )
+    if spec.text is not None:
+        folder = posixpath.dirname(str(sourced.source.path))
+        text = spec.text if spec.text.endswith("\n") else spec.text + "\n"
+        return compile_text(text, given, f"{folder}/{name}.makejail")
+    path = sourced.resolve(spec.file or "Makejail")
+    return compile_makejail(f"file+{path}", LocalFiles(), str(path.parent), given)
