@@ -46,9 +46,7 @@ def encode(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def options(
-    argv: Sequence[str], short: str, usage: str, status: int = 2
-) -> tuple[dict[str, list[str]], list[str]]:
+def options(argv: Sequence[str], short: str, usage: str, status: int = 2) -> tuple[dict[str, list[str]], list[str]]:
     """Parse as getopt(3) does on FreeBSD, which stops at the first operand.
 
     Returns the values of each letter that was given ("" for flags), and the operands.

@@ -143,9 +143,7 @@ def copy_tree(source: Path, target: Path, objects: dict[str, str], origin: str) 
     return copied
 
 
-def _note(
-    copied: dict[str, str], objects: dict[str, str], origin: str, info: os.stat_result, new: str
-) -> None:
+def _note(copied: dict[str, str], objects: dict[str, str], origin: str, info: os.stat_result, new: str) -> None:
     copied[str(os.lstat(new).st_ino)] = objects.get(str(info.st_ino), f"{origin}:{info.st_ino}")
 
 

@@ -24,7 +24,5 @@ def read(text: str) -> list[Line]:
     for line in text.splitlines():
         fields = [_ESCAPE.sub(lambda m: chr(int(m[1], 8)), word) for word in line.split("#")[0].split()]
         if len(fields) >= 3:
-            lines.append(
-                Line(fields[0], fields[1], fields[2], tuple(fields[3].split(",") if fields[3:] else ()))
-            )
+            lines.append(Line(fields[0], fields[1], fields[2], tuple(fields[3].split(",") if fields[3:] else ())))
     return lines

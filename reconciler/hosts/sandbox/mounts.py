@@ -116,16 +116,11 @@ class Mounts:
         self._index()
         prefix = path.rstrip("/") + "/"
         found = [
-            k
-            for target, keys in self._targets.items()
-            if target.startswith(prefix) and target != "/"
-            for k in keys
+            k for target, keys in self._targets.items() if target.startswith(prefix) and target != "/" for k in keys
         ]
         return sorted(found, key=lambda key: (self.table[key]["target"].count("/"), key), reverse=True)
 
-    def add(
-        self, fstype: str, source: str, target: str, options: list[str], args: list[str] | None = None
-    ) -> str:
+    def add(self, fstype: str, source: str, target: str, options: list[str], args: list[str] | None = None) -> str:
         """Mount; `target` (and the source of nullfs) are canonical and exist. Returns the key."""
         mount = _row(source, target, fstype, options)
         mount["args"] = args or []
@@ -263,19 +258,11 @@ class Mounts:
         except OSError:
             return None
 
-    def _snapshot(
-        self, stack: list[tuple[str, Path, str]], done: list[str], pending: list[str], part: str
-    ) -> bool:
+    def _snapshot(self, stack: list[tuple[str, Path, str]], done: list[str], pending: list[str], part: str) -> bool:
         """Walk into `.zfs/snapshot/NAME` at the root of a mounted dataset."""
         key, _tree, inside = stack[-1]
         mount = self.table[key]
-        if (
-            part != ".zfs"
-            or inside
-            or mount["fstype"] != "zfs"
-            or len(pending) < 2
-            or pending[-1] != "snapshot"
-        ):
+        if part != ".zfs" or inside or mount["fstype"] != "zfs" or len(pending) < 2 or pending[-1] != "snapshot":
             return False
         name = f"{mount['source']}@{pending[-2]}"
         record = self.pool.snapshots.get(name)

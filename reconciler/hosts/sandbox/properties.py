@@ -177,16 +177,12 @@ def _read() -> dict[str, Property]:
         fixed = not re.search(r"[<,\[]|\bto\b|options", values) and " | " in values
         words = tuple(values.split(" | ")) if fixed else ()
         default = _FILESYSTEM.get(name)
-        table[name] = Property(
-            name, editable == "YES", inherited == "YES", values, words, default or "", name in SIZES
-        )
+        table[name] = Property(name, editable == "YES", inherited == "YES", values, words, default or "", name in SIZES)
     return table
 
 
 NATIVE = _read()
-_CREATE_ONLY = frozenset(
-    ["casesensitivity", "normalization", "utf8only", "encryption", "keyformat", "pbkdf2iters"]
-)
+_CREATE_ONLY = frozenset(["casesensitivity", "normalization", "utf8only", "encryption", "keyformat", "pbkdf2iters"])
 _COMPRESSION = re.compile(
     r"on|off|lzjb|gzip(-[1-9])?|zle|lz4|zstd(-([1-9]|1[0-9]))?|zstd-fast(-(10|[1-9]|[2-9]0|100|500|1000))?"
 )

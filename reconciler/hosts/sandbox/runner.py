@@ -15,11 +15,11 @@ from pathlib import Path
 from reconciler.hosts.sandbox import beneath
 from reconciler.hosts.sandbox.machine import Machine
 from reconciler.hosts.sandbox.mounts import Place
-from reconciler.model.command import Command, Completed
+from reconciler.model.command import Command, Completed, Runner
 from reconciler.model.diagnostic import Diagnostic, HostError, Refused
 
 
-class SandboxRunner:
+class SandboxRunner(Runner):
     """A `Runner` that answers from a machine in this process."""
 
     def __init__(self, machine: Machine | Path) -> None:
@@ -71,9 +71,7 @@ class SandboxRunner:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise (
-                _link(path) if error.errno == errno.ELOOP else _failed(f"{path}: {error.strerror}")
-            ) from error
+            raise (_link(path) if error.errno == errno.ELOOP else _failed(f"{path}: {error.strerror}")) from error
 
     def write(self, path: str, data: bytes, mode: int = 0o600) -> None:
         """Write a file whole: temporary file beside it, fsync, rename. Parents must exist."""
@@ -85,9 +83,7 @@ class SandboxRunner:
         try:
             beneath.write(place.tree, place.inside, data, mode)
         except OSError as error:
-            raise (
-                _link(path) if error.errno == errno.ELOOP else _failed(f"{path}: {error.strerror}")
-            ) from error
+            raise (_link(path) if error.errno == errno.ELOOP else _failed(f"{path}: {error.strerror}")) from error
         sidecar = self.machine.sidecar(place)
         sidecar.drop(place.inside)
         sidecar.flush()
@@ -157,9 +153,7 @@ def locked(path: str, holder: str) -> Refused:
 
 def _link(path: str) -> HostError:
     detail = f"{path} is, or leads through, a symbolic link; from the host none is followed."
-    return HostError(
-        Diagnostic("host-symlink", "A symbolic link stands where a file of ours belongs.", detail)
-    )
+    return HostError(Diagnostic("host-symlink", "A symbolic link stands where a file of ours belongs.", detail))
 
 
 def _failed(detail: str, argv: tuple[str, ...] = ()) -> HostError:

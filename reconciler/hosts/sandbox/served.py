@@ -15,11 +15,11 @@ from typing import Any
 from reconciler.hosts.sandbox import wire
 from reconciler.hosts.sandbox.machine import Machine
 from reconciler.hosts.sandbox.runner import SandboxRunner
-from reconciler.model.command import Command, Completed, Output
+from reconciler.model.command import Command, Completed, Output, Runner
 from reconciler.model.diagnostic import Diagnostic, HostError, Refused
 
 
-class ServedRunner:
+class ServedRunner(Runner):
     """Commands and files through the server; one connection per call that is under way.
 
     `lock` is taken here, not in the server: the lock belongs to the process that works.

@@ -12,6 +12,8 @@ import stat
 from pathlib import Path
 from typing import TypedDict
 
+from reconciler.hosts.sandbox import beneath
+
 
 class Meta(TypedDict, total=False):
     """What is remembered of one path. `mode` holds only while the real mode is still `real`."""
@@ -100,16 +102,24 @@ class Sidecar:
 
     def chmod(self, path: str, mode: int) -> None:
         """Set a mode: for real as far as we can still work with the file, whole in the sidecar."""
-        real = self.tree / path
-        info = os.lstat(real)
-        keep = 0o700 if stat.S_ISDIR(info.st_mode) else 0o600
-        if not stat.S_ISLNK(info.st_mode):
-            os.chmod(real, (mode & 0o777) | keep)
-            info = os.lstat(real)
-        self.put(path, Meta(mode=mode, real=stat.S_IMODE(info.st_mode)))
+        with beneath.parent(self.tree, path) as (folder, name):
+            info = os.stat(name or ".", dir_fd=folder, follow_symlinks=False)
+            if not stat.S_ISLNK(info.st_mode):
+                keep = 0o700 if stat.S_ISDIR(info.st_mode) else 0o600
+                fd = os.open(name or ".", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+                try:
+                    os.fchmod(fd, (mode & 0o777) | keep)
+                    info = os.fstat(fd)
+                finally:
+                    os.close(fd)
+        real = stat.S_IMODE(info.st_mode)
+        if mode != real or self.get(path):
+            self.put(path, Meta(mode=mode, real=real))
 
     def mode(self, path: str) -> int:
         """The permission bits the machine shows."""
-        real = stat.S_IMODE(os.lstat(self.tree / path).st_mode)
-        meta = self.get(path)
-        return meta["mode"] if meta.get("real") == real and "mode" in meta else real
+        info = os.lstat(self.tree / path)
+        real, meta = stat.S_IMODE(info.st_mode), self.get(path)
+        if stat.S_ISLNK(info.st_mode):
+            real = 0o755  # what FreeBSD shows; Linux gives links no mode of their own
+        return meta["mode"] if meta.get("real") == stat.S_IMODE(info.st_mode) and "mode" in meta else real

@@ -163,9 +163,7 @@ class Values:
         if not record["origin"]:
             return self._size(record["content"])
         origin = self.pool.snapshots[record["origin"]]["content"]
-        return (
-            0 if record["content"] == origin else max(512, self._size(record["content"]) - self._size(origin))
-        )
+        return 0 if record["content"] == origin else max(512, self._size(record["content"]) - self._size(origin))
 
     def _used(self, name: str) -> int:
         if not self._totals:

@@ -58,9 +58,7 @@ def _main(machine: Machine, command: Command) -> Completed:
         if name == "mount":
             _mount(machine, answer, list(command.argv[1:]))
         else:
-            given, operands = options(
-                command.argv[1:], "o:", f"usage: {name} [-o options] target mount_point", 64
-            )
+            given, operands = options(command.argv[1:], "o:", f"usage: {name} [-o options] target mount_point", 64)
             if len(operands) != 2:
                 raise Refusal(f"usage: {name} [-o options] target mount_point", 64)
             asked = ",".join(given.get("o", [])).split(",")
@@ -145,9 +143,7 @@ def _words(request: _Request) -> tuple[list[str], list[str]]:
         if name in _OWN[request.fstype]:
             args.append(word)
         elif name not in _ANY and word != request.fstype:
-            raise Refusal(
-                f"{request.program}: {request.source}: mount option <{name}> is unknown: Invalid argument"
-            )
+            raise Refusal(f"{request.program}: {request.source}: mount option <{name}> is unknown: Invalid argument")
     wanted = {"ro" if word == "rdonly" else word for word in request.asked}
     shown = ["local"] if request.fstype in _LOCAL else []
     return shown + [text for word, text in _SHOWN.items() if word in wanted], args
@@ -215,13 +211,9 @@ def _update(machine: Machine, operand: str, asked: list[str]) -> None:
     if key is None:
         raise Refusal(f"mount: {operand}: not currently mounted")
     mount = machine.mounts.table[key]
-    request = _Request(
-        "mount", mount["fstype"], mount["source"], operand, [w for w in asked if w != "update"]
-    )
+    request = _Request("mount", mount["fstype"], mount["source"], operand, [w for w in asked if w != "update"])
     shown, _args = _words(request)
-    mount["options"] = (
-        mount_options(machine, mount["source"], request.asked) if mount["fstype"] == "zfs" else shown
-    )
+    mount["options"] = mount_options(machine, mount["source"], request.asked) if mount["fstype"] == "zfs" else shown
     machine.state.touch("mounts", key)
 
 

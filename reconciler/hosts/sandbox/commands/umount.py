@@ -68,9 +68,7 @@ def _all(machine: Machine, answer: Answer, given: dict[str, list[str]], force: b
     kinds = ",".join(given.get("t", [])).split(",") if "t" in given else []
     if "A" in given:
         rows = [
-            (m["target"], m["source"], m["fstype"])
-            for m in machine.mounts.all()
-            if m["target"] not in ("/", "/dev")
+            (m["target"], m["source"], m["fstype"]) for m in machine.mounts.all() if m["target"] not in ("/", "/dev")
         ]
     else:
         path = given.get("F", ["/etc/fstab"])[-1]

@@ -120,9 +120,7 @@ def _get(machine: Machine, answer: Answer, argv: Sequence[str]) -> None:
             raise Refusal(f"bad property list: invalid property '{name}'\n{_USAGE}", 2)
         value, source = values[name]
         shown = _shown(name, value, raw="p" in given)
-        rows.append(
-            {"name": str(machine.pool.facts["name"]), "property": name, "value": shown, "source": source}
-        )
+        rows.append({"name": str(machine.pool.facts["name"]), "property": name, "value": shown, "source": source})
     if "H" in given:
         for row in rows:
             answer.say("\t".join(row[field] for field in fields))
@@ -183,9 +181,7 @@ def _main(machine: Machine, command: Command) -> Completed:
     try:
         verb = command.argv[1] if len(command.argv) > 1 else ""
         if verb not in _VERBS:
-            raise Refusal(
-                f"unrecognized command '{verb}'\n{_USAGE}" if verb else f"missing command\n{_USAGE}", 2
-            )
+            raise Refusal(f"unrecognized command '{verb}'\n{_USAGE}" if verb else f"missing command\n{_USAGE}", 2)
         _VERBS[verb](machine, answer, command.argv[2:])
     except Refusal as refusal:
         answer.warn(refusal.message, refusal.status)

@@ -40,7 +40,7 @@ def make_parents(machine: Machine, name: str) -> None:
 
 
 def create(machine: Machine, answer: Answer, argv: Sequence[str]) -> None:
-    """zfs create, of file systems: volumes have no place in the sandbox."""
+    """Zfs create, of file systems: volumes have no place in the sandbox."""
     given, operands = options(argv, "nPpuvsV:b:o:", usage("create"))
     if "V" in given:
         raise Refusal(f"cannot create '{operands[-1] if operands else ''}': volumes are not simulated")
@@ -63,18 +63,14 @@ def create(machine: Machine, answer: Answer, argv: Sequence[str]) -> None:
 
 
 def clone(machine: Machine, answer: Answer, argv: Sequence[str]) -> None:
-    """zfs clone; the clone shares its origin's tree until it is written."""
+    """Zfs clone; the clone shares its origin's tree until it is written."""
     given, operands = options(argv, "puo:", usage("clone"))
     if len(operands) != 2:
-        problem = ("missing source dataset argument", "missing target dataset argument")[
-            min(len(operands), 1)
-        ]
+        problem = ("missing source dataset argument", "missing target dataset argument")[min(len(operands), 1)]
         raise Refusal(f"{problem if len(operands) < 2 else 'too many arguments'}\n{usage('clone')}", 2)
     source, name = operands
     if "@" not in source:
-        raise Refusal(
-            f"cannot open '{source}': missing '@' delimiter in snapshot name, did you mean to use -r?"
-        )
+        raise Refusal(f"cannot open '{source}': missing '@' delimiter in snapshot name, did you mean to use -r?")
     existing(machine, source)
     props = assignments(given.get("o", []), f"cannot create '{name}'", "clone")
     parents = "p" in given

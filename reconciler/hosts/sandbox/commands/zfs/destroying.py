@@ -14,7 +14,7 @@ _NONE = "could not find any snapshots to destroy; check snapshot names."
 
 
 def destroy(machine: Machine, answer: Answer, argv: Sequence[str]) -> None:
-    """zfs destroy; what was destroyed before a refusal stays destroyed, as with the real one."""
+    """Zfs destroy; what was destroyed before a refusal stays destroyed, as with the real one."""
     given, operands = options(argv, "vpndfrR", usage("destroy"))
     if len(operands) != 1:
         problem = "missing dataset argument" if not operands else "too many arguments"
@@ -96,9 +96,7 @@ class _Destruction:
 
     def _refuse_held(self, name: str) -> None:
         if self.pool.snapshots[name]["holds"]:
-            raise Refusal(
-                f"cannot destroy snapshot {name}: it's being held. Run 'zfs holds -r {name}' to see holders."
-            )
+            raise Refusal(f"cannot destroy snapshot {name}: it's being held. Run 'zfs holds -r {name}' to see holders.")
 
     def snapshots(self, operand: str) -> None:
         owner, _, rest = operand.partition("@")
@@ -119,9 +117,7 @@ class _Destruction:
         for name in names:
             self._snapshot(name)
         if self.verbose:
-            self.answer.say(
-                "reclaim\t0" if self.parsable else f"{'would' if self.dry else 'will'} reclaim 0B"
-            )
+            self.answer.say("reclaim\t0" if self.parsable else f"{'would' if self.dry else 'will'} reclaim 0B")
 
     def _chosen(self, owner: str, rest: str) -> list[str]:
         snaps = self.pool.datasets[owner]["snaps"]

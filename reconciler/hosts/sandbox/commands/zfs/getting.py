@@ -18,7 +18,7 @@ _VERSION = "2.4.2-1-FreeBSD_g6330a45b0"
 
 
 def get(machine: Machine, answer: Answer, argv: Sequence[str]) -> None:
-    """zfs get [-Hpr] [-j [--json-int]] [-d depth] [-o fields] [-s sources] [-t types] properties [name...]."""
+    """Zfs get [-Hpr] [-j [--json-int]] [-d depth] [-o fields] [-s sources] [-t types] properties [name...]."""
     plain = [arg for arg in argv if arg != "--json-int"]
     given, operands = options(plain, "Hjd:o:prs:t:", usage("get"))
     if not operands:
@@ -48,12 +48,7 @@ def get(machine: Machine, answer: Answer, argv: Sequence[str]) -> None:
     if "j" in given:
         answer.say(as_json("zfs get", values, wanted, as_int=len(plain) < len(argv), raw="p" in given))
         return
-    rows = [
-        row
-        for name in names
-        for prop in wanted[name]
-        if (row := _row(values, name, prop, sources, "p" in given))
-    ]
+    rows = [row for name in names for prop in wanted[name] if (row := _row(values, name, prop, sources, "p" in given))]
     _print(answer, rows, fields, plain="H" in given)
 
 
@@ -110,7 +105,7 @@ def _print(answer: Answer, rows: list[dict[str, str]], fields: list[str], *, pla
 
 
 def version(machine: Machine, answer: Answer, argv: Sequence[str]) -> None:
-    """zfs version [-j]."""
+    """Zfs version [-j]."""
     if list(argv) == ["-j"]:
         answer.say(
             '{"output_version":{"command":"zfs version","vers_major":0,"vers_minor":1},'

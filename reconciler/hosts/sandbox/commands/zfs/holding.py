@@ -24,7 +24,7 @@ def _snapshots(machine: Machine, name: str, what: str, *, recursive: bool) -> li
 
 
 def hold(machine: Machine, answer: Answer, argv: Sequence[str]) -> None:
-    """zfs hold [-r] tag snapshot..."""
+    """Zfs hold [-r] tag snapshot..."""
     given, operands = options(argv, "r", usage("hold"))
     if len(operands) < 2:
         raise Refusal(f"missing {'snapshot' if operands else 'tag'} argument\n{usage('hold')}", 2)
@@ -41,7 +41,7 @@ def hold(machine: Machine, answer: Answer, argv: Sequence[str]) -> None:
 
 
 def release(machine: Machine, answer: Answer, argv: Sequence[str]) -> None:
-    """zfs release [-r] tag snapshot...; a deferred destroy may happen now."""
+    """Zfs release [-r] tag snapshot...; a deferred destroy may happen now."""
     given, operands = options(argv, "r", usage("release"))
     if len(operands) < 2:
         raise Refusal(f"missing {'snapshot' if operands else 'tag'} argument\n{usage('release')}", 2)
@@ -60,7 +60,7 @@ def release(machine: Machine, answer: Answer, argv: Sequence[str]) -> None:
 
 
 def holds(machine: Machine, answer: Answer, argv: Sequence[str]) -> None:
-    """zfs holds [-rHp] snapshot..."""
+    """Zfs holds [-rHp] snapshot..."""
     given, operands = options(argv, "rHp", usage("holds"))
     if not operands:
         raise Refusal(f"missing snapshot argument\n{usage('holds')}", 2)

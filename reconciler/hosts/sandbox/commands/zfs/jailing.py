@@ -32,21 +32,21 @@ def _attachment(machine: Machine, argv: Sequence[str], verb: str) -> tuple[str, 
 
 
 def jail(machine: Machine, answer: Answer, argv: Sequence[str]) -> None:
-    """zfs jail: hand a dataset with jailed=on to a running jail."""
+    """Zfs jail: hand a dataset with jailed=on to a running jail."""
     jid, name = _attachment(machine, argv, "jail")
     machine.pool.datasets[name]["jail"] = jid
     machine.pool.changed(name)
 
 
 def unjail(machine: Machine, answer: Answer, argv: Sequence[str]) -> None:
-    """zfs unjail: take it back."""
+    """Zfs unjail: take it back."""
     _jid, name = _attachment(machine, argv, "unjail")
     machine.pool.datasets[name]["jail"] = ""
     machine.pool.changed(name)
 
 
 def allow(machine: Machine, answer: Answer, argv: Sequence[str]) -> None:
-    """zfs allow: shows that nothing is delegated; the sandbox has one user, root."""
+    """Zfs allow: shows that nothing is delegated; the sandbox has one user, root."""
     _given, operands = options(argv, "", usage("allow"))
     if len(operands) != 1:
         raise Refusal(f"missing dataset argument\n{usage('allow')}", 2)

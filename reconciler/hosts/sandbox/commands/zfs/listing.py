@@ -17,7 +17,7 @@ _SPACE = "name,available,used,usedbysnapshots,usedbydataset,usedbyrefreservation
 
 
 def list_datasets(machine: Machine, answer: Answer, argv: Sequence[str]) -> None:
-    """zfs list [-Hpr] [-j [--json-int]] [-d depth] [-t types] [-o columns] [-s|-S column] [name...]."""
+    """Zfs list [-Hpr] [-j [--json-int]] [-d depth] [-t types] [-o columns] [-s|-S column] [name...]."""
     plain = [arg for arg in argv if arg != "--json-int"]
     given, operands = options(plain, "HjS:d:o:prs:t:", usage("list"))
     columns = _columns(",".join(given.get("o", [_DEFAULT])))
@@ -35,7 +35,7 @@ def list_datasets(machine: Machine, answer: Answer, argv: Sequence[str]) -> None
             as_json(
                 "zfs list",
                 values,
-                {n: columns for n in names},
+                dict.fromkeys(names, columns),
                 as_int=len(plain) < len(argv),
                 raw="p" in given,
             )
@@ -97,11 +97,7 @@ def _table(answer: Answer, columns: list[str], rows: list[list[str]]) -> None:
     widths = [max(len(row[i]) for row in [heads, *rows]) for i in range(len(columns))]
     for row in [heads, *rows]:
         cells = [
-            cell.rjust(widths[i])
-            if columns[i] in RIGHT
-            else cell.ljust(widths[i])
-            if i < len(row) - 1
-            else cell
+            cell.rjust(widths[i]) if columns[i] in RIGHT else cell.ljust(widths[i]) if i < len(row) - 1 else cell
             for i, cell in enumerate(row)
         ]
         answer.say("  ".join(cells))
@@ -124,9 +120,7 @@ def as_json(title: str, values: Values, wanted: dict[str, list[str]], *, as_int:
         head["properties"] = {p: _json_value(values, name, p, as_int, raw) for p in props if p != "name"}
         datasets[name] = head
     version = {"command": title, "vers_major": 0, "vers_minor": 1}
-    return json.dumps(
-        {"output_version": version, "datasets": datasets}, separators=(",", ":"), ensure_ascii=False
-    )
+    return json.dumps({"output_version": version, "datasets": datasets}, separators=(",", ":"), ensure_ascii=False)
 
 
 def _json_value(values: Values, name: str, prop: str, as_int: bool, raw: bool) -> dict[str, object]:

@@ -105,7 +105,7 @@ def _refuse_mount(machine: Machine, name: str) -> None:
 
 
 def mount(machine: Machine, answer: Answer, argv: Sequence[str]) -> None:
-    """zfs mount: list what is mounted, mount one, or all (-a)."""
+    """Zfs mount: list what is mounted, mount one, or all (-a)."""
     given, operands = options(argv, "ajflvOo:R:", usage("mount"))
     if "a" in given:
         for name in sorted(machine.pool.datasets):
@@ -128,7 +128,7 @@ def mount(machine: Machine, answer: Answer, argv: Sequence[str]) -> None:
 
 
 def unmount(machine: Machine, answer: Answer, argv: Sequence[str]) -> None:
-    """zfs unmount: by dataset or mountpoint, or all (-a)."""
+    """Zfs unmount: by dataset or mountpoint, or all (-a)."""
     given, operands = options(argv, "afu", usage("unmount"))
     if "a" in given:
         detach(machine, by_mountpoint(machine, sorted(machine.pool.datasets)))

@@ -13,7 +13,7 @@ from reconciler.hosts.sandbox.machine import Machine
 
 
 def rename(machine: Machine, answer: Answer, argv: Sequence[str]) -> None:
-    """zfs rename of datasets with all below (-p makes parents, -u leaves them unmounted) and snapshots."""
+    """Zfs rename of datasets with all below (-p makes parents, -u leaves them unmounted) and snapshots."""
     given, operands = options(argv, "pruf", usage("rename"))
     if len(operands) != 2:
         problem = ("missing source dataset argument", "missing target dataset argument", "too many arguments")
@@ -64,9 +64,7 @@ def _refuse(machine: Machine, old: str, new: str, *, parents: bool) -> None:
     if new.split("/")[0] != old.split("/")[0]:
         raise Refusal(f"cannot rename to '{new}': datasets must be within same pool")
     if new.startswith(old + "/"):
-        raise Refusal(
-            f"cannot rename to '{new}': New dataset name cannot be a descendant of current dataset name"
-        )
+        raise Refusal(f"cannot rename to '{new}': New dataset name cannot be a descendant of current dataset name")
     if not parents and new.rpartition("/")[0] not in pool.datasets:
         raise Refusal(f"cannot create '{new}': parent does not exist")
     if new in pool.datasets:
@@ -81,11 +79,7 @@ def _snapshot(machine: Machine, old: str, new: str, *, recursive: bool) -> None:
     if problem := wrong(f"{owner}@{target}", snapshot=True):
         raise Refusal(f"cannot create '{new}': {problem}")
     owners = machine.pool.below(owner) if recursive else [owner]
-    moves = [
-        (f"{each}@{short}", f"{each}@{target}")
-        for each in owners
-        if f"{each}@{short}" in machine.pool.snapshots
-    ]
+    moves = [(f"{each}@{short}", f"{each}@{target}") for each in owners if f"{each}@{short}" in machine.pool.snapshots]
     for before, after in moves:
         if after in machine.pool.snapshots:
             raise Refusal(f"cannot rename '{before}': dataset already exists")
@@ -94,7 +88,7 @@ def _snapshot(machine: Machine, old: str, new: str, *, recursive: bool) -> None:
 
 
 def promote(machine: Machine, answer: Answer, argv: Sequence[str]) -> None:
-    """zfs promote: the clone takes the snapshots it stands on."""
+    """Zfs promote: the clone takes the snapshots it stands on."""
     _given, operands = options(argv, "", usage("promote"))
     if len(operands) != 1:
         problem = "missing clone filesystem argument" if not operands else "too many arguments"

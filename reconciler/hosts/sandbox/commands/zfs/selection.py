@@ -49,12 +49,7 @@ def selected(
     for operand in operands:
         try:
             name = by_path(machine, operand) if operand.startswith(("/", "./")) else operand
-            if (
-                "@" in name
-                and chosen is not None
-                and "snapshot" not in chosen
-                and not wrong(name, snapshot=True)
-            ):
+            if "@" in name and chosen is not None and "snapshot" not in chosen and not wrong(name, snapshot=True):
                 raise Refusal(f"cannot open '{name}': snapshot delimiter '@' is not expected here")
             existing(machine, name)
         except Refusal as refusal:

@@ -23,7 +23,7 @@ _MOUNTED_WITH = frozenset({"readonly", "atime", "exec", "setuid"})
 
 
 def set_properties(machine: Machine, answer: Answer, argv: Sequence[str]) -> None:
-    """zfs set: several properties of several datasets; status 255 when one cannot be."""
+    """Zfs set: several properties of several datasets; status 255 when one cannot be."""
     given, operands = options(argv, "u", usage("set"))
     texts = [text for text in operands if "=" in text]
     names = operands[len(texts) :]
@@ -114,7 +114,7 @@ def move_mountpoint(machine: Machine, name: str, value: str | None) -> None:
 
 
 def inherit(machine: Machine, answer: Answer, argv: Sequence[str]) -> None:
-    """zfs inherit: forget a local value (-S: fall back to the received one; -r: below too)."""
+    """Zfs inherit: forget a local value (-S: fall back to the received one; -r: below too)."""
     given, operands = options(argv, "rS", usage("inherit"))
     if not operands:
         raise Refusal(f"missing property argument\n{usage('inherit')}", 2)

@@ -13,7 +13,7 @@ from reconciler.hosts.sandbox.values import Values
 
 
 def snapshot(machine: Machine, answer: Answer, argv: Sequence[str]) -> None:
-    """zfs snapshot: all names together or none."""
+    """Zfs snapshot: all names together or none."""
     given, operands = options(argv, "ro:", usage("snapshot"))
     if not operands:
         raise Refusal(f"missing snapshot argument\n{usage('snapshot')}", 2)
@@ -47,9 +47,7 @@ def _expand(machine: Machine, operand: str, *, recursive: bool) -> list[str]:
 def _refuse(machine: Machine, operands: Sequence[str], names: list[str]) -> None:
     owners = [name.split("@")[0] for name in names]
     if len(set(owners)) < len(owners):
-        raise Refusal(
-            "cannot create snapshots : multiple snapshots of same fs not allowed\nno snapshots were created"
-        )
+        raise Refusal("cannot create snapshots : multiple snapshots of same fs not allowed\nno snapshots were created")
     taken = [name for name in names if name in machine.pool.snapshots]
     if taken:
         lines = [f"cannot create snapshot '{name}': dataset already exists" for name in taken]
@@ -79,16 +77,14 @@ def take(machine: Machine, name: str, txg: int, props: dict[str, str]) -> None:
 
 
 def rollback(machine: Machine, answer: Answer, argv: Sequence[str]) -> None:
-    """zfs rollback: the dataset shares the snapshot's tree again."""
+    """Zfs rollback: the dataset shares the snapshot's tree again."""
     given, operands = options(argv, "rRf", usage("rollback"))
     if len(operands) != 1:
         problem = "missing dataset argument" if not operands else "too many arguments"
         raise Refusal(f"{problem}\n{usage('rollback')}", 2)
     name = operands[0]
     if "@" not in name:
-        raise Refusal(
-            f"cannot open '{name}': missing '@' delimiter in snapshot name, did you mean to use -r?"
-        )
+        raise Refusal(f"cannot open '{name}': missing '@' delimiter in snapshot name, did you mean to use -r?")
     existing(machine, name)
     owner, short = name.split("@")
     pool = machine.pool
@@ -107,9 +103,7 @@ def rollback(machine: Machine, answer: Answer, argv: Sequence[str]) -> None:
         )
     for each in newer:
         if pool.snapshots[each]["holds"]:
-            raise Refusal(
-                f"cannot destroy snapshot {each}: it's being held. Run 'zfs holds -r {each}' to see holders."
-            )
+            raise Refusal(f"cannot destroy snapshot {each}: it's being held. Run 'zfs holds -r {each}' to see holders.")
     gone = {pool.datasets[owner]["content"], *(pool.remove(each) for each in newer)}
     record = pool.datasets[owner]
     record["content"] = pool.snapshots[name]["content"]
