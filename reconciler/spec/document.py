@@ -42,9 +42,7 @@ class JailPackage(Model):
     """A jail package: the recorded difference of an installation, applied as one layer."""
 
     name: PackageName = Field(description="Name of the package, or of a `kind: Package` document.")
-    version: str | None = Field(
-        default=None, description="Version, for people and for the plan; the digest decides."
-    )
+    version: str | None = Field(default=None, description="Version, for people and for the plan; the digest decides.")
     digest: Digest | None = Field(
         default=None, description="SHA256 of the archive; required unless a Package document has it."
     )
@@ -78,9 +76,7 @@ class Expose(Model):
 class Vnet(Model):
     """A network stack of the jail's own, joined to a bridge by an epair."""
 
-    bridge: Interface = Field(
-        description="Bridge on the host; made and described as ours when it does not exist."
-    )
+    bridge: Interface = Field(description="Bridge on the host; made and described as ours when it does not exist.")
     address: InterfaceAddress = Field(description="Address with prefix length, such as 10.77.0.2/24.")
     gateway: Address | None = Field(default=None, description="Default route; our bridge gets this address.")
     nat: Bool = Field(default=False, description="Translate what leaves the host from this jail (pf nat).")
@@ -91,9 +87,7 @@ class InterfaceIp(Model):
     """An address on an interface of the host, shared with the jail."""
 
     interface: Interface = Field(description="Interface of the host, such as vtnet0 or lo1.")
-    address: InterfaceAddress = Field(
-        description="Address with prefix length; it is added at start, removed at stop."
-    )
+    address: InterfaceAddress = Field(description="Address with prefix length; it is added at start, removed at stop.")
 
 
 class NetworkSpec(Model):
@@ -112,22 +106,16 @@ class Volume(Model):
 
     name: Name = Field(description="Name, unique in the jail.")
     mountpoint: JailPath = Field(description="Folder in the jail.")
-    owner: Account | None = Field(
-        default=None, description="Owner by name in the jail; its number is recorded."
-    )
+    owner: Account | None = Field(default=None, description="Owner by name in the jail; its number is recorded.")
     group: Account | None = Field(default=None, description="Group by name in the jail.")
     mode: Mode = Field(default="0755", description='Mode of the top folder, in quotes: "0750".')
     read_only: Bool = Field(default=False, description="Mount it read-only.")
     pool: str | None = Field(
         default=None, description="Another parent dataset than the Host's pool, such as fast/reconciler."
     )
-    quota: Size | None = Field(
-        default=None, description="Most space it may use, snapshots included (zfs quota)."
-    )
+    quota: Size | None = Field(default=None, description="Most space it may use, snapshots included (zfs quota).")
     reservation: Size | None = Field(default=None, description="Space kept free for it (zfs reservation).")
-    recordsize: Size | None = Field(
-        default=None, description="zfs recordsize, a power of two from 512 to 16M."
-    )
+    recordsize: Size | None = Field(default=None, description="zfs recordsize, a power of two from 512 to 16M.")
     compression: str | None = Field(default=None, description="zfs compression, such as lz4 or zstd.")
     exec: Bool = Field(default=True, description="Whether programs may run from it.")
     setuid: Bool = Field(default=False, description="Whether set-user-id bits count on it.")
@@ -171,9 +159,7 @@ class Healthcheck(Model):
     retries: Annotated[Int, Field(ge=1, le=1000)] = Field(
         default=3, description="Failures in a row that mean unhealthy."
     )
-    start_period: Duration = Field(
-        default=0.0, description="Time after start in which failures do not count."
-    )
+    start_period: Duration = Field(default=0.0, description="Time after start in which failures do not count.")
 
 
 class Update(Model):
@@ -221,21 +207,13 @@ class Jail(Model):
     packages: tuple[JailPackage, ...] = Field(default=(), description="Jail packages, applied in this order.")
     pkg: tuple[PackageName, ...] = Field(default=(), description="FreeBSD packages, installed as one layer.")
     makejail: Makejail | None = Field(default=None, description="How the root is built further.")
-    state: Literal["running", "stopped"] = Field(
-        default="running", description="Whether the jail should run."
-    )
-    boot: Bool = Field(
-        default=True, description="Whether rc.d/reconciler_jails starts it when the host boots."
-    )
-    depends_on: tuple[Name, ...] = Field(
-        default=(), description="Jails that must run before this one starts."
-    )
+    state: Literal["running", "stopped"] = Field(default="running", description="Whether the jail should run.")
+    boot: Bool = Field(default=True, description="Whether rc.d/reconciler_jails starts it when the host boots.")
+    depends_on: tuple[Name, ...] = Field(default=(), description="Jails that must run before this one starts.")
     hostname: str | None = Field(
         default=None, pattern=HOSTNAME, description="host.hostname; the jail's name when absent."
     )
-    network: NetworkSpec = Field(
-        default=NetworkSpec(), description="How it reaches the network; none when absent."
-    )
+    network: NetworkSpec = Field(default=NetworkSpec(), description="How it reaches the network; none when absent.")
     volumes: tuple[Volume, ...] = Field(default=(), description="Durable data.")
     keep: tuple[JailPath, ...] = Field(
         default=(), description="Files and folders carried from one root to the next, beside the defaults."
@@ -248,21 +226,19 @@ class Jail(Model):
     limits: dict[str, str | Int] = Field(
         default={}, description="rctl(8) limits: `memoryuse: 512M` denies; `resource:action: amount[/per]`."
     )
-    devfs: tuple[str, ...] = Field(
-        default=(), description="Further devfs(8) rules, such as `path bpf* unhide`."
-    )
+    devfs: tuple[str, ...] = Field(default=(), description="Further devfs(8) rules, such as `path bpf* unhide`.")
     parameters: dict[str, str | Int | Bool] = Field(
         default={}, description="Any jail(8) parameter that no other field sets."
     )
     healthcheck: Healthcheck | None = Field(default=None, description="What says that it works.")
-    update: Update = Field(default=Update(), description="How a changed root replaces the running one.")
+    update: Update = Field(
+        default=Update(), description="Strategy of a change of the root, and how many old ones stay."
+    )
     drift: Drift = Field(default=Drift(), description="What to do about drift, per field.")
     protect: Bool = Field(
         default=False, description="Never removed, whatever the specs and flags say, until this is unset."
     )
-    renamed_from: Name | None = Field(
-        default=None, description="Its former name; volumes and state move with it."
-    )
+    renamed_from: Name | None = Field(default=None, description="Its former name; volumes and state move with it.")
 
 
 class Trust(Model):
@@ -283,16 +259,12 @@ class Release(Model):
 
     kind: Literal["Release"] = Field(default="Release", description="The kind of document.")
     name: ReleaseName = Field(description="Release, such as 15.1-RELEASE.")
-    hosts: tuple[str, ...] = Field(
-        default=(), description="Names of Host documents it is for; all when absent."
-    )
+    hosts: tuple[str, ...] = Field(default=(), description="Names of Host documents it is for; all when absent.")
     mirror: str | None = Field(
         default=None,
         description="URL (https:, http:, file:) of the folder that holds MACHINE/ARCH/RELEASE; FreeBSD's when absent.",
     )
-    sets: tuple[PackageName, ...] = Field(
-        default=("base",), description="Distribution sets, such as base, lib32."
-    )
+    sets: tuple[PackageName, ...] = Field(default=("base",), description="Distribution sets, such as base, lib32.")
     trust: Trust = Field(default=Trust(), description="What makes its MANIFEST trusted.")
 
 
@@ -302,25 +274,19 @@ class Package(Model):
     kind: Literal["Package"] = Field(default="Package", description="The kind of document.")
     name: PackageName = Field(description="Name that jails use.")
     version: str | None = Field(default=None, description="Version, for people.")
-    hosts: tuple[str, ...] = Field(
-        default=(), description="Names of Host documents it is for; all when absent."
-    )
+    hosts: tuple[str, ...] = Field(default=(), description="Names of Host documents it is for; all when absent.")
     release: ReleaseName = Field(description="Release it was recorded on.")
     patch_level: Annotated[Int, Field(ge=0)] | None = Field(
         default=None, description="Patch level it was recorded on; any of the release when absent."
     )
-    source: str = Field(
-        description="Where the archive lies: a path relative to this file, file: or http(s): URL."
-    )
+    source: str = Field(description="Where the archive lies: a path relative to this file, file: or http(s): URL.")
     digest: Digest = Field(description="SHA256 of the archive.")
 
 
 class Match(Model):
     """Which machine a Host document is for."""
 
-    hostname: str | None = Field(
-        default=None, description="kern.hostname of the machine; shell globs allowed."
-    )
+    hostname: str | None = Field(default=None, description="kern.hostname of the machine; shell globs allowed.")
     labels: dict[str, Label] = Field(default={}, description="Labels given on the machine with --label.")
 
 
@@ -343,9 +309,7 @@ class Policy(Model):
 class Build(Model):
     """How build jails reach the network."""
 
-    network: Literal["inherit", "none", "vnet"] = Field(
-        default="inherit", description="inherit: the host's stack."
-    )
+    network: Literal["inherit", "none", "vnet"] = Field(default="inherit", description="inherit: the host's stack.")
 
 
 class Defaults(Model):
@@ -367,16 +331,14 @@ class Host(Model):
     kind: Literal["Host"] = Field(default="Host", description="The kind of document.")
     name: Name = Field(description="Name used in `hosts:`.")
     match: Match = Field(description="Which machine this is.")
-    pool: str = Field(
-        default="zroot/reconciler", pattern=POOL, description="Dataset below which everything lies."
-    )
+    pool: str = Field(default="zroot/reconciler", pattern=POOL, description="Dataset below which everything lies.")
     mountpoint: AbsolutePath = Field(default="/reconciler", description="Where that dataset is mounted.")
     external: Interface | None = Field(
         default=None, description="Interface that faces the outside, for NAT and exposed ports."
     )
     defaults: Defaults = Field(default=Defaults(), description="What jails have when they do not say.")
-    policy: Policy = Field(default=Policy(), description="What this host allows.")
-    build: Build = Field(default=Build(), description="How build jails reach the network.")
+    policy: Policy = Field(default=Policy(), description="What may be done on it.")
+    build: Build = Field(default=Build(), description="The network of its build jails.")
 
 
 Document = Jail | Release | Package | Host

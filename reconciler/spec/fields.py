@@ -78,9 +78,7 @@ def _address(value: str) -> str:
     try:
         ipaddress.ip_interface(value)
     except ValueError as error:
-        raise ValueError(
-            f"expected an address with prefix length such as 10.77.0.2/24, not {value!r}"
-        ) from error
+        raise ValueError(f"expected an address with prefix length such as 10.77.0.2/24, not {value!r}") from error
     return value
 
 
@@ -133,9 +131,7 @@ Int = Annotated[int, Strict()]
 Size = Annotated[
     int,
     BeforeValidator(parse_size),
-    WithJsonSchema(
-        {"type": ["string", "integer"], "pattern": r"^\d+[KMGTkmgt]?[Bb]?$", "examples": ["512M", "10G"]}
-    ),
+    WithJsonSchema({"type": ["string", "integer"], "pattern": r"^\d+[KMGTkmgt]?[Bb]?$", "examples": ["512M", "10G"]}),
 ]
 Duration = Annotated[
     float,

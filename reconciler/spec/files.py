@@ -60,9 +60,7 @@ def find_area(root: Path) -> Path:
 def _digest(root: Path, sources: list[Source]) -> str:
     whole = hashlib.sha256(b"reconciler specs 1\n")
     for source in sources:
-        whole.update(
-            f"{os.path.relpath(source.path, root)}\0{source.sha256}\n".encode("utf-8", "surrogateescape")
-        )
+        whole.update(f"{os.path.relpath(source.path, root)}\0{source.sha256}\n".encode("utf-8", "surrogateescape"))
     return whole.hexdigest()
 
 
@@ -107,9 +105,7 @@ def _read(path: Path, file: str, root: Path, left: int, problems: list[Diagnosti
         return None
 
 
-def _read_open(
-    descriptor: int, path: Path, file: str, left: int, problems: list[Diagnostic]
-) -> Source | None:
+def _read_open(descriptor: int, path: Path, file: str, left: int, problems: list[Diagnostic]) -> Source | None:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         problems.append(_unreadable(file, "it is not a regular file"))
@@ -133,13 +129,9 @@ def _unreadable(file: str, words: str) -> Diagnostic:
 
 
 def _too_large(file: str, detail: str) -> Diagnostic:
-    return Diagnostic(
-        "yaml-too-large", "File or folder too large", detail, "Split it, or move data out.", Span(file)
-    )
+    return Diagnostic("yaml-too-large", "File or folder too large", detail, "Split it, or move data out.", Span(file))
 
 
 def _leaves(file: str, target: str) -> Diagnostic:
     detail = f"`{file}` is a link to `{target}`, which lies outside the spec folder."
-    return Diagnostic(
-        "symlink-outside", "Link leads out of the tree", detail, "Put the file itself there.", Span(file)
-    )
+    return Diagnostic("symlink-outside", "Link leads out of the tree", detail, "Put the file itself there.", Span(file))

@@ -47,9 +47,7 @@ def _examine(path: str | Path) -> tuple[SpecSet | None, tuple[Diagnostic, ...]]:
     problems += [problem for read in reads for problem in read.problems]
     specs = assemble(tree, found)
     broken = {kind: frozenset(n for read in reads for k, n in read.broken if k == kind) for kind in KINDS}
-    problems += lint(
-        specs, found, broken, complete=not tree.problems and all(read.complete for read in reads)
-    )
+    problems += lint(specs, found, broken, complete=not tree.problems and all(read.complete for read in reads))
     if not problems and not tree.sources:
         problems.append(_nothing(str(path)))
     problems = sorted(dict.fromkeys(problems), key=Diagnostic.sort_key)
@@ -76,9 +74,7 @@ def read_source(source: Source) -> Read:
     for index, raw in enumerate(parsed.values):
         kind = _kind(raw, source, index, read.problems)
         if kind is None:
-            read.broken.extend(
-                (known, str(raw["name"])) for known in KINDS if isinstance(raw, dict) and "name" in raw
-            )
+            read.broken.extend((known, str(raw["name"])) for known in KINDS if isinstance(raw, dict) and "name" in raw)
             continue
         try:
             doc = KINDS[kind].model_validate(raw)

@@ -5,6 +5,10 @@ Names are `sysctl security.jail.param` of FreeBSD 15.1 and the pseudo-parameters
 
 from __future__ import annotations
 
+import re
+
+_OWN_KEY = re.compile(r"(?:env|meta)\.[A-Za-z_][A-Za-z0-9_]{0,63}\Z")
+
 _ALLOW = (
     "adjtime chflags extattr mlock mount mount.devfs mount.fdescfs mount.fusefs mount.linprocfs mount.linsysfs "
     "mount.nullfs mount.p9fs mount.procfs mount.tmpfs mount.zfs nfsd quotas raw_sockets read_msgbuf reserved_ports "
@@ -17,17 +21,23 @@ SETTABLE = frozenset(
         "children.max",
         "cpuset.id",
         "enforce_statfs",
-        "host",
+        "env",
+        "exec.fib",
+        "exec.jail_user",
+        "exec.start",
+        "exec.stop",
+        "exec.system_jail_user",
+        "exec.system_user",
+        "exec.timeout",
         "host.domainname",
         "host.hostid",
-        "ip4",
         "ip4.saddrsel",
-        "ip6",
         "ip6.saddrsel",
         "linux",
         "linux.osname",
         "linux.osrelease",
         "linux.oss_version",
+        "meta",
         "securelevel",
         "stop.timeout",
         "sysvmsg",
@@ -37,7 +47,7 @@ SETTABLE = frozenset(
     }
 )
 
-_HOOKS = "the Makejail (what a start runs comes from there)"
+_HOOKS = "a STAGE of the Makejail, such as STAGE start"
 _MOUNTS = "`mounts:` or `volumes:`"
 _OURS = "nothing: the tool sets it"
 _NETWORK = "`network:`"
@@ -53,6 +63,9 @@ RESERVED = {
     "host.hostname": "`hostname:`",
     "host.hostuuid": _OURS,
     "ip_hostname": "`hostname:`",
+    "host": "`hostname:`",
+    "ip4": _NETWORK,
+    "ip6": _NETWORK,
     "ip4.addr": "`network: {addresses: [...]}`",
     "ip6.addr": "`network: {addresses: [...]}`",
     "interface": _NETWORK,
@@ -63,8 +76,6 @@ RESERVED = {
     "osrelease": "`release:`",
     "osreldate": "`release:`",
     "mount": _MOUNTS,
-    "meta": "`labels:`",
-    "env": "the Makejail's ENV",
     "children.cur": _OURS,
     "allow.dying": _OURS,
     "zfs.dataset": "`volumes:`",
@@ -73,16 +84,19 @@ RESERVED_BELOW = {
     "exec.": _HOOKS,
     "mount.": _MOUNTS,
     "vnet.": "`network: {vnet: ...}`",
-    "meta.": "`labels:`",
-    "env.": "the Makejail's ENV",
 }
 
 
 def reserved(name: str) -> str | None:
     """What to write instead of a parameter that is not free to set, or None."""
-    if name in RESERVED:
-        return RESERVED[name]
+    if name in RESERVED or free(name):
+        return RESERVED.get(name)
     return next((instead for start, instead in RESERVED_BELOW.items() if name.startswith(start)), None)
+
+
+def free(name: str) -> bool:
+    """Whether a parameter may be set: a known one, or a key of the jail's own `env.` or `meta.`."""
+    return name in SETTABLE or bool(_OWN_KEY.match(name))
 
 
 def negated(name: str) -> str | None:

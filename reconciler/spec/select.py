@@ -52,8 +52,7 @@ def select(specs: SpecSet, hostname: str, labels: Mapping[str, str] | None = Non
     source = _host(specs, hostname, labels or {})
     host = source.doc if source is not None else Host(name="default", match=Match())
     jails = {
-        name: item.with_doc(partial(with_defaults, item, host))
-        for name, item in _for_host(specs.jails, source).items()
+        name: item.with_doc(partial(with_defaults, item, host)) for name, item in _for_host(specs.jails, source).items()
     }
     releases = dict(_for_host(specs.releases, source))
     problems = [] if host.defaults.release else _without_release(jails)
@@ -107,9 +106,7 @@ def _plain_release(name: str) -> Release:
     return Release(name=name)
 
 
-def _reference(
-    document: Sourced[Package] | None, jail: Sourced[Jail], number: int, entry: JailPackage
-) -> PackageRef:
+def _reference(document: Sourced[Package] | None, jail: Sourced[Jail], number: int, entry: JailPackage) -> PackageRef:
     package = document.doc if document is not None else None
     digest = entry.digest or (package.digest if package is not None else "")
     source: str | Path | None = None

@@ -42,11 +42,7 @@ def decode(data: bytes, file: str) -> str:
 
 
 def _bad(file: str, line: int, column: int, detail: str) -> BadText:
-    hint = (
-        f"Save it as UTF-8: iconv -f LATIN1 -t UTF-8 {file}"
-        if "Latin" in detail
-        else "Save it as UTF-8 text."
-    )
+    hint = f"Save it as UTF-8: iconv -f LATIN1 -t UTF-8 {file}" if "Latin" in detail else "Save it as UTF-8 text."
     span = Span(file, line, column)
     return BadText(Diagnostic("yaml-encoding", "Not UTF-8 text", detail, hint, span))
 

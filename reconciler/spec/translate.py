@@ -65,19 +65,15 @@ def _diagnose(path: Path_, items: list[Any], kind: str, source: Source, index: i
         detail = f"{where} has no `{path[-1]}`."
         field = _field(KINDS[kind], path)
         hint = f"Add `{path[-1]}: ...`" + (f": {field}" if field else ".")
-        return Diagnostic(
-            "missing-key", "Required key is missing", detail, hint, locate(source, index, path[:-1])
-        )
+        return Diagnostic("missing-key", "Required key is missing", detail, hint, locate(source, index, path[:-1]))
     value = items[0]["input"]
     wanted = " or ".join(dict.fromkeys(_wanted(item) for item in items))
     span = locate(source, index, path)
     name = f"`{_show(path)}`"
     if all(item["type"] in _TYPES for item in items):
         detail = f"{name} is {wanted}, not {shorten(value)}."
-        return Diagnostic(
-            "wrong-type", "Value has the wrong type", detail, _type_hint(path, value, wanted), span
-        )
-    detail = f"{name} must be {wanted}, not {shorten(value)}."
+        return Diagnostic("wrong-type", "Value has the wrong type", detail, _type_hint(path, value, wanted), span)
+    detail = f"{name} must be {wanted}, not {'empty' if value in ([], {}, '') else shorten(value)}."
     return Diagnostic("bad-value", "Value is not allowed", detail, _value_hint(items, value), span)
 
 
@@ -134,9 +130,7 @@ def _value_hint(items: list[Any], value: Any) -> str:
     found = nearest(str(value), allowed) if allowed else None
     if found:
         return f"Did you mean `{found}`?"
-    pattern = next(
-        (item["ctx"]["pattern"] for item in items if item["type"] == "string_pattern_mismatch"), ""
-    )
+    pattern = next((item["ctx"]["pattern"] for item in items if item["type"] == "string_pattern_mismatch"), "")
     if pattern.startswith("^sha256:") and isinstance(value, str) and len(value) == 64:
         return f"Write sha256:{value.lower()}"
     if "RELEASE" in pattern and "-p" in str(value):

@@ -51,23 +51,17 @@ def together(one: Sourced[Any], other: Sourced[Any]) -> bool:
     return not one.hosts or not other.hosts or not set(one.hosts).isdisjoint(other.hosts)
 
 
-def error(
-    item: Sourced[Any], path: Path_, code: str, summary: str, detail: str, hint: str = ""
-) -> Diagnostic:
+def error(item: Sourced[Any], path: Path_, code: str, summary: str, detail: str, hint: str = "") -> Diagnostic:
     """An error at the value that ends `path`."""
     return Diagnostic(code, summary, detail, hint, item.place(path))
 
 
-def key_error(
-    item: Sourced[Any], path: Path_, code: str, summary: str, detail: str, hint: str = ""
-) -> Diagnostic:
+def key_error(item: Sourced[Any], path: Path_, code: str, summary: str, detail: str, hint: str = "") -> Diagnostic:
     """An error at the key that ends `path`."""
     return Diagnostic(code, summary, detail, hint, item.key_place(path))
 
 
-def warning(
-    item: Sourced[Any], path: Path_, code: str, summary: str, detail: str, hint: str = ""
-) -> Diagnostic:
+def warning(item: Sourced[Any], path: Path_, code: str, summary: str, detail: str, hint: str = "") -> Diagnostic:
     """A warning at the value that ends `path`."""
     return Diagnostic(code, summary, detail, hint, item.place(path), "warning")
 

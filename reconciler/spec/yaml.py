@@ -186,9 +186,7 @@ class _Builder:
             )
         if self.nodes > MAX_NODES:
             detail = f"The file holds more than {MAX_NODES:,} values."
-            self.stop(
-                event, "yaml-too-large", "File or folder too large", detail, "Split it into several files."
-            )
+            self.stop(event, "yaml-too-large", "File or folder too large", detail, "Split it into several files.")
 
     def anchor(self, event: Any, value: Any, before: int) -> None:
         """Remember an anchored node with how many nodes it stands for."""
@@ -212,9 +210,7 @@ class _Builder:
         self.nodes += size
         if self.aliased > MAX_ALIASED:
             detail = f"Aliases expand to more than {MAX_ALIASED:,} values."
-            self.stop(
-                event, "yaml-bomb", "YAML aliases expand without bound", detail, "Write the values out."
-            )
+            self.stop(event, "yaml-bomb", "YAML aliases expand without bound", detail, "Write the values out.")
         return value
 
     def span(self, mark: Any) -> Span:
@@ -321,9 +317,7 @@ class _Values(_Builder):
                 self.anchors[event.anchor] = (event.value, 1 + len(event.value) // 64)
             return str(event.value)
         detail = "A key here is a list, a mapping or an alias."
-        self.report(
-            event.start_mark, "yaml-syntax", "YAML cannot be read", detail, "A key is a word: `key: value`."
-        )
+        self.report(event.start_mark, "yaml-syntax", "YAML cannot be read", detail, "A key is a word: `key: value`.")
         self.node(event, depth + 1)
         return "?"
 
@@ -367,9 +361,7 @@ class _Places(_Builder):
 
     def mapping(self, place: Place, depth: int) -> None:
         while (event := self.get()).__class__ is not MappingEndEvent:
-            key_place = (
-                self.node(event, depth) if event.__class__ is ScalarEvent else self.node(event, depth + 1)
-            )
+            key_place = self.node(event, depth) if event.__class__ is ScalarEvent else self.node(event, depth + 1)
             key = str(event.value) if event.__class__ is ScalarEvent else "?"
             place.keys.setdefault(key, (key_place.line, key_place.column))
             place.children[key] = self.node(self.get(), depth + 1)

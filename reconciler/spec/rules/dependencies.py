@@ -35,29 +35,21 @@ def check(view: View) -> Found:
         yield error(by_name[cycle[0]], paths[0], "dependency-cycle", summary, detail, "Remove one of these.")
 
 
-def _one(
-    view: View, item: Sourced[Jail], number: int, name: str, alike: Mapping[str, list[Sourced[Jail]]]
-) -> Found:
+def _one(view: View, item: Sourced[Jail], number: int, name: str, alike: Mapping[str, list[Sourced[Jail]]]) -> Found:
     path = ("depends_on", number)
     there = alike.get(name, [])
     other = next((candidate for candidate in there if together(item, candidate)), None)
     if not there:
         if view.unknown("Jail", name, alike):
             detail = f"`{item.name}` depends on the jail `{name}`, which no document defines."
-            hint = did_you_mean(
-                name, alike.keys() - {item.name}, f"Add the jail `{name}`, or remove it here."
-            )
+            hint = did_you_mean(name, alike.keys() - {item.name}, f"Add the jail `{name}`, or remove it here.")
             yield error(item, path, "unknown-jail", "Unknown jail", detail, hint)
     elif other is None:
-        detail = (
-            f"`{item.name}` depends on `{name}`, which is for other hosts ({there[0].place(('hosts',))})."
-        )
+        detail = f"`{item.name}` depends on `{name}`, which is for other hosts ({there[0].place(('hosts',))})."
         hint = "A jail can wait only for jails of its own host."
         yield error(item, path, "unknown-jail", "Unknown jail", detail, hint)
     elif item.doc.state == "running" and other.doc.state == "stopped":
-        detail = (
-            f"`{item.name}` runs and depends on `{name}`, which is kept stopped ({other.place(('state',))})."
-        )
+        detail = f"`{item.name}` runs and depends on `{name}`, which is kept stopped ({other.place(('state',))})."
         hint = f"Let `{name}` run, or remove it from `depends_on`."
         yield error(item, path, "depends-on-stopped", "Depends on a stopped jail", detail, hint)
 

@@ -76,9 +76,7 @@ def _trust(item: Sourced[Release]) -> Found:
                 f"Add `{key}:` to `trust`.",
             )
         elif trust.policy != policy and value is not None:
-            detail = (
-                f"`{key}` counts only with the trust policy `{policy}`, and the policy is `{trust.policy}`."
-            )
+            detail = f"`{key}` counts only with the trust policy `{policy}`, and the policy is `{trust.policy}`."
             hint = f"Write policy: {policy}, or remove `{key}`."
             yield error(item, ("trust", key), "bad-value", "Value is not allowed", detail, hint)
 

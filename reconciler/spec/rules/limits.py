@@ -11,18 +11,16 @@ from reconciler.spec.suggest import did_you_mean, shorten
 from reconciler.spec.view import Found, View, error, key_error
 
 _BYTES = "datasize stacksize coredumpsize memoryuse memorylocked vmemoryuse swapuse msgqsize shmsize readbps writebps"
-_COUNTS = "cputime maxproc openfiles pseudoterminals nthr msgqqueued nmsgq nsem nsemop nshm wallclock pcpu readiops writeiops"
+_COUNTS = (
+    "cputime maxproc openfiles pseudoterminals nthr msgqqueued nmsgq nsem nsemop nshm wallclock pcpu readiops writeiops"
+)
 BYTES = frozenset(_BYTES.split())
 COUNTS = frozenset(_COUNTS.split())
 RESOURCES = BYTES | COUNTS
 IO = frozenset({"readbps", "writebps", "readiops", "writeiops"})
 NO_DENY = IO | {"cputime", "wallclock"}
-_SIGNALS = (
-    "hup int quit ill trap abrt emt fpe kill bus segv sys pipe alrm term urg stop tstp cont chld usr1 usr2"
-)
-SIGNALS = frozenset(
-    f"sig{name}" for name in (_SIGNALS + " ttin ttou io xcpu xfsz vtalrm prof winch info thr").split()
-)
+_SIGNALS = "hup int quit ill trap abrt emt fpe kill bus segv sys pipe alrm term urg stop tstp cont chld usr1 usr2"
+SIGNALS = frozenset(f"sig{name}" for name in (_SIGNALS + " ttin ttou io xcpu xfsz vtalrm prof winch info thr").split())
 ACTIONS = frozenset({"deny", "log", "devctl", "throttle"}) | SIGNALS
 PER = frozenset({"process", "user", "loginclass", "jail"})
 
@@ -39,9 +37,7 @@ def _one(item: Sourced[Jail], key: str, value: str | int) -> Found:
     resource, colon, action = key.partition(":")
     action = action if colon else "deny"
     if resource not in RESOURCES:
-        hint = did_you_mean(
-            resource, RESOURCES, "The resources of rctl(8) are: " + ", ".join(sorted(RESOURCES)) + "."
-        )
+        hint = did_you_mean(resource, RESOURCES, "The resources of rctl(8) are: " + ", ".join(sorted(RESOURCES)) + ".")
         detail = f"rctl(8) has no resource `{resource}`."
         yield key_error(item, path, "unknown-limit", "Unknown resource or action", detail, hint)
         return
@@ -59,7 +55,7 @@ def _one(item: Sourced[Jail], key: str, value: str | int) -> Found:
         yield key_error(item, path, "limit-action", "Action does not fit the resource", detail, hint)
     elif action == "throttle" and resource not in IO:
         detail = f"The kernel can throttle {', '.join(sorted(IO))} only, not `{resource}`."
-        yield error(
+        yield key_error(
             item,
             path,
             "limit-action",

@@ -51,15 +51,11 @@ def _former(view: View) -> Found:
         if name in by_name:
             detail = f"`{claim.who}` says it was `{name}`, which is still defined at {by_name[name].place(('name',))}."
             hint = "Remove the old document, or `renamed_from`."
-            yield error(
-                claim.item, claim.path, "renamed-from-exists", "Former name is still in use", detail, hint
-            )
+            yield error(claim.item, claim.path, "renamed-from-exists", "Former name is still in use", detail, hint)
     for name, first, again in rivals(claims):
         detail = f"`{first.who}` ({first.span}) and `{again.who}` both say they were `{name}`."
         hint = "Its volumes can move to one jail only."
-        yield error(
-            again.item, again.path, "renamed-from-exists", "Former name is still in use", detail, hint
-        )
+        yield error(again.item, again.path, "renamed-from-exists", "Former name is still in use", detail, hint)
 
 
 def _lengths(view: View) -> Found:
@@ -73,9 +69,7 @@ def _lengths(view: View) -> Found:
 
 
 def _too_long(item: Sourced[Any], path: tuple[str | int, ...], pool: str, limit: int) -> Any:
-    detail = (
-        f"`{pool}` has {len(pool)} characters; what lies below it would pass ZFS's limit of {MAX_DATASET}."
-    )
+    detail = f"`{pool}` has {len(pool)} characters; what lies below it would pass ZFS's limit of {MAX_DATASET}."
     hint = f"Use a dataset of at most {limit} characters."
     return error(item, path, "name-too-long", "Dataset name is too long", detail, hint)
 

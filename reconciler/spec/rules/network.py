@@ -33,9 +33,7 @@ def _modes(view: View) -> Found:
         ]
         if len(given) > 1:
             detail = f"`{item.name}` has {' and '.join(f'`{name}`' for name in given)} in its network."
-            hint = (
-                "Keep one: inherit the host's stack, take addresses of the host, or have a stack with vnet."
-            )
+            hint = "Keep one: inherit the host's stack, take addresses of the host, or have a stack with vnet."
             path = ("network", given[1])
             yield error(item, path, "network-modes", "Network has several modes", detail, hint)
 
@@ -53,9 +51,7 @@ def _gateways(view: View) -> Found:
             if vnet.nat:
                 detail = f"`{item.name}` has nat but no gateway, so nothing of it reaches the host's pf."
                 hint = f"Add `gateway:`, such as {next(own.network.hosts(), own.ip)}."
-                yield warning(
-                    item, (*_VNET, "nat"), "nat-without-gateway", "NAT without a gateway", detail, hint
-                )
+                yield warning(item, (*_VNET, "nat"), "nat-without-gateway", "NAT without a gateway", detail, hint)
             continue
         gateway = ip_address(vnet.gateway)
         path = (*_VNET, "gateway")
@@ -108,24 +104,18 @@ def _addresses(view: View) -> Found:
     spots: list[tuple[Path_, str]]
     for item in view.jails:
         network = item.doc.network
-        spots = [
-            (("network", "addresses", n, "address"), ip.address) for n, ip in enumerate(network.addresses)
-        ]
+        spots = [(("network", "addresses", n, "address"), ip.address) for n, ip in enumerate(network.addresses)]
         if network.vnet is not None:
             spots.append(((*_VNET, "address"), network.vnet.address))
         claims += [(str(interface_of(text).ip), Claim(item, path, item.name)) for path, text in spots]
     for address, first, again in rivals(claims):
         detail = f"{address} is already the address of `{first.who}` ({first.span})."
-        yield error(
-            again.item, again.path, "address-taken", "Address is taken", detail, "Give one of them another."
-        )
+        yield error(again.item, again.path, "address-taken", "Address is taken", detail, "Give one of them another.")
     taken = dict(reversed(claims))
     for item, vnet in _vnets(view):
         owner = taken.get(str(ip_address(vnet.gateway))) if vnet.gateway else None
         if owner is not None and owner.item is not item and together(owner.item, item):
-            detail = (
-                f"The gateway {vnet.gateway} of `{item.name}` is the address of `{owner.who}` ({owner.span})."
-            )
+            detail = f"The gateway {vnet.gateway} of `{item.name}` is the address of `{owner.who}` ({owner.span})."
             hint = "The bridge on the host has the gateway's address; give the jail another one."
             yield error(item, (*_VNET, "gateway"), "address-taken", "Address is taken", detail, hint)
 
@@ -140,7 +130,9 @@ def _ends(view: View) -> Found:
             and subnet.prefixlen < 31
             and own.ip in (subnet.network_address, subnet.broadcast_address)
         ):
-            detail = f"{own.ip} is the {'network' if own.ip == subnet.network_address else 'broadcast'} address of {subnet}."
+            detail = (
+                f"{own.ip} is the {'network' if own.ip == subnet.network_address else 'broadcast'} address of {subnet}."
+            )
             hint = f"Use one between {subnet[1]} and {subnet[-2]}."
             yield error(item, (*_VNET, "address"), "address-unusable", "Address cannot be used", detail, hint)
 
@@ -156,9 +148,7 @@ def _ports(view: View) -> Found:
             claims.append((what, Claim(item, (*_VNET, "expose", number, "host"), item.name)))
     for what, first, again in rivals(claims):
         detail = f"`{again.who}` exposes {what}, which already leads to `{first.who}` ({first.span})."
-        yield error(
-            again.item, again.path, "port-taken", "Host port is taken", detail, "Use another host port."
-        )
+        yield error(again.item, again.path, "port-taken", "Host port is taken", detail, "Use another host port.")
 
 
 def check(view: View) -> Found:

@@ -30,14 +30,14 @@ def check(view: View) -> Found:
             if known:
                 yield from _fits(view, item, number, entry, known[0])
             elif entry.digest is None and view.unknown("Package", entry.name, documents):
-                detail = f"`{item.name}` names the package `{entry.name}` without a digest, and no Package document has it."
+                detail = (
+                    f"`{item.name}` names the package `{entry.name}` without a digest, and no Package document has it."
+                )
                 hint = did_you_mean(entry.name, documents, "Add `digest: sha256:...`, or a Package document.")
                 yield error(item, path, "package-without-digest", "Package has no digest", detail, hint)
 
 
-def _fits(
-    view: View, item: Sourced[Jail], number: int, entry: JailPackage, document: Sourced[Package]
-) -> Found:
+def _fits(view: View, item: Sourced[Jail], number: int, entry: JailPackage, document: Sourced[Package]) -> Found:
     package, jail = document.doc, item.doc
     path = ("packages", number)
     if entry.digest is not None and entry.digest != package.digest:

@@ -16,6 +16,7 @@ _COMPRESSIONS = (
     + [f"zstd-{n}" for n in range(1, 20)]
     + [f"zstd-fast-{n}" for n in (*range(1, 11), *range(20, 101, 10), 500, 1000)]
 )
+_FILE_SYSTEMS = ("tmpfs", "procfs", "fdescfs", "linprocfs", "linsysfs", "devfs")
 _KEPT = ("/dev", "/proc", "/.zfs")
 
 
@@ -27,15 +28,11 @@ def check(view: View) -> Found:
         spots += [(mount.mountpoint, ("mounts", n, "mountpoint")) for n, mount in enumerate(jail.mounts)]
         for where, first, again in rivals((place, Claim(item, path, item.name)) for place, path in spots):
             detail = f"`{where}` in `{item.name}` is a mount point already ({first.span})."
-            yield error(
-                item, again.path, "mountpoint-taken", "Mount point is taken", detail, "Mount one elsewhere."
-            )
+            yield error(item, again.path, "mountpoint-taken", "Mount point is taken", detail, "Mount one elsewhere.")
         for where, path in spots:
             if where.startswith(tuple(f"{kept}/" for kept in _KEPT)) or where in _KEPT:
                 detail = f"`{where}` in `{item.name}` belongs to the system."
-                yield error(
-                    item, path, "mountpoint-taken", "Mount point is taken", detail, "Mount it elsewhere."
-                )
+                yield error(item, path, "mountpoint-taken", "Mount point is taken", detail, "Mount it elsewhere.")
         for number, volume in enumerate(jail.volumes):
             yield from _volume(item, number, volume)
         yield from _names(item)
@@ -44,9 +41,7 @@ def check(view: View) -> Found:
 
 def _names(item: Sourced[Jail]) -> Found:
     volumes = item.doc.volumes
-    claims = (
-        (volume.name, Claim(item, ("volumes", n, "name"), volume.name)) for n, volume in enumerate(volumes)
-    )
+    claims = ((volume.name, Claim(item, ("volumes", n, "name"), volume.name)) for n, volume in enumerate(volumes))
     for name, first, again in rivals(claims):
         detail = f"`{item.name}` has two volumes `{name}`; the first is at {first.span}."
         yield error(item, again.path, "duplicate-name", "Name is taken", detail, "Rename one.")
@@ -66,17 +61,13 @@ def _volume(item: Sourced[Jail], number: int, volume: Volume) -> Found:
     size = volume.recordsize
     if size is not None and (size & (size - 1) or not 512 <= size <= 16 * 1024**2):
         detail = f"`recordsize` of `{volume.name}` must be a power of two from 512 to 16M, not {size}."
-        yield error(
-            item, (*path, "recordsize"), "bad-value", "Value is not allowed", detail, "For example 128K."
-        )
+        yield error(item, (*path, "recordsize"), "bad-value", "Value is not allowed", detail, "For example 128K.")
     if volume.quota is not None and volume.quota < (volume.reservation or 0):
         detail = f"`{volume.name}` reserves {volume.reservation} bytes and may use {volume.quota}."
         hint = "Make the quota at least the reservation."
         yield error(item, (*path, "quota"), "bad-value", "Value is not allowed", detail, hint)
     if volume.compression is not None and volume.compression not in _COMPRESSIONS:
-        detail = (
-            f"`compression` of `{volume.name}` must be one that ZFS has, not {shorten(volume.compression)}."
-        )
+        detail = f"`compression` of `{volume.name}` must be one that ZFS has, not {shorten(volume.compression)}."
         hint = did_you_mean(volume.compression, _COMPRESSIONS, "For example lz4 or zstd.")
         yield error(item, (*path, "compression"), "bad-value", "Value is not allowed", detail, hint)
     if volume.pool is not None and not _DATASET.match(volume.pool):
@@ -91,10 +82,10 @@ def _mounts(item: Sourced[Jail]) -> Found:
             detail = f"`device` must be a path or a word such as tmpfs, not {shorten(mount.device)}."
             yield error(item, path, "bad-value", "Value is not allowed", detail)
         elif mount.type == "nullfs" and (not mount.device.startswith("/") or ".." in mount.device.split("/")):
-            detail = f"nullfs mounts a folder of the host: `device` must be its absolute path, not {shorten(mount.device)}."
-            hint = (
-                f"For another file system, add `type: {mount.device if mount.device.isalnum() else 'tmpfs'}`."
+            detail = (
+                f"nullfs mounts a folder of the host: `device` must be its absolute path, not {shorten(mount.device)}."
             )
+            hint = f"For another file system, add `type: {mount.device if mount.device in _FILE_SYSTEMS else 'tmpfs'}`."
             yield error(item, path, "bad-value", "Value is not allowed", detail, hint)
 
 
