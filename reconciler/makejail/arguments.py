@@ -107,6 +107,4 @@ def _unknown(name: str, known: Mapping[str, str] | set[str]) -> MakejailError:
 
 def _missing(name: str, span: Span) -> MakejailError:
     hint = f"Give {name} a value, give it a default, or write ARG {name}? to let it be empty."
-    return problem(
-        DATA, "argument-missing", "A required argument is blank", f"{name} has no value.", hint, span
-    )
+    return problem(DATA, "argument-missing", "A required argument is blank", f"{name} has no value.", hint, span)

@@ -19,9 +19,7 @@ _HOLDING = frozenset(
 )
 # The options of set that a saved environment gives back, and the long names of those it does not.
 _KEPT_OPTIONS = frozenset("aCefuvxo-")
-_LOST_OPTIONS = frozenset(
-    {"monitor", "notify", "noexec", "trapsasync", "physical", "privileged", "interactive"}
-)
+_LOST_OPTIONS = frozenset({"monitor", "notify", "noexec", "trapsasync", "physical", "privileged", "interactive"})
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _LEXICAL = frozenset({"'", '"', "`", "${", "$((", "$'"})
@@ -305,7 +303,7 @@ class Blocks:
         elif self._command:
             self._command = _ASSIGNMENT.match(word) is not None
             # A command whose name shows only when it runs may be any of the holding ones.
-            self.held = self.held or not self._command and self._unknown(at)
+            self.held = self.held or (not self._command and self._unknown(at))
         else:
             self._operand(word, quoted)
 
@@ -351,9 +349,7 @@ class Blocks:
             self._begin_command()
 
     def _close(self, kind: str) -> None:
-        if not self._frames or (
-            self._frames[-1].kind != kind and not (kind == "(" and self._frames[-1].kind == "$(")
-        ):
+        if not self._frames or (self._frames[-1].kind != kind and not (kind == "(" and self._frames[-1].kind == "$(")):
             self.held = True
             return
         frame = self._frames.pop()

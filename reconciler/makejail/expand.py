@@ -27,9 +27,7 @@ def evaluate(word: DoubleQuoted, values: Mapping[str, str], span: Span | None = 
         parts = list(word.parts())
     except ValueError as broken:
         detail = f"In {word.source!r}: {broken}."
-        raise problem(
-            DATA, "quoting", "The text breaks its own quoting", detail, "Close it.", span
-        ) from broken
+        raise problem(DATA, "quoting", "The text breaks its own quoting", detail, "Close it.", span) from broken
     return "".join(part if isinstance(part, str) else _expand(part.body, values, span) for part in parts)
 
 
@@ -59,9 +57,7 @@ def _default(
     if not absent:
         return value or ""
     if operator == "?":
-        raise problem(
-            DATA, "expansion-unset", "A variable must be set", f"{name}: {word() or 'not set'}.", span=span
-        )
+        raise problem(DATA, "expansion-unset", "A variable must be set", f"{name}: {word() or 'not set'}.", span=span)
     return word()
 
 

@@ -82,9 +82,7 @@ class _Flattening:
     seen: list[str] = field(default_factory=list)
     warnings: list[Diagnostic] = field(default_factory=list)
 
-    def include(
-        self, argument: str, span: Span, before: Sequence[str] = (), after: Sequence[str] = ()
-    ) -> None:
+    def include(self, argument: str, span: Span, before: Sequence[str] = (), after: Sequence[str] = ()) -> None:
         path = self._resolve(argument, span)
         data = self.sources.read(path)
         if data is None or self.sources.isdir(path):
@@ -137,9 +135,7 @@ class _Flattening:
 
     def _include_line(self, rest: str, span: Span, file: str) -> None:
         if not rest.strip():
-            raise problem(
-                USAGE, "include-empty", "INCLUDE needs a file", hint="Write INCLUDE PATH.", span=span
-            )
+            raise problem(USAGE, "include-empty", "INCLUDE needs a file", hint="Write INCLUDE PATH.", span=span)
         cwd, stage = self.cwd, self.stage
         self.include(rest, span)
         if self.stage != stage:

@@ -45,9 +45,7 @@ def build_arguments(given: Iterable[str]) -> dict[str, str]:
     for word in given:
         name, _, value = word.partition("=")
         if name in values:
-            raise problem(
-                DATA, "build-argument-twice", "A build argument is given twice", f"{name} is given twice."
-            )
+            raise problem(DATA, "build-argument-twice", "A build argument is given twice", f"{name} is given twice.")
         values[name] = value
     return values
 
@@ -74,9 +72,7 @@ def expand_macros(flat: Flat, given: Sequence[str] = ()) -> Expanded:
             )
         if macro.name in defined:
             detail = f"%{{{macro.name}:…}} was defined before; the first definition counts."
-            warnings.append(
-                warning("macro-twice", "A build argument is defined twice", detail, span=macro.span)
-            )
+            warnings.append(warning("macro-twice", "A build argument is defined twice", detail, span=macro.span))
             continue
         defined[macro.name] = macro
         lines = [line.with_text(_refer(line.text, macro)) for line in lines]

@@ -57,9 +57,7 @@ def read_options(line: Line, flags: Collection[str], valued: Collection[str], us
         if word in flags:
             given.append((word, ""))
         elif word not in valued:
-            raise _refuse(
-                line, f"{word} is no option of {line.name}.", _near(word, {*flags, *valued}) or usage
-            )
+            raise _refuse(line, f"{word} is no option of {line.name}.", _near(word, {*flags, *valued}) or usage)
         elif len(tokens) == 2:
             raise _refuse(line, f"Nothing follows the value of {word}.", usage)
         else:
@@ -76,6 +74,4 @@ def _near(word: str, known: set[str]) -> str:
 
 
 def _refuse(line: Line, detail: str, hint: str) -> Exception:
-    return problem(
-        USAGE, "instruction-option", "The instruction's options are not valid", detail, hint, line.span
-    )
+    return problem(USAGE, "instruction-option", "The instruction's options are not valid", detail, hint, line.span)

@@ -34,9 +34,7 @@ def problem(
     return MakejailError(Diagnostic(code, summary, detail, hint, span), status)
 
 
-def warning(
-    code: str, summary: str, detail: str = "", hint: str = "", span: Span | None = None
-) -> Diagnostic:
+def warning(code: str, summary: str, detail: str = "", hint: str = "", span: Span | None = None) -> Diagnostic:
     """Build a diagnostic for something legal that rarely does what its author meant."""
     return Diagnostic(code, summary, detail, hint, span, "warning")
 

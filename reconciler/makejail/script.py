@@ -50,9 +50,7 @@ def _ends_block(code: str) -> bool:
 
 def segment_script(number: int, code: str, functions: Sequence[str], context: Context) -> str:
     """Write the script of the build segment `number` (from 1) whose steps are `code`."""
-    parts = [
-        f"#!/bin/sh\n# Build segment {number}. Reads and writes the shell's state in $RECONCILER_ENV.\nset -e\n"
-    ]
+    parts = [f"#!/bin/sh\n# Build segment {number}; the shell's state crosses in $RECONCILER_ENV.\nset -e\n"]
     parts.append(shell.QUOTE)
     parts += _helpers(code + "".join(functions))
     names = " ".join(argument.name for argument in merged(context.arguments))
@@ -60,7 +58,7 @@ def segment_script(number: int, code: str, functions: Sequence[str], context: Co
     parts.append(f'reconciler_given="{inherited} {names}"\n')
     parts += _arguments(context)
     parts.append(shell.GIVEN)
-    parts.append(shell.SAVE)
+    parts.append(shell.SAVE.replace("@FOLDER@", shell.FOLDER if context.needs_context else ""))
     if context.needs_context:
         parts.append('cd -- "$RECONCILER_CONTEXT"\n')
     parts += [f"{function}\n" for function in functions]
@@ -117,8 +115,8 @@ def _arguments(context: Context, read: bool = False) -> list[str]:
     parts = ["\n".join(lines) + "\n"]
     if read:
         cases = "".join(
-            f"        --{a.name})\n            {a.name}=${{2-}}\n            shift\n            [ $# -eq 0 ] || shift\n"
-            "            ;;\n"
+            f"        --{a.name})\n            {a.name}=${{2-}}\n"
+            "            shift\n            [ $# -eq 0 ] || shift\n            ;;\n"
             for a in merged(context.arguments)
         )
         parts.append("while [ $# -gt 0 ]; do\n    case $1 in\n" + cases + shell.PARSE_END)

@@ -141,9 +141,7 @@ def _place(cutter: _Cutter, at: int, step: Step, moved: bool, host_words: str, v
     digest = tree_digest(folder.sources, source.path) if folder.sources else ""
     if digest is None and not host_words:
         detail = f"{source.path} is not there, and no host code before this line makes it."
-        cutter.warnings.append(
-            warning("copy-missing", "The source of a COPY is missing", detail, span=step.span)
-        )
+        cutter.warnings.append(warning("copy-missing", "The source of a COPY is missing", detail, span=step.span))
     if digest is None or moved or (source.name and source.name in host_words):
         cutter.steps.append(step)
         return True

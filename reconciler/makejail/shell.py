@@ -3,7 +3,8 @@
 Environment that the runner sets: RECONCILER_JAIL (the running jail), RECONCILER_CONTEXT (the
 Makejail's folder), RECONCILER_SOURCES (staged COPY sources), RECONCILER_ENV (the file in which
 the shell's state crosses from one segment to the next), APPJAIL_JAILNAME, APPJAIL_JAILDIR,
-APPJAIL_ROOTDIR. Works in FreeBSD's sh and in dash.
+APPJAIL_ROOTDIR. Everything enters the jail with `jexec -l`, so that nothing of the host's
+environment shows inside. Works in FreeBSD's sh and in dash.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ reconciler_require() {
 }
 """
 
-COPY = r"""# Runs inside the jail: unpacks the stream, then lets the jail's own cp place it (flags, name, target).
+COPY = r"""# Runs inside the jail (flags, name, target): unpacks the stream and lets the jail's own cp place it.
 reconciler_place='set -e
 directory=$(mktemp -d /tmp/.copy.XXXXXXXX)
 trap "rm -rf -- \"$directory\"" EXIT
@@ -37,8 +38,8 @@ cp "$1" -- "$directory/in/$2" "$3"'
 reconciler_send() {
     {
         reconciler_failed=$({
-            { tar -C "$3" -cf - -- "./$4" || echo sender >&3; } |
-                jexec "$RECONCILER_JAIL" sh -c "$reconciler_place" sh "$1" "$4" "$2" >&4 || echo receiver >&3
+            { tar -C "$3" -cf - "./$4" || echo sender >&3; } |
+                jexec -l "$RECONCILER_JAIL" sh -c "$reconciler_place" sh "$1" "$4" "$2" >&4 || echo receiver >&3
         } 3>&1)
     } 4>&1
     [ -z "$reconciler_failed" ]
@@ -53,7 +54,7 @@ reconciler_copy() {
     fi
     reconciler_to=$1
     shift
-    if [ $# -gt 1 ] && ! jexec "$RECONCILER_JAIL" test -d "$reconciler_to"; then
+    if [ $# -gt 1 ] && ! jexec -l "$RECONCILER_JAIL" test -d "$reconciler_to"; then
         echo "COPY: $reconciler_to is not a directory" >&2
         return 1
     fi
@@ -79,8 +80,8 @@ reconciler_copy_from_jail() {
     */*) set -- "$1" "$2" "/${3%/*}" "${3##*/}" ;;
     *) set -- "$1" "$2" / "$3" ;;
     esac
-    jexec "$1" tar -C "$3" -cf - -- "./$4" |
-        jexec "$RECONCILER_JAIL" sh -c "$reconciler_place" sh -a "$4" "$2"
+    jexec -l "$1" tar -C "$3" -cf - "./$4" |
+        jexec -l "$RECONCILER_JAIL" sh -c "$reconciler_place" sh -a "$4" "$2"
 }
 """
 
@@ -102,7 +103,9 @@ fi
 SAVE = r"""# Leaves the shell's state in $RECONCILER_ENV: variables, arguments, umask, folder, options.
 reconciler_save() {
     reconciler_options=$-
-    set +aefuvx
+    set +aCefuvx
+    reconciler_umask=$(umask)
+    umask 077
     (
         reconciler_ifs=$IFS
         unset IFS
@@ -119,7 +122,7 @@ reconciler_save() {
         done
         IFS=$reconciler_ifs
         unset reconciler_ifs reconciler_name reconciler_given reconciler_place
-        unset reconciler_flags reconciler_to reconciler_from reconciler_failed reconciler_options
+        unset reconciler_flags reconciler_to reconciler_from reconciler_failed reconciler_options reconciler_umask
         set
         export -p
     ) >"$RECONCILER_ENV.new"
@@ -128,13 +131,8 @@ reconciler_save() {
         for reconciler_name; do
             printf ' %s' "$(reconciler_quote "$reconciler_name")"
         done
-        printf '\numask %s\n' "$(umask)"
-        case $PWD/ in
-        "${RECONCILER_CONTEXT:-/}"/*)
-            printf 'cd -- "$RECONCILER_CONTEXT"%s\n' "$(reconciler_quote "${PWD#"$RECONCILER_CONTEXT"}")" ;;
-        *) printf 'cd -- %s\n' "$(reconciler_quote "$PWD")" ;;
-        esac
-        for reconciler_name in a C e f u v x; do
+        printf '\numask %s\n' "$reconciler_umask"
+@FOLDER@        for reconciler_name in a C e f u v x; do
             case $reconciler_options in
             *$reconciler_name*) echo "set -$reconciler_name" ;;
             *) echo "set +$reconciler_name" ;;
@@ -146,6 +144,13 @@ reconciler_save() {
     } >>"$RECONCILER_ENV.new"
     mv -f -- "$RECONCILER_ENV.new" "$RECONCILER_ENV"
 }
+"""
+
+FOLDER = r"""        case $PWD/ in
+        "$RECONCILER_CONTEXT"/*)
+            printf 'cd -- "$RECONCILER_CONTEXT"%s\n' "$(reconciler_quote "${PWD#"$RECONCILER_CONTEXT"}")" ;;
+        *) printf 'cd -- %s\n' "$(reconciler_quote "$PWD")" ;;
+        esac
 """
 
 PARSE_END = r"""        --)

@@ -40,7 +40,8 @@ class Sources(Protocol):
 def tree_digest(sources: Sources, path: str, without: Collection[str] = ()) -> str | None:
     """Return the SHA256 (hex) over names, kinds, modes and data of a tree; None when missing.
 
-    `without` are relative paths that do not count. Owners and times are left out: a fresh checkout of the same commit must give the same digest.
+    `without` are relative paths that do not count. Owners and times are left out: a fresh
+    checkout of the same commit must give the same digest.
     """
     entries = sources.walk(path)
     if entries is None:

@@ -25,9 +25,7 @@ _CUSTOM = re.compile(r"custom:[A-Za-z0-9_][A-Za-z0-9_-]*\Z")
 def check_stage(name: str, span: Span | None) -> str:
     """Return `name` when it is a stage. Raises MakejailError 64, 65 or 66."""
     if not name.strip():
-        raise problem(
-            USAGE, "stage-empty", "STAGE needs a name", hint="Write, for example, STAGE start.", span=span
-        )
+        raise problem(USAGE, "stage-empty", "STAGE needs a name", hint="Write, for example, STAGE start.", span=span)
     if name in FIXED or _CUSTOM.match(name):
         return name
     if name.startswith("custom:"):

@@ -18,9 +18,7 @@ class TokenError(MakejailError):
 
     def __init__(self, detail: str, hint: str, span: Span | None) -> None:
         """Say what is open at the end of the line."""
-        super().__init__(
-            Diagnostic("tokenizer", "The line cannot be split into words", detail, hint, span), TOKENIZER
-        )
+        super().__init__(Diagnostic("tokenizer", "The line cannot be split into words", detail, hint, span), TOKENIZER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +47,7 @@ def tokenize(text: str, span: Span | None = None) -> tuple[Token, ...]:
         if char == "\\":
             following = next(characters, "")
             if not following:
-                raise TokenError(
-                    "A backslash stands at the end.", "Remove it, or write \\\\ for one backslash.", span
-                )
+                raise TokenError("A backslash stands at the end.", "Remove it, or write \\\\ for one backslash.", span)
             plain.append(following if following in ("\\", quote) else char + following)
             quoted.append(char + following)
         elif char in "\"'" and not quote:
@@ -67,9 +63,7 @@ def tokenize(text: str, span: Span | None = None) -> tuple[Token, ...]:
             plain.append(char)
             quoted.append(char)
     if quote:
-        raise TokenError(
-            f"A {quote} is opened and never closed.", f"Close it, or write \\{quote} inside quotes.", span
-        )
+        raise TokenError(f"A {quote} is opened and never closed.", f"Close it, or write \\{quote} inside quotes.", span)
     end()
     return tuple(tokens)
 

@@ -50,9 +50,7 @@ def _stage(name: str, state: State) -> list[dict[str, object]]:
         else:
             shown.append({"instruction": "OPTION", "unparsable": True})
     for step in (step for step in state.steps if not step.silent):
-        shown.append(
-            {"instruction": step.name, **{key: _shown(value) for key, value in step.operands.items()}}
-        )
+        shown.append({"instruction": step.name, **{key: _shown(value) for key, value in step.operands.items()}})
     return shown
 
 
@@ -85,9 +83,7 @@ UNAVAILABLE = [case for case in cases("compile") if _unavailable(case) and case[
 
 
 @pytest.mark.parametrize("case", UNAVAILABLE, ids=[case["id"] for case in UNAVAILABLE])
-def test_an_instruction_that_is_not_there_yet_says_so_with_its_place(
-    case: dict[str, Any], tmp_path: Path
-) -> None:
+def test_an_instruction_that_is_not_there_yet_says_so_with_its_place(case: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(MakejailError) as caught:
         compiled(case, tmp_path)
     assert {found.code for found in caught.value.diagnostics} == {"instruction-unavailable"}

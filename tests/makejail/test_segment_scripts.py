@@ -20,7 +20,7 @@ case $* in *"$FAIL"*) [ -z "$FAIL" ] || exit 3 ;; esac
 """
 # Runs what jexec is given, with the last word, an absolute path, inside the folder $JAIL.
 JAIL_ROOT = """#!/bin/sh
-shift
+shift 2
 case $1 in
 test) exec test -d "$JAIL$3" ;;
 sh) shift 4; flags=$1 name=$2 target=$3; exec sh -c "$PLACE" sh "$flags" "$name" "$JAIL$target" ;;
@@ -109,9 +109,7 @@ def test_every_script_of_the_vectors_parses(case: dict[str, dict[str, str]], con
     try:
         compiled = program(context, case["files"]["Makejail"])
     except MakejailError as error:
-        assert (
-            "instruction-unavailable" in {found.code for found in error.diagnostics} or "d/b" in case["files"]
-        )
+        assert "instruction-unavailable" in {found.code for found in error.diagnostics} or "d/b" in case["files"]
         return
     for script in [*(segment.script for segment in compiled.segments), *compiled.stages.values()]:
         done = subprocess.run(["/bin/sh", "-n"], input=script, text=True, capture_output=True, check=False)
@@ -140,9 +138,7 @@ def test_variables_umask_folder_functions_and_options_cross_segments(host: Host,
     assert recorded.count("mark|two\nlines") == 2
 
 
-def test_the_saved_state_holds_nothing_of_the_environment_or_of_unchanged_arguments(
-    host: Host, context: Path
-) -> None:
+def test_the_saved_state_holds_nothing_of_the_environment_or_of_unchanged_arguments(host: Host, context: Path) -> None:
     compiled = program(context, "ARG a=1\nARG b=2\nRAW b=3; c=4\n")
     assert host.run(compiled.segments[0].script, SECRET="canary").returncode == 0
     state = (host.folder / "state").read_text()
@@ -150,9 +146,7 @@ def test_the_saved_state_holds_nothing_of_the_environment_or_of_unchanged_argume
     assert [line for line in state.splitlines() if line[:2] in ("a=", "b=", "c=")] == ["b='3'", "c='4'"]
 
 
-def test_a_new_argument_value_reaches_a_build_that_resumes_from_saved_state(
-    host: Host, context: Path
-) -> None:
+def test_a_new_argument_value_reaches_a_build_that_resumes_from_saved_state(host: Host, context: Path) -> None:
     text = "ARG port=80\nRAW mark first\nCMD use $port\n"
     assert host.run(program(context, text).segments[0].script).returncode == 0
     later = program(context, text, Given(arguments={"port": "8080"}))
@@ -167,7 +161,7 @@ def test_instructions_reach_into_the_jail_by_name_only(host: Host, context: Path
         'SYSRC a="b c"\nSERVICE nginx start\nCMD echo "$p" \'it\'\nRUN prog "a b" $p\n',
     )
     assert host.run_all(compiled) == [
-        "jexec|build-web|mkdir|-p|--|/srv/a b",
+        "jexec|-l|build-web|mkdir|-p|--|/srv/a b",
         "pkg|-j|build-web|install|-y|--|nginx|x y",
         "jexec|-l|build-web|sysrc|a=b c",
         "jexec|-l|build-web|service|nginx|start",
@@ -175,6 +169,17 @@ def test_instructions_reach_into_the_jail_by_name_only(host: Host, context: Path
         "jexec|-l|build-web|su|-l|www|-c|sh -s",
         "cd '/srv/a b'; env \"E=$HOME/'q'\" 'H=$lit x y' prog 'a b' '$p'",
     ]
+
+
+def test_here_documents_and_quotes_over_lines_arrive_as_written(host: Host, context: Path) -> None:
+    compiled = program(
+        context,
+        "RAW cat >out <<'END'\nRAW   $x # kept\nRAW\nRAW END\nRAW echo 'one\nRAW # two' >>out\n"
+        "RAW if false; then\nENV A=1\nRAW fi\nRAW set -C\nRAW mark done\n",
+    )
+    assert [len(segment.instructions) for segment in compiled.segments] == [4, 2, 3, 1, 1]
+    assert host.run_all(compiled) == ["mark|done"]
+    assert (context / "out").read_text() == "  $x # kept\n\none\n# two\n"
 
 
 def test_a_failing_command_stops_its_segment(host: Host, context: Path) -> None:

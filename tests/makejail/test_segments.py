@@ -81,9 +81,7 @@ def test_an_argument_changes_the_segments_from_the_first_that_reads_it() -> None
 
 def test_a_mention_of_the_jails_name_covers_its_value() -> None:
     text = "PKG a\nSYSRC hostname=$APPJAIL_JAILNAME\n"
-    web, db = (
-        digests(compile_text(text, Given(environment={"APPJAIL_JAILNAME": name}))) for name in ("web", "db")
-    )
+    web, db = (digests(compile_text(text, Given(environment={"APPJAIL_JAILNAME": name}))) for name in ("web", "db"))
     assert changed(web, db) == [False, True]
     assert compile_text(text).segments[1].mentions == ("APPJAIL_JAILNAME",)
 
@@ -142,9 +140,7 @@ def test_segments_say_what_they_need() -> None:
 
 
 def test_options_see_argument_values_only() -> None:
-    compiled = compile_text(
-        "VAR v=x\nOPTION label=$port-$v\nOPTION start\nARG port=80\n", Given({"port": "81"})
-    )
+    compiled = compile_text("VAR v=x\nOPTION label=$port-$v\nOPTION start\nARG port=80\n", Given({"port": "81"}))
     assert [(option.name, option.value) for option in compiled.options] == [("label", "81-"), ("start", None)]
 
 

@@ -26,9 +26,7 @@ def _compile(line: Line, state: State) -> Step | None:
             for kept in (state.steps, state.arguments, state.options, state.labels):
                 kept.clear()
         case other:
-            raise problem(
-                USAGE, "usage", "There is nothing of this name to clear", repr(other), _USAGE, line.span
-            )
+            raise problem(USAGE, "usage", "There is nothing of this name to clear", repr(other), _USAGE, line.span)
     return None
 
 

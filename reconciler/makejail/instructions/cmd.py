@@ -35,7 +35,7 @@ def _compile(line: Line, state: State) -> Step | None:
     run = " ".join(["env", *(word.sh for word in env), "sh", "-c", single(code)])
     if target == "chroot":
         # A chroot from the host would follow the jail's own links; the build jail is running.
-        run = f'jexec "$RECONCILER_JAIL" {run}'
+        run = f'jexec -l "$RECONCILER_JAIL" {run}'
     elif place := _PLACES.get(target):
         run = f"( cd -- {place} && {run} )"
     return Step(
@@ -64,9 +64,7 @@ def _mentioned(target: str) -> tuple[str, ...]:
     return ("APPJAIL_JAILDIR", "APPJAIL_JAILNAME", "APPJAIL_ROOTDIR")
 
 
-def _in_jail(
-    line: Line, options: Options, env: tuple[DoubleQuoted, ...], code: str, passed: tuple[str, ...]
-) -> Step:
+def _in_jail(line: Line, options: Options, env: tuple[DoubleQuoted, ...], code: str, passed: tuple[str, ...]) -> Step:
     user, host_user = options.last("--juser"), options.last("--huser")
     workdir = DoubleQuoted.host(options.last("--workdir") or "/")
     extra = tuple(options.all("--env"))

@@ -98,18 +98,12 @@ def _relative(line: Line, state: State) -> tuple[Diagnostic, ...]:
     if not state.workdir or state.workdir.startswith("/"):
         return ()
     detail = f"WORKDIR {state.workdir} is relative; inside the jail it is taken from /."
-    return (
-        warning(
-            "workdir-relative", "A relative WORKDIR is used", detail, "Begin it with a slash.", line.span
-        ),
-    )
+    return (warning("workdir-relative", "A relative WORKDIR is used", detail, "Begin it with a slash.", line.span),)
 
 
 def _unpinned(line: Line, other: str) -> Diagnostic:
     detail = f"What is in jail {other} is not part of the layer's digest, and {other} must be running."
-    return warning(
-        "copy-from-jail", "COPY reads another jail", detail, "Copy from a file instead.", line.span
-    )
+    return warning("copy-from-jail", "COPY reads another jail", detail, "Copy from a file instead.", line.span)
 
 
 INSTRUCTION = Instruction("COPY", _compile)

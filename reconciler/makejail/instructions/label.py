@@ -15,9 +15,7 @@ def _compile(line: Line, state: State) -> Step | None:
     key, _, text = required(line, "Write LABEL KEY=VALUE.").partition("=")
     if not _KEY.match(key):
         hint = "Use small letters and digits, with single dots or dashes between them."
-        raise problem(
-            DATA, "label-key", "The key of a label is not valid", f"{key!r} is no key.", hint, line.span
-        )
+        raise problem(DATA, "label-key", "The key of a label is not valid", f"{key!r} is no key.", hint, line.span)
     value = DoubleQuoted.host(text)
     state.labels.append((key, value, line.span))
     return Step("LABEL", line.rest, line.span, {"key": key, "value": value}, names=value.names)

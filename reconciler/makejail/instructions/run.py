@@ -52,7 +52,7 @@ def _compile(line: Line, state: State) -> Step | None:
         operands,
         f"printf '%s\\n' {''.join(inner)} | {target}",
         names=tuple(name for word in environment for name in word.names),
-        reads=tuple(("env", word.shown) for word in state.given),
+        reads=(("env", "\n".join(word.shown for word in state.given)),) if state.given else (),
         inside=True,
         lasting=True,
     )

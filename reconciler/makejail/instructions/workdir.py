@@ -8,7 +8,7 @@ from reconciler.makejail.step import Instruction, Line, State, Step, required
 
 def _compile(line: Line, state: State) -> Step | None:
     state.workdir = required(line, "Write WORKDIR DIRECTORY.")
-    script = f'jexec "$RECONCILER_JAIL" mkdir -p -- {single(state.workdir)}'
+    script = f'jexec -l "$RECONCILER_JAIL" mkdir -p -- {single(state.workdir)}'
     return Step("WORKDIR", line.rest, line.span, {"mkdir": state.workdir}, script, inside=True, lasting=True)
 
 
