@@ -95,27 +95,27 @@ class Executor:
 
     def _transition(self, plan: Plan, step: Step) -> tuple[str, tuple[Diagnostic, ...]]:
         action = step.action
-        now = self.look(action.subject, action.after)
+        now = self.look(action.subject)
         if action.done(now):
             return "already-done", ()
         if not action.due(now):
             return "moved", (self._moved(step, now),)
         action.apply(self.site)
-        after = self.look(action.subject, action.after)
+        after = self.look(action.subject)
         if not action.done(after):
             return "failed", (self._unverified(step, after),)
         if action.after is not None:
             self._verify_provided(plan, action.after)
         return "applied", ()
 
-    def look(self, subject: Resource, wanted: Resource | None) -> Resource | None:
-        """The resource as the host shows it now, aligned to what is wanted."""
+    def look(self, subject: Resource) -> Resource | None:
+        """The resource as the host shows it now, aligned to `subject`: as it will be, or as it was."""
         kind = self.kinds[subject.kind]
         roots, below = kind.narrow(subject, self.place)
         observed = self.site.observe(*kind.facets, roots=roots, below=below)
         for resource in kind.have(Seen.of(self.place, observed)):
             if resource.name == subject.name:
-                return kind.align(resource, wanted) if wanted is not None else resource
+                return kind.align(resource, subject)
         return None
 
     def _verify_provided(self, plan: Plan, provider: Resource) -> None:

@@ -65,11 +65,19 @@ class BuildLayer(Action):
         except BaseException:
             site.scratch().pop(room.dataset, None)
             room.clear()
+            _discard(site, room)
             raise
         if layer.last:
             site.host.datasets.set(room.dataset, {"readonly": "on"})
         else:
             site.scratch()[room.dataset] = (layer.name, room)
+
+
+def _discard(site: Site, room: Workspace) -> None:
+    """Leave no half layer: the dataset goes, unless earlier layers of this build stand in it."""
+    rows = site.observe("datasets", roots=(room.dataset,)).datasets
+    if not any(row.kind == "snapshot" for row in rows):
+        room.discard_unfinished()
 
 
 def _environment(site: Site, layer: Layer) -> tuple[str, str]:

@@ -89,7 +89,21 @@ class SandboxRunner(Runner):
         sidecar.flush()
 
     def tree(self, path: str) -> dict[str, bytes]:
-        """All regular files below a folder, by path relative to it; {} when absent. Links are left out."""
+        """All regular files below a folder, by path relative to it, through what is mounted below.
+
+        {} when absent. Links are left out.
+        """
+        top = os.path.normpath(path)
+        found = self._tree(top)
+        # Parents before what covers them: a mount hides what its mount point held.
+        for target in sorted({mount["target"] for mount in self.machine.mounts_below(top)} - {top}):
+            below = target[len(top) :].lstrip("/")
+            for hidden in [name for name in found if name.startswith(below + "/")]:
+                del found[hidden]
+            found |= {f"{below}/{name}": data for name, data in self._tree(target).items()}
+        return dict(sorted(found.items()))
+
+    def _tree(self, path: str) -> dict[str, bytes]:
         place = self._place(path, write=False)
         if place is None or not place.real.is_dir():
             return {}
@@ -104,7 +118,7 @@ class SandboxRunner(Runner):
                     pending.append(below)
                 elif stat.S_ISREG(mode):
                     found[below] = beneath.read(place.tree, f"{place.inside}/{below}".lstrip("/"))
-        return dict(sorted(found.items()))
+        return found
 
     @contextmanager
     def lock(self, path: str, holder: str) -> Iterator[None]:
