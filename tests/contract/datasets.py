@@ -1,0 +1,236 @@
+"""What every Datasets facet promises: run over the sandbox, and over real OpenZFS in a guest.
+
+Plain functions over a host and a dataset that is mounted and empty, so that they need no test runner.
+Each works below a child of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from reconciler.model.diagnostic import HostError
+from reconciler.model.ports import Change, DatasetRow, Host, Observed, Request
+
+CHECKS: list[Callable[[Place], None]] = []
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a check may work: a dataset of this name, mounted there."""
+
+    host: Host
+    dataset: str
+    mountpoint: str
+
+    def see(self, *roots: str) -> Observed:
+        """Observe the datasets below the place, or below these children of it."""
+        named = tuple(f"{self.dataset}/{name}" if name else self.dataset for name in roots)
+        request = Request(self.dataset, self.mountpoint, frozenset({"datasets"}), roots=named)
+        return self.host.parse(request, self.host.observe(request))
+
+    def rows(self, name: str) -> dict[str, DatasetRow]:
+        """The rows at and below a child, by the name after it."""
+        whole = f"{self.dataset}/{name}"
+        return {row.name.removeprefix(whole): row for row in self.see(name).datasets}
+
+    def make(self, name: str, **properties: str) -> str:
+        """A new child, by its whole name."""
+        whole = f"{self.dataset}/{name}"
+        self.host.datasets.create(whole, properties)
+        return whole
+
+    def put(self, name: str, data: bytes) -> None:
+        """Write a file below the mountpoint."""
+        self.host.files.write(f"{self.mountpoint}/{name}", data, 0o644)
+
+
+def check(function: Callable[[Place], None]) -> Callable[[Place], None]:
+    """Add a function to the suite."""
+    CHECKS.append(function)
+    return function
+
+
+def refuses(code: str, action: Callable[[], None]) -> HostError:
+    """The action must raise HostError of this code."""
+    try:
+        action()
+    except HostError as error:
+        assert error.diagnostics[0].code == code, error
+        assert error.argv, "the error does not say which command failed"
+        return error
+    raise AssertionError(f"it was not refused as {code}")
+
+
+def user(**values: str) -> Mapping[str, str]:
+    """User properties of ours."""
+    return {f"reconciler:{name}": value for name, value in values.items()}
+
+
+@check
+def a_dataset_is_created_with_its_properties(place: Place) -> None:
+    name = f"{place.dataset}/made"
+    place.host.datasets.create(name, {"quota": "104857600", "compression": "lz4", "exec": "off", **user(owner="web", digest="sha256:00")})
+    row = place.rows("made")[""]
+    assert (row.name, row.kind, row.mounted, row.origin) == (name, "filesystem", True, "")
+    assert row.mountpoint == f"{place.mountpoint}/made"
+    assert row.native["quota"] == "104857600"
+    assert (row.native["compression"], row.native["exec"], row.native["setuid"]) == ("lz4", "off", "on")
+    assert (row.user["owner"], row.user["digest"]) == ("web", "sha256:00")
+    assert not row.jailed
+    assert row.guid == place.host.datasets.guid(name)
+
+
+@check
+def creating_what_exists_or_has_no_parent_is_refused(place: Place) -> None:
+    name = place.make("twice")
+    refuses("dataset-exists", lambda: place.host.datasets.create(name, {}))
+    refuses("dataset-missing", lambda: place.host.datasets.create(f"{name}/no/child", {}))
+    refuses("dataset-missing", lambda: place.host.datasets.create("nosuchpool/x", {}))
+    refuses("bad-property", lambda: place.host.datasets.create(f"{name}/bad", {"nosuch": "1"}))
+    assert set(place.rows("twice")) == {""}
+
+
+@check
+def a_name_may_hold_a_space(place: Place) -> None:
+    place.make("with space")
+    assert place.rows("with space")[""].mountpoint == f"{place.mountpoint}/with space"
+
+
+@check
+def a_dataset_that_is_not_there_is_absent_and_others_are_still_seen(place: Place) -> None:
+    place.make("here")
+    seen = place.see("here", "not-here")
+    assert [row.name for row in seen.datasets] == [f"{place.dataset}/here"]
+    assert seen.pool_state == "ready", seen.pool_reason
+    request = Request(f"{place.dataset}/none", "/nowhere", frozenset({"datasets"}))
+    assert place.host.parse(request, place.host.observe(request)).pool_state == "absent"
+    request = Request("nosuchpool/none", "/nowhere", frozenset({"datasets"}))
+    assert place.host.parse(request, place.host.observe(request)).pool_state == "waiting"
+
+
+@check
+def user_properties_are_set_inherited_and_removed(place: Place) -> None:
+    parent = place.make("inherits")
+    place.make("inherits/child")
+    place.host.datasets.set(parent, user(owner="a b", good="4"))
+    rows = place.rows("inherits")
+    assert rows[""].user["owner"] == rows["/child"].user["owner"] == "a b"
+    place.host.datasets.set(f"{parent}/child", user(owner="own"))
+    place.host.datasets.unset(parent, "reconciler:good")
+    rows = place.rows("inherits")
+    assert (rows[""].user["owner"], rows["/child"].user["owner"]) == ("a b", "own")
+    assert "good" not in rows[""].user
+    assert "good" not in rows["/child"].user
+
+
+@check
+def a_native_property_is_set_and_a_bad_value_is_refused(place: Place) -> None:
+    name = place.make("native")
+    place.host.datasets.set(name, {"quota": "52428800", "readonly": "on"})
+    row = place.rows("native")[""]
+    assert (row.native["quota"], row.readonly) == ("52428800", True)
+    refuses("bad-property", lambda: place.host.datasets.set(name, {"compression": "bogus"}))
+    refuses("bad-property", lambda: place.host.datasets.set(name, {"quota": "1"}))
+    refuses("dataset-missing", lambda: place.host.datasets.set(f"{name}/none", {"quota": "1G"}))
+
+
+@check
+def several_snapshots_are_all_taken_or_none(place: Place) -> None:
+    first, second = place.make("one"), place.make("two")
+    place.host.datasets.snapshot([f"{first}@s", f"{second}@s"], user(release="15.1"))
+    assert place.rows("one")["@s"].user["release"] == place.rows("two")["@s"].user["release"] == "15.1"
+    assert place.rows("one")["@s"].kind == "snapshot"
+    refuses("dataset-exists", lambda: place.host.datasets.snapshot([f"{first}@t", f"{second}@s"], {}))
+    assert "@t" not in place.rows("one"), "one of two snapshots was taken though the other was refused"
+    refuses("dataset-missing", lambda: place.host.datasets.snapshot([f"{first}/none@s"], {}))
+
+
+@check
+def a_clone_starts_as_its_snapshot_and_goes_its_own_way(place: Place) -> None:
+    origin = place.make("origin")
+    place.put("origin/file", b"first")
+    place.host.datasets.snapshot([f"{origin}@s"], {})
+    place.put("origin/file", b"second")
+    place.host.datasets.clone(f"{origin}@s", f"{place.dataset}/clone", user(owner="clone"))
+    row = place.rows("clone")[""]
+    assert (row.origin, row.mounted, row.user["owner"]) == (f"{origin}@s", True, "clone")
+    assert place.host.files.read(f"{place.mountpoint}/clone/file") == b"first"
+    assert place.host.files.read(f"{place.mountpoint}/origin/file") == b"second"
+    refuses("dataset-exists", lambda: place.host.datasets.clone(f"{origin}@s", f"{place.dataset}/clone", {}))
+    refuses("dataset-missing", lambda: place.host.datasets.clone(f"{origin}@none", f"{place.dataset}/x", {}))
+
+
+@check
+def what_is_still_needed_is_not_destroyed(place: Place) -> None:
+    name, copy = place.make("needed"), f"{place.dataset}/copy"
+    place.host.datasets.snapshot([f"{name}@s"], {})
+    place.host.datasets.clone(f"{name}@s", copy, {})
+    refuses("has-children", lambda: place.host.datasets.destroy(name))
+    refuses("has-clones", lambda: place.host.datasets.destroy(f"{name}@s"))
+    place.host.datasets.destroy(copy)
+    place.host.datasets.destroy(f"{name}@s")
+    place.host.datasets.destroy(name)
+    refuses("dataset-missing", lambda: place.host.datasets.destroy(name))
+    refuses("dataset-missing", lambda: place.host.datasets.destroy(f"{place.dataset}@none"))
+
+
+@check
+def a_held_snapshot_is_not_destroyed_until_released(place: Place) -> None:
+    name = place.make("held")
+    place.host.datasets.snapshot([f"{name}@s"], {})
+    place.host.datasets.hold("reconciler", f"{name}@s")
+    refuses("snapshot-held", lambda: place.host.datasets.destroy(f"{name}@s"))
+    place.host.datasets.release("reconciler", f"{name}@s")
+    place.host.datasets.destroy(f"{name}@s")
+    assert set(place.rows("held")) == {""}
+
+
+@check
+def a_rename_keeps_the_guid_and_refuses_a_name_in_use(place: Place) -> None:
+    name, other = place.make("before"), place.make("other")
+    guid = place.host.datasets.guid(name)
+    refuses("dataset-exists", lambda: place.host.datasets.rename(name, other))
+    place.host.datasets.rename(name, f"{place.dataset}/after")
+    assert place.host.datasets.guid(f"{place.dataset}/after") == guid
+    assert place.rows("after")[""].mountpoint == f"{place.mountpoint}/after"
+    refuses("dataset-missing", lambda: place.host.datasets.guid(name))
+
+
+@check
+def a_legacy_dataset_is_not_mounted_by_itself(place: Place) -> None:
+    place.make("legacy", mountpoint="legacy", canmount="noauto")
+    row = place.rows("legacy")[""]
+    assert (row.mountpoint, row.canmount, row.mounted) == ("legacy", "noauto", False)
+
+
+@check
+def an_unmounted_dataset_is_mounted_once(place: Place) -> None:
+    name = place.make("later", canmount="noauto")
+    assert not place.rows("later")[""].mounted
+    place.host.datasets.mount(name)
+    assert place.rows("later")[""].mounted
+    refuses("zfs-failed", lambda: place.host.datasets.mount(name))
+
+
+@check
+def a_diff_names_what_came_went_changed_and_moved(place: Place) -> None:
+    name = place.make("diff")
+    for file in ("goes", "stays", "changes"):
+        place.put(f"diff/{file}", b"1")
+    place.host.datasets.snapshot([f"{name}@s"], {})
+    at = f"{place.mountpoint}/diff"
+    place.host.files.remove(f"{at}/goes")
+    place.put("diff/new ü", b"2")
+    changes = set(place.host.datasets.diff(f"{name}@s", name))
+    assert Change("-", "F", f"{at}/goes") in changes, changes
+    assert Change("+", "F", f"{at}/new ü") in changes, changes
+    assert Change("M", "/", f"{at}/") in changes, changes
+    assert not any(change.path.endswith("stays") for change in changes), changes
+
+
+@check
+def written_tells_whether_anything_changed_since_the_snapshot(place: Place) -> None:
+    name = place.make("written")
+    place.host.datasets.snapshot([f"{name}@s"], {})
+    assert place.rows("written")[""].written == 0
