@@ -2,10 +2,14 @@
 
 import itertools
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from reconciler.makejail.problem import MakejailError
 
 FOLDER = Path(__file__).parent / "vectors"
+T = TypeVar("T")
 Case = dict[str, Any]
 
 
@@ -27,6 +31,14 @@ def lay_out(case: Case, folder: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text.encode("utf-8"))
     return folder
+
+
+def outcome(run: Callable[[], T]) -> tuple[int, T | None]:
+    """The exit status of `run`, and its result when that is 0."""
+    try:
+        return 0, run()
+    except MakejailError as error:
+        return error.status, None
 
 
 def flag(args: list[str], letter: str) -> list[str]:

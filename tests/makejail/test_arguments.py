@@ -8,18 +8,16 @@ from reconciler.makejail.arguments import apply_arguments, read_parameters
 from reconciler.makejail.problem import MakejailError
 from reconciler.makejail.program import compile_text
 
-from .cases import cases, ids
+from .cases import cases, ids, outcome
 
 
 @pytest.mark.parametrize("case", cases("args"), ids=ids("args"))
 def test_parameters_give_the_observed_values(case: dict[str, Any]) -> None:
     arguments = compile_text(case["makejail"]).arguments
-    try:
-        found = read_parameters(arguments, case["params"], case.get("env"))
-    except MakejailError as error:
-        assert (error.status, case["values"]) == (case["status"], None)
-        return
-    assert (dict(found.values), list(found.rest)) == (case["values"], case["rest"])
+    status, found = outcome(lambda: read_parameters(arguments, case["params"], case.get("env")))
+    assert status == case["status"]
+    values, rest = (dict(found.values), list(found.rest)) if found else (None, None)
+    assert (values, rest) == (case["values"], case["rest"])
 
 
 def test_all_unknown_and_missing_arguments_are_reported_together() -> None:

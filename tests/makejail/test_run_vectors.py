@@ -10,7 +10,8 @@ from reconciler.makejail.program import Given
 from .cases import cases
 from .test_segment_scripts import RECORDER, Host, program
 
-# The jail's creation is no part of any script (run-option-failure). The others show through recorders of jexec, pkg and mark; code for the host itself does not.
+# The jail's creation is no part of any script (run-option-failure). The others show through
+# recorders of jexec, pkg and mark; code for the host itself does not.
 HIDDEN = ("--local", "COPY", "OPTION bad")
 SHOWN = [case for case in cases("run") if not any(text in case["makejail"] for text in HIDDEN)]
 

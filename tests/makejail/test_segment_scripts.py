@@ -4,11 +4,13 @@ import os
 import stat
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from reconciler.makejail.compile import LANGUAGE
 from reconciler.makejail.files import LocalFiles
-from reconciler.makejail.problem import MakejailError
+from reconciler.makejail.instructions import instructions
 from reconciler.makejail.program import Given, Program, compile_makejail
 
 from .cases import cases
@@ -101,16 +103,20 @@ def host(tmp_path: Path, context: Path) -> Host:
     return Host(tmp_path / "host", context)
 
 
-SCRIPTS = [case for case in cases("compile") if case["status"] == 0 and case.get("build_script_parses")]
+def _is_whole(case: dict[str, Any]) -> bool:
+    """Whether the case is one file, parses in the original, and needs only instructions that are there."""
+    missing = LANGUAGE - set(instructions()) - {"INCLUDE", "STAGE"}
+    lines = "\n".join(case["files"].values()).split("\n")
+    known = not any(line.split(" ")[0] in missing | {"FOO"} for line in lines)
+    return known and bool(case.get("build_script_parses")) and list(case["files"]) == ["Makejail"]
+
+
+SCRIPTS = [case for case in cases("compile") if _is_whole(case)]
 
 
 @pytest.mark.parametrize("case", SCRIPTS, ids=[case["id"] for case in SCRIPTS])
-def test_every_script_of_the_vectors_parses(case: dict[str, dict[str, str]], context: Path) -> None:
-    try:
-        compiled = program(context, case["files"]["Makejail"])
-    except MakejailError as error:
-        assert "instruction-unavailable" in {found.code for found in error.diagnostics} or "d/b" in case["files"]
-        return
+def test_every_script_of_the_vectors_parses(case: dict[str, Any], context: Path) -> None:
+    compiled = program(context, case["files"]["Makejail"])
     for script in [*(segment.script for segment in compiled.segments), *compiled.stages.values()]:
         done = subprocess.run(["/bin/sh", "-n"], input=script, text=True, capture_output=True, check=False)
         assert done.returncode == 0, done.stderr + script

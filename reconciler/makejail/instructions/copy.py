@@ -7,6 +7,7 @@ link of the destination resolves inside. The functions used are in `reconciler.m
 from __future__ import annotations
 
 import posixpath
+from dataclasses import replace
 
 from reconciler.makejail.options import Options, read_options
 from reconciler.makejail.problem import warning
@@ -39,37 +40,24 @@ def _compile(line: Line, state: State) -> Step | None:
         "glob": glob,
         "jail": other,
     }
-    names = (*source.names, *inside.names)
-    if other is not None:
-        script = f"reconciler_copy_from_jail {DoubleQuoted.host(other).sh} {inside.sh} {source.sh}"
-        warnings = (_unpinned(line, other), *_relative(line, state))
-        return Step(
-            "COPY",
-            line.rest,
-            line.span,
-            operands,
-            script,
-            names,
-            inside=True,
-            lasting=True,
-            warnings=warnings,
-        )
-    flag = " -v" if verbose else ""
-    left = "*" if glob in ("left", "both") else ""
-    right = "*" if glob in ("right", "both") else ""
-    return Step(
+    step = Step(
         "COPY",
         line.rest,
         line.span,
         operands,
-        f"reconciler_copy{flag} {inside.sh} {left}{source.sh}{right}",
-        names,
-        copy=None if glob else _known(line, source, f"reconciler_copy{flag} {inside.sh}"),
+        names=(*source.names, *inside.names),
         inside=True,
-        needs_context=True,
         lasting=True,
         warnings=_relative(line, state),
     )
+    if other is not None:
+        script = f"reconciler_copy_from_jail {DoubleQuoted.host(other).sh} {inside.sh} {source.sh}"
+        return replace(step, script=script, warnings=(_unpinned(line, other), *step.warnings))
+    command = f"reconciler_copy{' -v' if verbose else ''} {inside.sh}"
+    left = "*" if glob in ("left", "both") else ""
+    right = "*" if glob in ("right", "both") else ""
+    known = None if glob else _known(line, source, command)
+    return replace(step, script=f"{command} {left}{source.sh}{right}", copy=known, needs_context=True)
 
 
 def _glob(options: Options) -> str | None:

@@ -5,10 +5,10 @@ The words are operands of env(1) and mean themselves: nothing in them expands an
 
 from __future__ import annotations
 
-from reconciler.makejail.options import read_options
+from reconciler.makejail.options import Options, read_options
 from reconciler.makejail.problem import USAGE, problem
 from reconciler.makejail.quoting import DoubleQuoted, single
-from reconciler.makejail.step import Instruction, Line, State, Step, required
+from reconciler.makejail.step import EnvWord, Instruction, Line, State, Step, required
 from reconciler.makejail.tokens import words
 
 _USAGE = "Write RUN COMMAND [ARGUMENT…]."
@@ -34,28 +34,36 @@ def _compile(line: Line, state: State) -> Step | None:
         "env": (*(word.shown for word in environment), *command[:assignments]),
         "argv": command[assignments:],
     }
-    inner = [single(f"cd {single(cwd)}; env")]
-    for word in environment:
-        inner += [single(" "), word.sh]
-    inner.append(single("".join(" " + single(word) for word in command)))
-    jexec = ["jexec"] if options.has("--noclean") else ["jexec", "-l"]
-    if user:
-        jexec += ["-U", DoubleQuoted.host(user).sh]
-    elif host_user:
-        jexec += ["-u", DoubleQuoted.host(host_user).sh]
-    login = "-m" if options.has("--maintain-env") else "-l"
-    target = f"{' '.join(jexec)} \"$RECONCILER_JAIL\" su {login} {single(state.user)} -c 'sh -s'"
     return Step(
         "RUN",
         line.rest,
         line.span,
         operands,
-        f"printf '%s\\n' {''.join(inner)} | {target}",
+        f"printf '%s\\n' {_inner(cwd, environment, command)} | {_target(state, options)}",
         names=tuple(name for word in environment for name in word.names),
         reads=(("env", "\n".join(word.shown for word in state.given)),) if state.given else (),
         inside=True,
         lasting=True,
     )
+
+
+def _inner(cwd: str, environment: tuple[EnvWord, ...], command: tuple[str, ...]) -> str:
+    """The host's word that becomes the script of the jail's shell."""
+    pieces = [single(f"cd {single(cwd)}; env")]
+    for word in environment:
+        pieces += [single(" "), word.sh]
+    return "".join([*pieces, single("".join(" " + single(word) for word in command))])
+
+
+def _target(state: State, options: Options) -> str:
+    words = ["jexec"] if options.has("--noclean") else ["jexec", "-l"]
+    user, host_user = options.last("--juser"), options.last("--huser")
+    if user:
+        words += ["-U", DoubleQuoted.host(user).sh]
+    elif host_user:
+        words += ["-u", DoubleQuoted.host(host_user).sh]
+    login = "-m" if options.has("--maintain-env") else "-l"
+    return f"{' '.join(words)} \"$RECONCILER_JAIL\" su {login} {single(state.user)} -c 'sh -s'"
 
 
 INSTRUCTION = Instruction("RUN", _compile)
