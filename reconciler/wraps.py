@@ -259,9 +259,7 @@ class LogRunner(Wrapper):
             raise
         seconds = round(self._clock() - start, 3)
         for completed in done:
-            self._log.debug(
-                COMMAND_RAN, argv=" ".join(completed.argv), status=completed.status, seconds=seconds
-            )
+            self._log.debug(COMMAND_RAN, argv=" ".join(completed.argv), status=completed.status, seconds=seconds)
         return done
 
 
@@ -291,9 +289,7 @@ class RetryRunner(Wrapper):
     file whole. After another command's lost connection the outcome is unknown, and only observing again
     can tell; those errors pass."""
 
-    def __init__(
-        self, inner: Runner, *, attempts: int = 4, sleep: Callable[[float], None] = time.sleep
-    ) -> None:
+    def __init__(self, inner: Runner, *, attempts: int = 4, sleep: Callable[[float], None] = time.sleep) -> None:
         """Try at most `attempts` times; `sleep` takes seconds."""
         super().__init__(inner)
         self._attempts = attempts

@@ -206,7 +206,7 @@ def _long(flag: bytes, content: bytes) -> dict[bytes, bytes]:
 
 
 def _pax(content: bytes) -> dict[bytes, bytes]:
-    """Records `LENGTH KEY=VALUE\\n`. A key twice, or a NUL in a name, has two meanings."""
+    """Records of `LENGTH KEY=VALUE` and a line end. A key twice, or a NUL in a name, has two meanings."""
     records: dict[bytes, bytes] = {}
     at = 0
     while at < len(content):
@@ -226,9 +226,7 @@ def _pax(content: bytes) -> dict[bytes, bytes]:
 
 def malformed(detail: str) -> FetchError:
     """The error of an archive that cannot be read in one way only."""
-    return FetchError(
-        Diagnostic("archive-malformed", "The archive cannot be read", detail, "Fetch or make it again.")
-    )
+    return FetchError(Diagnostic("archive-malformed", "The archive cannot be read", detail, "Fetch or make it again."))
 
 
 def too_large(detail: str) -> FetchError:

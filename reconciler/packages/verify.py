@@ -53,9 +53,7 @@ def verify(
     `archive.check_archive` raise, and `package-source` for a source that is none of these.
     """
     sha256 = bare_digest(digest)
-    path = fetch(
-        source_url(source, base_dir), sha256, cache, limit=SIZE_LIMIT, progress=progress, patience=patience
-    )
+    path = fetch(source_url(source, base_dir), sha256, cache, limit=SIZE_LIMIT, progress=progress, patience=patience)
     return VerifiedPackage(path, sha256, path.stat().st_size, check_cached(cache, sha256, limits))
 
 

@@ -127,13 +127,11 @@ class _Handler(BaseHTTPRequestHandler):
         except ConnectionError:
             self.close_connection = True
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *args: object) -> None:
         """Say nothing."""
 
 
-def base_set(
-    version: str = "15.1-RELEASE-p1", filler: int = 0, extra: Mapping[str, bytes] | None = None
-) -> bytes:
+def base_set(version: str = "15.1-RELEASE-p1", filler: int = 0, extra: Mapping[str, bytes] | None = None) -> bytes:
     """A small base.txz in FreeBSD's layout; `filler` adds that many bytes that xz cannot shrink."""
     files = {
         "bin/freebsd-version": f'#!/bin/sh -\nset -e\nUSERLAND_VERSION="{version}"\necho $USERLAND_VERSION\n'.encode(),
@@ -142,9 +140,7 @@ def base_set(
         **(extra or {}),
     }
     if filler:
-        files["usr/lib/filler"] = b"".join(
-            hashlib.sha256(i.to_bytes(8)).digest() for i in range(filler // 32)
-        )
+        files["usr/lib/filler"] = b"".join(hashlib.sha256(i.to_bytes(8)).digest() for i in range(filler // 32))
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for name in (".", "bin", "etc", "usr", "usr/lib", "var"):
@@ -157,9 +153,7 @@ def base_set(
     return lzma.compress(out.getvalue(), preset=0)
 
 
-def add(
-    tar: tarfile.TarFile, name: str, kind: bytes = tarfile.REGTYPE, target: str = "", data: bytes = b""
-) -> None:
+def add(tar: tarfile.TarFile, name: str, kind: bytes = tarfile.REGTYPE, target: str = "", data: bytes = b"") -> None:
     """Add one member of any kind."""
     member = tarfile.TarInfo(name)
     member.type, member.linkname, member.size = kind, target, len(data)

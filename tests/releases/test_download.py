@@ -43,9 +43,7 @@ def nothing_believed(cache: Cache) -> bool:
 
 def test_a_download_lands_under_its_digest_in_a_private_folder(mirror: Mirror, cache: Cache) -> None:
     seen: list[tuple[int, int | None]] = []
-    path = fetch(
-        f"{mirror.url}/f", SHA, cache, limit=MIB, progress=lambda done, total: seen.append((done, total))
-    )
+    path = fetch(f"{mirror.url}/f", SHA, cache, limit=MIB, progress=lambda done, total: seen.append((done, total)))
     assert path.read_bytes() == DATA
     assert path.name == SHA
     assert cache.folder.stat().st_mode & 0o777 == 0o700
@@ -291,11 +289,10 @@ def test_the_last_chunk_waits_for_the_digest(tmp_path: Path) -> None:
     path.write_bytes(DATA)
     assert b"".join(stream(path, SHA)) == DATA
     path.write_bytes(DATA[:-1] + b"!")
-    got = b""
+    got: list[bytes] = []
     with pytest.raises(FetchError, match="digest-mismatch"):
-        for chunk in stream(path, SHA):
-            got += chunk
-    assert got == b""
+        got.extend(stream(path, SHA))
+    assert got == []
 
 
 def test_the_cache_lies_where_xdg_says() -> None:

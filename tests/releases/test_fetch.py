@@ -165,9 +165,7 @@ def test_an_unknown_set_is_named_with_what_is_close(mirror: Mirror, cache: Cache
         (base_set(extra={"../../etc/passwd": b"root::0:0::/:/bin/sh\n"}), "archive-hostile"),
     ],
 )
-def test_a_mirror_that_signs_its_own_nonsense_is_refused(
-    mirror: Mirror, cache: Cache, base: bytes, code: str
-) -> None:
+def test_a_mirror_that_signs_its_own_nonsense_is_refused(mirror: Mirror, cache: Cache, base: bytes, code: str) -> None:
     mirror.files = release_files({"base.txz": base})
     for _ in range(2):
         with pytest.raises(FetchError) as caught:

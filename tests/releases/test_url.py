@@ -14,9 +14,7 @@ def test_a_file_lies_below_machine_arch_and_release() -> None:
         release_url(None, "arm64", "aarch64", "15.1-RELEASE", "base.txz")
         == "https://download.freebsd.org/releases/arm64/aarch64/15.1-RELEASE/base.txz"
     )
-    assert release_url("file:///m/", "amd64", "amd64", "15.1-RELEASE", "MANIFEST").startswith(
-        "file:///m/amd64/"
-    )
+    assert release_url("file:///m/", "amd64", "amd64", "15.1-RELEASE", "MANIFEST").startswith("file:///m/amd64/")
 
 
 @pytest.mark.parametrize("part", ["", "..", ".", "a/b", "a b", "a?b", "a#b", "%2e%2e", "x" * 200])

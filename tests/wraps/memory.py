@@ -27,9 +27,7 @@ class MemoryHost(Runner):
                 self.datasets.add(name)
                 return Completed(command.argv, 0)
             case ("zfs", "create", name):
-                return Completed(
-                    command.argv, 1, stderr=f"cannot create '{name}': dataset already exists\n".encode()
-                )
+                return Completed(command.argv, 1, stderr=f"cannot create '{name}': dataset already exists\n".encode())
             case ("cat", path) if path in self.files:
                 return Completed(command.argv, 0, self.files[path])
         return Completed(command.argv, 127, stderr=b"not found\n")
