@@ -12,7 +12,7 @@ from reconciler.model.command import Command, Completed
 
 ANSWERED = frozenset({
     "hostname", "ifconfig", "jls", "jail", "netstat", "route", "sysctl", "uname", "mount", "umount", "zfs",
-    "chown", "chgrp", "chflags", "ping", "kldstat",
+    "chown", "chgrp", "chflags", "ping", "kldstat", "pkg",
 })  # fmt: skip
 _READ_VERBS = frozenset({"-l", "-a", "-g", "-f"})
 
@@ -25,6 +25,8 @@ def answer(machine: Machine, jid: int, command: Command, cwd: str) -> Completed:
     name = command.argv[0].rpartition("/")[2]
     if name == "jail":
         return _jail(machine, jid, command)
+    if name == "pkg":
+        return _pkg(machine, jid, command)
     with machine.state.transaction():
         if str(jid) not in machine.state.table("jails"):
             return _failed(command, f"{name}: Operation not permitted")
@@ -138,6 +140,12 @@ def _jail(machine: Machine, jid: int, command: Command) -> Completed:
     from reconciler.hosts.sandbox.commands import jail
 
     return jail.answered(machine, command, below=jid)
+
+
+def _pkg(machine: Machine, jid: int, command: Command) -> Completed:
+    from reconciler.hosts.sandbox.commands import pkg
+
+    return pkg.answered(machine, command, list(command.argv[1:]), jid)
 
 
 def _failed(command: Command, words: str, status: int = 1) -> Completed:

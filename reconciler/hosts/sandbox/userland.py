@@ -14,27 +14,33 @@ from importlib import resources
 from pathlib import Path
 
 PLACE = "/.sandbox"
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
 # Programs of the machine under the names that FreeBSD's base system has for them.
-TOOLS = tuple(
+TOOLS = _words(
     "[ awk b2sum base64 basename bc bunzip2 bzip2 cat chmod cmp comm cp csplit cut date dc dd df diff dirname"
     " du echo ed env expand expr false find fmt fold getent getopt grep egrep fgrep gunzip gzip head iconv install"
     " join kill link ln logger ls make mkdir mkfifo mknod mktemp mv nc nice nl nohup od openssl paste patch perl"
     " pgrep pkill pr printenv printf ps pwd readlink realpath renice rm rmdir sed seq setsid sha1sum sha256sum"
     " sha512sum md5sum sleep sort split stat stdbuf strings stty sync tail tar tee test time timeout touch tr"
-    " true truncate tsort tty uniq unlink unxz users wc which whoami xargs xz xzcat yes zcat zstd base32 bash".split()
+    " true truncate tsort tty uniq unlink unxz users wc which whoami xargs xz xzcat yes zcat zstd base32 bash"
 )  # fmt: skip
 # Commands inside a jail that the simulator answers from what the jail may see.
 JAIL_SHIMS = ("hostname", "ifconfig", "jail", "jls", "netstat", "route", "sysctl", "uname", "zfs", "mount",
-              "umount", "chown", "chgrp", "chflags", "ping", "kldstat")  # fmt: skip
-_BIN = frozenset(
+              "umount", "chown", "chgrp", "chflags", "ping", "kldstat", "pkg")  # fmt: skip
+_BIN = _words(
     "[ cat chflags chmod cp date dd df echo ed expr freebsd-version hostname kill link ln ls mkdir mv pgrep pkill"
-    " ps pwd realpath rm rmdir sh sleep stty sync test timeout unlink".split()
+    " ps pwd realpath rm rmdir sh sleep stty sync test timeout unlink"
 )
-_SBIN = frozenset(
+_SBIN = _words(
     "zfs zpool ifconfig mount umount mount_nullfs mount_tmpfs mount_fdescfs mount_procfs pfctl route devfs"
-    " kldload kldstat kldunload sysctl ping rcorder reboot shutdown mdconfig md5 sha256 sha512".split()
+    " kldload kldstat kldunload sysctl ping rcorder reboot shutdown mdconfig md5 sha256 sha512"
 )
-_USR_SBIN = frozenset("jail jls jexec service sysrc pkg chown pw daemon nologin".split())
+_USR_SBIN = _words("jail jls jexec service sysrc pkg chown pw daemon nologin")
 _FOREIGN_FOLDERS = ("bin", "sbin", "usr/bin", "usr/sbin")
 
 

@@ -47,10 +47,10 @@ def _run(machine: Machine, command: Command) -> Completed:
     env = dict(_LOGIN_ENV) if "l" in given else dict(command.env)
     if "l" in given:
         env |= {"HOME": home, "USER": user}
-    task = processes.Task(
-        argv, jid, env, cwd, command.stdin, command.timeout, command.limit, command.output
-    )
+    task = processes.Task(argv, jid, env, cwd, command.stdin, command.timeout, command.limit)
     ended = processes.run(machine, task)
+    if ended.timed_out:
+        raise TimeoutError(f"{' '.join(argv)}: no end within {command.timeout:g} seconds")
     if ended.stage == "chdir":
         raise Refusal(f"chdir: {cwd}: {ended.reason}")
     if ended.stage == "exec":
