@@ -47,7 +47,7 @@ def _parameters(jail: Jail) -> Iterator[Diagnostic]:
             yield Diagnostic(
                 "parameter-unwritable",
                 "A jail(8) parameter cannot be written to jail.conf.",
-                f"{jail.name} sets {name!r}: names have lower case letters, digits, _ and .; values no control characters.",
+                f"{jail.name} sets {name!r}: names have lower case letters, digits, _ and .; values are printable.",
             )
 
 
@@ -92,7 +92,7 @@ def _mounts(jail: Jail) -> Iterator[Diagnostic]:
                 "mount-unwritable",
                 "A mount cannot be written to fstab(5).",
                 f"{jail.name}: {mount.device!r} on {mount.mountpoint} with {mount.options!r}:"
-                " nullfs wants an absolute path, and there are no control characters, and no # in options.",
+                " nullfs wants an absolute path, everything is printable, and options have no #.",
             )
 
 
@@ -107,10 +107,7 @@ def _network(jail: Jail, external: str | None) -> Iterator[Diagnostic]:
     vnet = network.vnet
     if vnet is None:
         return
-    if (
-        vnet.gateway
-        and ipaddress.ip_address(vnet.gateway) not in ipaddress.ip_interface(vnet.address).network
-    ):
+    if vnet.gateway and ipaddress.ip_address(vnet.gateway) not in ipaddress.ip_interface(vnet.address).network:
         yield Diagnostic(
             "gateway-outside",
             "A gateway is not in the network of the jail's address.",
@@ -153,12 +150,14 @@ def _secrets(jail: Jail) -> Iterator[Diagnostic]:
 def _words(jail: Jail) -> Iterator[Diagnostic]:
     commands = [secret.source.command or () for secret in jail.secrets]
     texts = [*jail.keep, *(word for command in commands for word in command)]
+    texts += [secret.path for secret in jail.secrets] + [secret.source.file or "" for secret in jail.secrets]
+    texts += [volume.mountpoint for volume in jail.volumes] + [mount.mountpoint for mount in jail.mounts]
     for text in texts:
         if not printable(text):
             yield Diagnostic(
                 "word-unwritable",
-                "A path or word has control characters.",
-                f"{jail.name}: {text!r} cannot be written to a script.",
+                "A path or word has characters that do not show.",
+                f"{jail.name}: {text!r} cannot be written to a script or an fstab.",
             )
 
 

@@ -39,8 +39,8 @@ done
 
 _STARTED = r"""
 # What this jail was started from, for the tool to compare.
-/bin/cat "$folder/config-id" > "$folder/started.new" && /bin/mv -f "$folder/started.new" "$folder/started" ||
-    fail "cannot write $folder/started"
+/bin/cat "$folder/config-id" > "$folder/started.new" || fail "cannot write $folder/started.new"
+/bin/mv -f "$folder/started.new" "$folder/started" || fail "cannot write $folder/started"
 """
 
 
@@ -113,9 +113,7 @@ def created(runtime: Runtime) -> str:
     if jail.limits:
         rules = " ".join(sh(rule) for rule in limits.rules(jail.name, jail.limits))
         parts.append(_LIMITS.replace("@RULES@", rules))
-    parts.append(
-        '\n/bin/sh "$folder/keep.sh" restore || fail "cannot restore what `keep` names"\n'.replace("`", "\\`")
-    )
+    parts.append('\n/bin/sh "$folder/keep.sh" restore || fail "cannot restore what `keep` names"\n'.replace("`", "\\`"))
     parts.append(
         "\n# put PATH MODE OWNER: standard input becomes a file of the jail\nput() {\n"
         f'    /usr/sbin/jexec "$jail" /bin/sh -c {sh(_INSIDE)} sh "$@"\n}}\n'

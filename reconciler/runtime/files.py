@@ -54,8 +54,6 @@ def files(runtime: Runtime) -> dict[str, tuple[int, str]]:
     }
     scripts |= {stages.file_name(stage): text for stage, text in runtime.stages.items()}
     always = {"depends", "resolv.conf"}
-    made = {
-        name: (DATA, text) for name, text in data.items() if text or (text is not None and name in always)
-    }
+    made = {name: (DATA, text) for name, text in data.items() if text or (text is not None and name in always)}
     made |= {name: (SCRIPT, text) for name, text in scripts.items()}
     return dict(sorted(made.items()))

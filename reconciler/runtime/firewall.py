@@ -28,9 +28,7 @@ def rules(runtime: Runtime) -> str:
     family, outside = ("inet", ":0") if address.version == 4 else ("inet6", "")
     lines = []
     if vnet.nat:
-        lines.append(
-            f"nat on {runtime.external} {family} from {address.ip} to any -> ({runtime.external}{outside})"
-        )
+        lines.append(f"nat on {runtime.external} {family} from {address.ip} to any -> ({runtime.external}{outside})")
     for port in vnet.expose:
         interface = port.interface or runtime.external
         lines.append(

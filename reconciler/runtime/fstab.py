@@ -29,8 +29,7 @@ def _volume_options(volume: Volume) -> str:
 def _inner(runtime: Runtime) -> list[_Entry]:
     jail = runtime.jail
     entries = [
-        (runtime.volume_dataset(volume), volume.mountpoint, "zfs", _volume_options(volume))
-        for volume in jail.volumes
+        (runtime.volume_dataset(volume), volume.mountpoint, "zfs", _volume_options(volume)) for volume in jail.volumes
     ]
     entries += [(mount.device, mount.mountpoint, mount.type, mount.options) for mount in jail.mounts]
     if jail.secrets:
@@ -41,9 +40,7 @@ def _inner(runtime: Runtime) -> list[_Entry]:
 def mountpoints(jail: Jail) -> tuple[str, ...]:
     """Folders that must exist in the root before the jail starts, parents first; jail(8) makes none."""
     inner = {volume.mountpoint for volume in jail.volumes} | {mount.mountpoint for mount in jail.mounts}
-    return tuple(
-        sorted({"/dev", *inner, *((SECRETS,) if jail.secrets else ())}, key=lambda path: path.split("/"))
-    )
+    return tuple(sorted({"/dev", *inner, *((SECRETS,) if jail.secrets else ())}, key=lambda path: path.split("/")))
 
 
 def targets(runtime: Runtime) -> tuple[str, ...]:
@@ -58,10 +55,7 @@ def fstab(runtime: Runtime) -> str:
         _line(runtime.root, runtime.live, "zfs", "rw"),
         _line("devfs", f"{runtime.live}/dev", "devfs", f"rw,ruleset={runtime.devfs_ruleset}"),
     ]
-    lines += [
-        _line(device, runtime.live + path, fstype, options)
-        for device, path, fstype, options in _inner(runtime)
-    ]
+    lines += [_line(device, runtime.live + path, fstype, options) for device, path, fstype, options in _inner(runtime)]
     return "".join(lines)
 
 

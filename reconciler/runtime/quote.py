@@ -11,26 +11,29 @@ from shlex import quote as sh
 
 __all__ = ["conf", "fstab", "printable", "sh", "words"]
 
-_FSTAB = frozenset(" \t\\#")
+_FSTAB = frozenset(" \\#")
 
 
 def printable(text: str) -> bool:
-    """Whether a value has no control characters; what has them is refused, never escaped."""
-    return not any(ord(character) < 32 or ord(character) == 127 for character in text)
+    """Whether every character shows: no controls, no blanks but the space, nothing that reorders text.
+
+    What is not printable is refused, never escaped: programs disagree on what separates words and lines.
+    """
+    return text.isprintable()
 
 
 def conf(text: str) -> str:
-    """A double-quoted string of jail.conf(5) that means exactly `text`; ValueError on control characters."""
+    """A double-quoted string of jail.conf(5) that means exactly `text`; ValueError when it is not printable."""
     if not printable(text):
-        raise ValueError(f"a jail.conf value holds no control characters: {text!r}")
+        raise ValueError(f"a jail.conf value is printable: {text!r}")
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
     return f'"{escaped}"'
 
 
 def fstab(field: str) -> str:
-    """A device or mount point of fstab(5): blanks, `\\` and `#` as octal; ValueError on control characters."""
-    if not field or not printable(field.replace("\t", " ")):
-        raise ValueError(f"an fstab field is not empty and holds no control characters: {field!r}")
+    """A device or mount point of fstab(5): blanks, `\\` and `#` as octal; ValueError when it is not printable."""
+    if not field or not printable(field):
+        raise ValueError(f"an fstab field is not empty and printable: {field!r}")
     return "".join(f"\\{ord(character):03o}" if character in _FSTAB else character for character in field)
 
 

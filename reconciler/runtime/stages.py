@@ -43,8 +43,9 @@ _RELEASE = r"""
 if /usr/sbin/jls -j "$jail" jid >/dev/null 2>&1; then fail "the jail runs"; fi
 
 # From here on nothing fails: what is left over here must not keep the rest from being undone.
-if [ -x /sbin/pfctl ]; then /sbin/pfctl -q -a "$anchor" -F all 2>/dev/null || :; fi
-if [ -x /usr/bin/rctl ]; then /usr/bin/rctl -r "jail:$jail" 2>/dev/null || :; fi
+# pf and racct may not be there at all.
+/sbin/pfctl -q -a "$anchor" -F all 2>/dev/null || :
+/usr/bin/rctl -r "jail:$jail" 2>/dev/null || :
 """
 
 _EPAIR = r"""
@@ -89,9 +90,7 @@ def poststart(runtime: Runtime) -> str:
     parts = [begin(runtime, "poststart", "exec.poststart: the jail's rc has run.")]
     if rules := firewall.rules(runtime):
         kinds = [kind for kind in ("nat", "rdr") if f"{kind} " in rules]
-        parts.append(
-            f"anchor={sh(firewall.anchor(runtime.name))}\n" + _FIREWALL.replace("@KINDS@", " ".join(kinds))
-        )
+        parts.append(f"anchor={sh(firewall.anchor(runtime.name))}\n" + _FIREWALL.replace("@KINDS@", " ".join(kinds)))
     if has(runtime.stages, "start"):
         stops = [stage for stage in ("prestop", "stop", "poststop") if stage in runtime.stages]
         undo = "".join(f"    stage {file_name(stage)} || :\n" for stage in stops)
