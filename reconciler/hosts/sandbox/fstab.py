@@ -1,4 +1,4 @@
-"""fstab(5): lines of source, target, type and options, with `\\040` for what cannot stand there."""
+r"""fstab(5): lines of source, target, type and options, with `\040` for what cannot stand there."""
 
 from __future__ import annotations
 

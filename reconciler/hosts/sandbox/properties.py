@@ -29,7 +29,8 @@ HELP = resources.files(__package__).joinpath("properties.txt").read_text()
 # In the order of `zfs get all` on a file system; None marks what is computed.
 _FILESYSTEM: dict[str, str | None] = dict(
     [
-        *((name, None) for name in ["type", "creation", "used", "available", "referenced", "compressratio", "mounted", "origin"]),
+        ("type", None), ("creation", None), ("used", None), ("available", None), ("referenced", None),
+        ("compressratio", None), ("mounted", None), ("origin", None),
         ("quota", "0"), ("reservation", "0"), ("recordsize", "131072"), ("mountpoint", ""), ("sharenfs", "off"),
         ("checksum", "on"), ("compression", "on"), ("atime", "on"), ("devices", "on"), ("exec", "on"),
         ("setuid", "on"), ("readonly", "off"), ("jailed", "off"), ("snapdir", "hidden"), ("aclmode", "discard"),

@@ -203,7 +203,7 @@ def _realpath(machine: Machine, command: Command, answer: Answer, argv: Sequence
 
 def _find(machine: Machine, command: Command, answer: Answer, argv: Sequence[str]) -> bytes:
     """Paths with -type, -name, -maxdepth, -mindepth, -links, -print and -print0."""
-    roots = [word for word in argv[: next((i for i, w in enumerate(argv) if w.startswith("-")), len(argv))]]
+    roots = list(argv[: next((i for i, w in enumerate(argv) if w.startswith("-")), len(argv))])
     tests = list(argv[len(roots) :])
     wanted: dict[str, str] = {}
     end = "\n"

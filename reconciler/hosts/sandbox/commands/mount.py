@@ -25,7 +25,10 @@ _SHOWN = {"noatime": "noatime", "noexec": "noexec", "nosuid": "nosuid", "nosymfo
           "ro": "read-only", "sync": "synchronous", "union": "union"}  # fmt: skip
 _SHORT = {"noatime": "noatime", "noexec": "noexec", "nosuid": "nosuid", "nosymfollow": "nosymfollow",
           "synchronous": "sync", "union": "union", "nfsv4acls": "nfsv4acls"}  # fmt: skip
-_ANY = frozenset(["rw", "ro", "rdonly", "atime", "noatime", "exec", "noexec", "suid", "nosuid", "symfollow", "nosymfollow", "sync", "async", "late", "noauto", "auto", "failok", "current", "update", "nocover", "emptydir", "union", "multilabel", "nfsv4acls"])  # fmt: skip
+_ANY = frozenset(
+    (*_SHOWN, *_SHORT, "rw", "rdonly", "atime", "exec", "suid", "symfollow", "async", "late", "noauto", "auto",
+     "failok", "current", "update", "nocover", "emptydir", "multilabel")
+)  # fmt: skip
 _OWN: dict[str, frozenset[str]] = {
     "tmpfs": frozenset({"size", "inodes", "uid", "gid", "mode", "maxfilesize", "nonc", "pgread", "export"}),
     "devfs": frozenset({"ruleset"}),

@@ -24,7 +24,10 @@ _HEADS = {long: short.upper() for short, long in _COLUMNS.items()}
 _DEFAULT = "name,size,allocated,free,checkpoint,expandsize,fragmentation,capacity,dedupratio,health,altroot"
 _SIZES = frozenset({"size", "allocated", "free"})
 _PERCENT = frozenset({"capacity", "fragmentation"})
-_USAGE = "usage: zpool command args ...\nwhere 'command' is one of the following:\n\n\tversion [-j]\n\n\tlist\n\n\tget\n\n\tstatus"
+_USAGE = (
+    "usage: zpool command args ...\nwhere 'command' is one of the following:\n\n"
+    "\tversion [-j]\n\n\tlist\n\n\tget\n\n\tstatus"
+)
 
 
 def _values(machine: Machine) -> dict[str, tuple[str, str]]:

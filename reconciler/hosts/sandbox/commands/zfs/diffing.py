@@ -110,12 +110,14 @@ def _objects(machine: Machine, content: str) -> dict[str, _Object]:
 
 def _changes(before: dict[str, _Object], after: dict[str, _Object]) -> Iterator[tuple[int, str, str, list[str], int]]:
     """Time, kind, type, name(s) and change of the link count of each object that changed."""
+    here = {name: identity for identity, each in before.items() for name in each.names if each.letter == "/"}
+    there = {name: identity for identity, each in after.items() for name in each.names if each.letter == "/"}
     for identity, old in before.items():
         new = after.get(identity)
         if new is None or not _same(old, new):
             yield old.info.st_ctime_ns, "-", old.letter, [min(old.names)], 0
             continue
-        stays = set(old.names) & set(new.names)
+        stays = [name for name in new.names if _entry(name, there) in {_entry(each, here) for each in old.names}]
         links = 0 if old.letter == "/" else new.info.st_nlink - old.info.st_nlink
         if not stays:
             yield new.info.st_ctime_ns, "R", new.letter, [min(old.names), min(new.names)], 0
@@ -124,6 +126,12 @@ def _changes(before: dict[str, _Object], after: dict[str, _Object]) -> Iterator[
     for identity, new in after.items():
         if identity not in before or not _same(before[identity], new):
             yield new.info.st_ctime_ns, "+", new.letter, [min(new.names)], 0
+
+
+def _entry(name: str, folders: dict[str, str]) -> tuple[str, str]:
+    """A name as an entry of a folder, so that what lies in a renamed folder is not renamed itself."""
+    above, _, last = name.rpartition("/")
+    return folders[above], last
 
 
 def _same(old: _Object, new: _Object) -> bool:
