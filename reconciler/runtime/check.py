@@ -14,6 +14,7 @@ from reconciler.spec.document import Jail
 
 _PARAMETER = re.compile(r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*$")
 _STAGE = re.compile(r"^((pre|post)?(create|start|cmd|stop)|apply|custom:[A-Za-z0-9_][A-Za-z0-9_-]*)$")
+_BOOLEANS = frozenset({"ip4.saddrsel", "ip6.saddrsel", "exec.system_jail_user"})
 _HOOK = re.compile(r"^exec\.(prepare|prestart|created|poststart|prestop|poststop|release)$")
 SET_BY_FIELDS = {
     "name": "name", "jid": "name", "path": "name", "host.hostname": "hostname", "host.hostuuid": "hostname",
@@ -42,6 +43,12 @@ def _parameters(jail: Jail) -> Iterator[Diagnostic]:
                 "A jail(8) parameter is set by another field.",
                 f"{jail.name} sets {name} in `parameters`.",
                 f"use `{field}`",
+            )
+        elif value is False and not name.startswith("allow.") and name not in _BOOLEANS:
+            yield Diagnostic(
+                "parameter-not-boolean",
+                "A jail(8) parameter is no boolean.",
+                f"{jail.name} sets {name} to false.",
             )
         elif not _PARAMETER.match(name) or (isinstance(value, str) and not printable(value)):
             yield Diagnostic(

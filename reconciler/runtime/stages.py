@@ -23,7 +23,8 @@ stage() { (cd / && exec /bin/sh "$folder/$1"); }
 
 _FIREWALL = r"""
 # Loading an anchor that no ruleset calls succeeds and does nothing, hence the questions.
-/sbin/pfctl -s info >/dev/null 2>&1 || fail "nat and exposed ports need pf, which is not there; try: service pf onestart"
+/sbin/pfctl -s info >/dev/null 2>&1 ||
+    fail "nat and exposed ports need pf, which is not there; try: service pf onestart"
 /sbin/pfctl -a "$anchor" -f "$folder/pf.conf" || fail "pf refuses $folder/pf.conf"
 case "$(/sbin/pfctl -s info 2>/dev/null)" in
 *"Status: Enabled"*) ;;

@@ -100,10 +100,16 @@ _network = st.one_of(
     st.builds(lambda vnet: {"vnet": vnet}, _vnet),
     st.just({"vnet": {"bridge": "bridge7", "address": "2001:db8::2/64", "gateway": "2001:db8::1"}}),
 )
-_parameters = st.dictionaries(
-    st.sampled_from(["allow.mlock", "sysvshm", "children.max", "securelevel", "exec.start", "exec.stop", "env"]),
-    st.one_of(_text, st.integers(0, 999), st.booleans()),
-    max_size=4,
+_parameters = st.fixed_dictionaries(
+    {},
+    optional={
+        "allow.mlock": st.booleans(),
+        "sysvshm": st.sampled_from(["new", "inherit", "disable"]),
+        "children.max": st.integers(0, 999),
+        "exec.start": _text,
+        "exec.stop": _text,
+        "env": _text,
+    },
 )
 
 
