@@ -10,12 +10,8 @@ import typer
 
 
 def schema(
-    out: Annotated[
-        Path | None, typer.Option(help="Folder to write them to; without it, spec.json is printed.")
-    ] = None,
-    check: Annotated[
-        bool, typer.Option(help="Write nothing; fail when a file in the folder differs.")
-    ] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder to write them to; without it, spec.json is printed.")] = None,
+    check: Annotated[bool, typer.Option(help="Write nothing; fail when a file in the folder differs.")] = False,
 ) -> int:
     """Write the JSON Schemas of all documents."""
     from reconciler.spec.schema import schemas

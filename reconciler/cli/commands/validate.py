@@ -27,7 +27,7 @@ def validate(
     if failed:
         print(f"\n{show.counted(problems)}")
     else:
-        count = sum(1 for _ in specs.documents()) if specs is not None else 0
+        count = sum(1 for _ in specs.documents())
         extra = f" ({show.counted(problems)})" if problems else ""
         print(f"{count} documents are valid{extra}.")
     return int(failed)

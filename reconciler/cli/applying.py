@@ -1,0 +1,108 @@
+"""How a plan is applied from the command line: lock, plan, show, guard, execute, and look again."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from reconciler.cli import render_plan, report, saved_plan, session, show
+from reconciler.cli.lock import locked
+from reconciler.cli.mirrors import mirror_for
+from reconciler.cli.paper import paper
+from reconciler.cli.progress import Progress
+from reconciler.cli.record import Record
+from reconciler.cli.saved_plan import SavedPlan
+from reconciler.cli.stopping import Stopping, stopping
+from reconciler.model.diagnostic import Diagnostic, Refused
+from reconciler.model.outcome import Report
+from reconciler.reconcile import Decided, Options, Session
+
+REFUSED = 3
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line asks of an apply. `saved` names the file of a saved plan."""
+
+    options: Options
+    host: str
+    saved: Path | None = None
+    mirror: str = ""
+    jobs: int = 4
+
+
+def run(asked: Asked) -> int:
+    """Apply and answer the exit status. Raises Refused, StalePlan, SpecError, HostError."""
+    saved = saved_plan.load(asked.saved) if asked.saved is not None else None
+    if saved is not None:
+        asked = _as_saved(asked, saved)
+    with ExitStack() as stack:
+        host = session.changing(asked.host)
+        current = Session(host, asked.options)
+        stack.enter_context(locked(host, current.document.pool, "apply"))
+        decided = current.decide()
+        if saved is not None:
+            saved_plan.check(saved, current, decided)
+        show.show(current.specs.warnings)
+        print(render_plan.render(decided, paper()), flush=True)
+        if decided.refusals:
+            show.show(decided.refusals)
+            print("\nRefused: nothing was changed.", file=sys.stderr)
+            return REFUSED
+        if decided.plan.empty:
+            return report.status(Report(decided.plan, {}), decided)
+        mirror = stack.enter_context(mirror_for(asked.mirror, host.url))
+        return _execute(current, decided, asked, mirror)
+
+
+def _as_saved(asked: Asked, saved: SavedPlan) -> Asked:
+    """The run that the saved plan was made by, with the consents given now."""
+    url = session.host_url(asked.host) if asked.host else saved.plan.host
+    if url != saved.plan.host:
+        detail = f"The plan was made for {saved.plan.host}, and --host says {url}. Nothing was changed."
+        raise Refused(
+            Diagnostic("plan-other-host", "The saved plan is for another host", detail, "Leave out --host.")
+        )
+    options = replace(
+        saved.options(), consent=asked.options.consent, adopt_source=asked.options.adopt_source
+    )
+    return replace(asked, options=options, host=url, mirror=asked.mirror or saved.mirror)
+
+
+def _execute(current: Session, decided: Decided, asked: Asked, mirror: str) -> int:
+    record = Record.begin(current.host.url, current.specs.digest)
+    progress = Progress(record.step)
+    status = "failed"
+    try:
+        with stopping(progress.running) as stop, progress:
+            site = session.site(
+                current, mirror=mirror, stop=stop.event, outputs=progress.output, progresses=progress.bytes
+            )
+            done = current.apply(decided, site, asked.jobs, progress.watch, stop.event)
+        status = "done" if done.ok else "stopped" if stop.signal else "failed"
+        report.failures(done, progress.tail)
+        return _end(done, stop, Session(current.host, _after(current.options), current.specs))
+    finally:
+        record.end(status)
+
+
+def _after(options: Options) -> Options:
+    """The look afterwards: what was rejected in this run is held, not tried again."""
+    return replace(options, retry=frozenset())
+
+
+def _end(done: Report, stop: Stopping, again: Session) -> int:
+    """The last words: what was done, and whether the host is now as its specs say."""
+    print(f"\n{report.counted(done)}", flush=True)
+    if stop.signal:
+        print("Stopped before the end; `reconcile apply` goes on from here.", flush=True)
+        return stop.status
+    left = again.decide()
+    if left.plan.empty:
+        print(render_plan.render(left, paper()), end="", flush=True)
+    else:
+        print("Left to do:\n", flush=True)
+        print(render_plan.render(left, paper()), end="", flush=True)
+    return report.status(done, left)

@@ -1,0 +1,57 @@
+"""`reconcile plan`: what would be done to a host, and why. Changes nothing."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reconciler.cli import options as given
+
+DIFFERENCES = 2
+
+
+def plan(
+    path: given.SpecPath = Path("specs"),
+    host: given.HostURL = "",
+    label: given.Labels = None,
+    only: given.Only = None,
+    retry: given.Retry = None,
+    mirror: given.Mirror = "",
+    as_json: given.AsJSON = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Save the plan in this file, for `reconcile apply --plan FILE`.")
+    ] = None,
+    detailed_exitcode: Annotated[
+        bool, typer.Option("--detailed-exitcode", help="Exit with status 2 when the host differs from the specs.")
+    ] = False,
+) -> int:
+    """Compare the specs with a host and show what `apply` would do. Nothing is changed.
+
+    Exit status: 0 done, 1 failed or a jail is held back, 2 differences (with --detailed-exitcode), 64 usage.
+    """
+    from reconciler.cli import plan_json, render_plan, saved_plan, session, show
+    from reconciler.cli.paper import paper
+    from reconciler.reconcile import Session
+
+    asked = session.options(path, given.labels(label), only=only, retry=retry)
+    run = Session(session.reading(host), asked)
+    decided = run.decide()
+    if out is not None:
+        saved_plan.save(out, run, decided, mirror)
+    if as_json:
+        print(plan_json.document(run, decided).model_dump_json(indent=2))
+    else:
+        show.show(run.specs.warnings)
+        print(render_plan.render(decided, paper()), end="")
+        if decided.refusals:
+            print("\n`reconcile apply` would refuse this plan:\n")
+            show.show(decided.refusals, sys.stdout)
+    if any(note.failing for note in decided.plan.notes):
+        return 1
+    return DIFFERENCES if detailed_exitcode and not decided.plan.empty else 0
+
+
+COMMAND = plan

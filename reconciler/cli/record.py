@@ -1,0 +1,64 @@
+"""Where the journal lies, and a run's way into it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconciler.cli import show
+from reconciler.journal import Journal, open_journal
+from reconciler.model.action import Step
+from reconciler.model.outcome import Result
+
+
+def journal_path(environ: Mapping[str, str], uid: int) -> Path:
+    """RECONCILER_JOURNAL; else /var/db/reconciler for root, and the user's own state folder for others."""
+    if named := environ.get("RECONCILER_JOURNAL", ""):
+        return Path(named)
+    if uid == 0:
+        return Path("/var/db/reconciler/journal.db")
+    base = environ.get("XDG_STATE_HOME", "")
+    if not base.startswith("/"):
+        base = os.path.join(environ.get("HOME") or "/var/empty", ".local/state")
+    return Path(base) / "reconciler" / "journal.db"
+
+
+def journal() -> Journal:
+    """This user's journal; what goes wrong with it is a warning."""
+    return open_journal(journal_path(os.environ, os.geteuid()), lambda problem: show.show([problem]))
+
+
+@dataclass
+class Record:
+    """One run in the journal."""
+
+    journal: Journal
+    number: int
+
+    @classmethod
+    def begin(cls, host: str, specs: str) -> Record:
+        """Record that a run begins."""
+        opened = journal()
+        return cls(opened, opened.begin_run("", " ".join(["reconcile", *sys.argv[1:]]), host, specs))
+
+    def step(self, step: Step, result: Result, tail: bytes) -> None:
+        """Record the end of a step."""
+        detail = "; ".join(f"{problem.code}: {problem.detail}" for problem in result.diagnostics)
+        self.journal.step(
+            self.number,
+            str(step.action.ref),
+            step.scope,
+            step.action.title(),
+            result.outcome,
+            result.seconds,
+            detail,
+            tail,
+        )
+
+    def end(self, status: str) -> None:
+        """Record how the run ended."""
+        self.journal.end_run(self.number, status)
+        self.journal.close()

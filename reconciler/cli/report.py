@@ -1,0 +1,57 @@
+"""The end of a run, told truthfully: what failed and why, what was not begun, and what is left to do."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable
+
+from reconciler.cli import show
+from reconciler.cli.paper import many
+from reconciler.model.outcome import Report, Result
+from reconciler.model.value import Ref
+from reconciler.reconcile import Decided
+
+_TAIL_LINES = 20
+FAILED = 1
+SOME_FAILED = 4
+
+
+def failures(report: Report, tail: Callable[[Ref], bytes]) -> None:
+    """Every failure with its diagnostics and the end of its output, on stderr."""
+    for result in report.failed:
+        if result.outcome in ("failed", "moved"):
+            print(f"\n{show.visible(_name(result))}", file=sys.stderr)
+            show.show(result.diagnostics)
+            _output(tail(result.step.action.ref))
+
+
+def _output(data: bytes) -> None:
+    lines = data.decode("utf-8", "replace").splitlines()[-_TAIL_LINES:]
+    if lines:
+        print("  the end of its output:", file=sys.stderr)
+    for line in lines:
+        print(f"  | {show.visible(line)}", file=sys.stderr)
+
+
+def _name(result: Result) -> str:
+    return f"{result.step.scope or '(shared)'}: {result.step.action.title()}"
+
+
+def counted(report: Report) -> str:
+    """`12 steps done, 1 failed, 3 blocked.`"""
+    number = Counter(result.outcome for result in report.results.values())
+    parts = [f"{many(number['applied'] + number['already-done'], 'step')} done"]
+    for outcomes, word in ((("failed", "moved"), "failed"), (("blocked",), "blocked"), (("stopped",), "not begun")):
+        if count := sum(number[outcome] for outcome in outcomes):
+            parts.append(f"{count} {word}")
+    return ", ".join(parts) + "."
+
+
+def status(report: Report, left: Decided) -> int:
+    """0 done, 4 some jails are as their specs say and others are not, 1 none is."""
+    bad = {result.step.scope for result in report.failed}
+    bad |= {note.scope for note in left.plan.notes if note.failing} | {step.scope for step in left.plan.steps}
+    if not bad:
+        return 0
+    return SOME_FAILED if left.desired.specs.jails.keys() - bad else FAILED

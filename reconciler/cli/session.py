@@ -1,0 +1,96 @@
+"""From a command line to a session of the engine: the host, the specs, the site."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from reconciler.cache import Cache, default_folder
+from reconciler.guard import Consent
+from reconciler.hosts.freebsd.host import FreeBSDHost
+from reconciler.hosts.open import default_url, open_runner
+from reconciler.model.command import Output
+from reconciler.model.ports import Host
+from reconciler.model.value import Ref
+from reconciler.reconcile import Options, Session
+from reconciler.site import LocalSite, Progress
+from reconciler.spec.specset import SpecSet
+from reconciler.wraps import ReadOnlyRunner
+
+DEFAULT_SPECS = Path("specs")
+
+
+def host_url(given: str) -> str:
+    """The host that is meant: the one given (or in RECONCILER_HOST), else this machine's default."""
+    return given or default_url()
+
+
+def reading(url: str) -> Host:
+    """A host that refuses every command that could change it. Raises SpecError for an unknown address."""
+    url = host_url(url)
+    return FreeBSDHost(ReadOnlyRunner(open_runner(url)), url)
+
+
+def changing(url: str) -> Host:
+    """A host that may be changed. Raises SpecError for an unknown address."""
+    url = host_url(url)
+    return FreeBSDHost(open_runner(url), url)
+
+
+def options(
+    path: Path,
+    labels: dict[str, str],
+    *,
+    only: list[str] | None = None,
+    retry: list[str] | None = None,
+    consent: Consent | None = None,
+    adopt_source: bool = False,
+) -> Options:
+    """What a run is asked, from the words of a command line."""
+    return Options(
+        path, labels, frozenset(only or ()), frozenset(retry or ()), consent or Consent(), adopt_source=adopt_source
+    )
+
+
+def pool_session(host: Host, specs: Path | None, labels: dict[str, str]) -> Session:
+    """A session for commands that are about the pool: without any specs, the default pool is meant.
+
+    Raises SpecError when specs are named and invalid.
+    """
+    if specs is None and not DEFAULT_SPECS.exists():
+        return Session(host, Options(DEFAULT_SPECS, labels), no_specs())
+    return Session(host, Options(specs or DEFAULT_SPECS, labels))
+
+
+def no_specs() -> SpecSet:
+    """Specs that say nothing. They are no folder, so nothing is ever pruned for them."""
+    here = Path.cwd()
+    return SpecSet(here, here, "", (), {}, {}, {}, {}, is_folder=False)
+
+
+def site(
+    session: Session,
+    *,
+    mirror: str = "",
+    stop: threading.Event | None = None,
+    outputs: Callable[[Ref], Output] = lambda _ref: lambda _data: None,
+    progresses: Callable[[Ref], Progress] = lambda _ref: lambda _done, _total: None,
+) -> LocalSite:
+    """Where the session's actions happen."""
+    request = session.request
+    return LocalSite(
+        session.host,
+        session.place,
+        Cache(default_folder(os.environ)),
+        session.facts,
+        datetime.now(UTC).date().isoformat(),
+        mirror or None,
+        request.parameters,
+        request.extra_pools,
+        outputs,
+        progresses,
+        stop or threading.Event(),
+    )
