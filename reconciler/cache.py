@@ -110,7 +110,7 @@ class Cache:
         fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
         with self.guarded():
             try:
-                with open(fresh, "wb", opener=_private) as file:
+                with open(fresh, "wb", opener=private) as file:
                     file.write(data)
                     file.flush()
                     os.fsync(file.fileno())
@@ -239,5 +239,6 @@ def _unusable(folder: Path, detail: str) -> Diagnostic:
     )
 
 
-def _private(path: str, flags: int) -> int:
+def private(path: str, flags: int) -> int:
+    """An `opener` for open(): mode 0600, and never through a symlink."""
     return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

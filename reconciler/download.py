@@ -22,7 +22,7 @@ from urllib.parse import unquote, urlsplit
 
 import httpx
 
-from reconciler.cache import CHUNK, Cache, bare_digest, mismatch, open_regular
+from reconciler.cache import CHUNK, Cache, bare_digest, mismatch, open_regular, private
 from reconciler.model.diagnostic import Diagnostic, FetchError
 from reconciler.url import is_loopback, redact
 
@@ -88,7 +88,7 @@ def fetch(
         if found is not None:
             return found
         partial = cache.path(sha256, ".partial")
-        with cache.guarded(remove=partial), open(partial, "a+b", opener=_private) as file:
+        with cache.guarded(remove=partial), open(partial, "a+b", opener=private) as file:
             whole = _Partial(url, bare_digest(sha256), cache, file, limit)
             if not whole.complete():
                 whole.receive(patience, progress)
@@ -131,9 +131,7 @@ class _Partial:
         headers = {"Range": f"bytes={self.size}-", "If-Range": validator} if self.size else {}
         with _opened(self.url, headers, patience) as body:
             if body.start not in (0, self.size):
-                raise DownloadError(
-                    _failed(self.url, "The server sent another part than asked for."), transient=True
-                )
+                raise DownloadError(_failed(self.url, "The server sent another part than asked for."), transient=True)
             if body.start != self.size:
                 self._restart()
             if body.start == 0:
@@ -201,9 +199,8 @@ def _answered(url: str, headers: dict[str, str], patience: Patience) -> Iterator
     """The first answer that is no redirect; where a redirect may lead is our decision."""
     timeout = httpx.Timeout(patience.read, connect=patience.connect)
     for _ in range(_REDIRECTS + 1):
-        local = is_loopback(httpx.URL(url).host)
         with (
-            httpx.Client(timeout=timeout, trust_env=not local, follow_redirects=False) as client,
+            _client(url, timeout) as client,
             client.stream("GET", url, headers={"Accept-Encoding": "identity", **headers}) as response,
         ):
             if not response.has_redirect_location:
@@ -213,6 +210,16 @@ def _answered(url: str, headers: dict[str, str], patience: Patience) -> Iterator
     raise DownloadError(_failed(url, f"More than {_REDIRECTS} redirects."))
 
 
+def _client(url: str, timeout: httpx.Timeout) -> httpx.Client:
+    """A client for one URL. What the environment says of proxies and certificates may be wrong."""
+    local = is_loopback(httpx.URL(url).host)
+    try:
+        return httpx.Client(timeout=timeout, trust_env=not local, follow_redirects=False)
+    except (OSError, ValueError, ImportError) as error:
+        reason = f"The proxy or the certificates that the environment names cannot be used: {error}."
+        raise DownloadError(_failed(url, redact(reason))) from error
+
+
 def _redirected(source: httpx.URL, location: str) -> str:
     """Where a redirect leads. Never from https: to http:, nor by http: onto or off this machine."""
     target = source.join(location)
@@ -220,9 +227,7 @@ def _redirected(source: httpx.URL, location: str) -> str:
         target.scheme == "http" == source.scheme and is_loopback(target.host) == is_loopback(source.host)
     )
     if not safe:
-        raise DownloadError(
-            _failed(str(source), f"It redirects to {redact(str(target))[:200]}, which is less safe.")
-        )
+        raise DownloadError(_failed(str(source), f"It redirects to {redact(str(target))[:200]}, which is less safe."))
     return str(target)
 
 
@@ -253,9 +258,7 @@ def _timely(url: str, chunks: Iterator[bytes], deadline: float) -> Iterator[byte
     """The same chunks, until the time for the whole is over: a trickle is a failure too."""
     for chunk in chunks:
         if time.monotonic() > deadline:
-            raise DownloadError(
-                _failed(url, "It took longer than the time for a whole download."), transient=True
-            )
+            raise DownloadError(_failed(url, "It took longer than the time for a whole download."), transient=True)
         yield chunk
 
 
@@ -287,9 +290,7 @@ def _classified(url: str) -> Iterator[None]:
             raise DownloadError(_offline(url), transient=True) from error
         raise DownloadError(_failed(url, f"{error}."), transient="CERTIFICATE" not in str(error)) from error
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError) as error:
-        transient = isinstance(error, httpx.TransportError) and not isinstance(
-            error, httpx.UnsupportedProtocol
-        )
+        transient = isinstance(error, httpx.TransportError) and not isinstance(error, httpx.UnsupportedProtocol)
         raise DownloadError(_failed(url, f"{error}."), transient=transient) from error
 
 
@@ -339,10 +340,4 @@ def _not_found(url: str) -> Diagnostic:
 
 def _offline(url: str) -> Diagnostic:
     detail = f"{redact(url)}: the server's name cannot be resolved, or there is no route to it."
-    return Diagnostic(
-        "offline", "The network cannot be reached", detail, "Check the network, proxy and name service."
-    )
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    return Diagnostic("offline", "The network cannot be reached", detail, "Check the network, proxy and name service.")

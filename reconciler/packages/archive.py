@@ -2,8 +2,8 @@
 
 Names are judged as bytes, component by component, without looking at any file system. Refused are
 names that are absolute, have `..` or lie below a symlink or a file; hard links to what is not a file
-of the same archive; relative symlinks that climb out; devices; the same name twice; and whatever is
-past `Limits`. An absolute symlink is fine: inside the root it means the root. The archive is still
+of the same archive; relative symlinks that climb out; devices; a name that changes what it is; and
+whatever is past `Limits`. An absolute symlink is fine: inside the root it means the root. The archive is still
 unpacked with `tar -p` without `-P` into a tree of its own.
 """
 
@@ -67,6 +67,7 @@ def check_archive(file: IO[bytes], limits: Limits, capture: Collection[str] = ()
     while (member := reader.next()) is not None:
         path = tree.add(member)
         name = path.decode("utf-8", "surrogateescape")
+        captured.pop(name, None)
         if name in capture and member.kind == "file" and member.size == member.stored <= _CAPTURE_LIMIT:
             captured[name] = reader.read(member)
         else:
@@ -96,7 +97,9 @@ class _Tree:
         self._make_parents(path, member.name)
         kind = self._judge(path, member)
         before = self._kinds.get(path)
-        if before is not None and not (before == kind == "directory"):
+        # tar itself replaces a file by a later one of the same name (METALOGs list some twice).
+        again = before == kind == member.kind and kind in ("directory", "file")
+        if before is not None and not again:
             raise _hostile(member.name, "the name is used twice")
         self._remember(path, kind)
         return path

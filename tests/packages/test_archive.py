@@ -89,8 +89,9 @@ def test_a_good_archive_is_counted_in_any_form(form: int, compress: Callable[[by
         [link("d/a", "../../etc")],
         [link("a", "b/../../etc")],
         [link("a", "x" * 2000)],
-        [Item("a"), Item("a")],
-        [Item("a"), Item("./a")],
+        [Item("a"), hard("a", "a")],
+        [Item("a"), hard("b", "a"), hard("b", "./a")],
+        [link("a", "b"), link("a", "b")],
         [Item("a"), Item("a/b")],
         [Item("a", tarfile.FIFOTYPE), Item("a/b")],
         [Item("a", tarfile.CHRTYPE)],
@@ -105,6 +106,11 @@ def test_a_good_archive_is_counted_in_any_form(form: int, compress: Callable[[by
 def test_what_could_leave_its_place_is_refused(items: list[Item]) -> None:
     assert code_of(tar_of(items)) == "archive-hostile"
     assert code_of(lzma.compress(tar_of([*GOOD, *items])) if items else tar_of([])) == "archive-hostile"
+
+
+def test_of_a_file_that_comes_twice_the_last_one_counts() -> None:
+    twice = tar_of([Item("./bin/x", data=b"old"), Item("bin/x", data=b"new")])
+    assert check(twice, SET, ("bin/x",)).captured == {"bin/x": b"new"}
 
 
 def test_named_pipes_are_for_packages_only() -> None:

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -213,6 +214,15 @@ def test_the_proxy_of_the_environment_is_used_but_never_for_loopback(
     assert [path for path, _ in mirror.asked] == ["http://mirror.example/f", "/f"]
 
 
+@pytest.mark.parametrize(("name", "value"), [("http_proxy", "gopher://x"), ("SSL_CERT_FILE", "/nonexistent")])
+def test_an_environment_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv("no_proxy", "")
+    monkeypatch.setenv(name, value)
+    with pytest.raises(DownloadError) as caught:
+        fetch_bytes("http://mirror.invalid/f", limit=MIB)
+    assert caught.value.diagnostics[0].code in ("download-failed", "offline")
+
+
 def test_a_file_url_is_copied_and_verified_too(tmp_path: Path, cache: Cache) -> None:
     source = tmp_path / "a file"
     source.write_bytes(DATA)
@@ -259,6 +269,28 @@ def test_a_full_disk_is_a_clear_diagnostic_and_leaves_nothing_behind(mirror: Mir
     assert not cache.path(SHA).exists()
     assert not cache.path(SHA, ".partial").exists()
     assert fetch(f"{mirror.url}/f", SHA, cache, limit=MIB).read_bytes() == DATA
+
+
+def test_a_download_that_was_killed_goes_on_where_it_was(mirror: Mirror, cache: Cache) -> None:
+    program = (
+        "import os, signal, sys; from pathlib import Path; from reconciler.cache import Cache\n"
+        "from reconciler.download import fetch\n"
+        "def die(done, total):\n"
+        "    if done >= 100000: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "fetch(sys.argv[1], sys.argv[2], Cache(Path(sys.argv[3])), limit=1 << 20, progress=die)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, f"{mirror.url}/f", SHA, str(cache.folder)], check=False)
+    assert done.returncode < 0
+    assert nothing_believed(cache)
+    assert fetch(f"{mirror.url}/f", SHA, cache, limit=MIB).read_bytes() == DATA
+    assert mirror.asked[1][1].startswith("bytes=")
+
+
+def test_two_who_want_the_same_download_it_once(mirror: Mirror, cache: Cache) -> None:
+    with ThreadPoolExecutor() as pool:
+        paths = list(pool.map(lambda _: fetch(f"{mirror.url}/f", SHA, cache, limit=MIB), range(4)))
+    assert [path.read_bytes() for path in paths] == [DATA] * 4
+    assert len(mirror.asked) == 1
 
 
 def test_a_cache_that_cannot_be_made_is_a_diagnostic(mirror: Mirror, tmp_path: Path) -> None:
