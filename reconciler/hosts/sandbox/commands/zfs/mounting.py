@@ -57,21 +57,27 @@ def attach(machine: Machine, name: str, extra: Iterable[str] = ()) -> None:
     machine.mounts.add("zfs", name, place.path, mount_options(machine, name, extra))
 
 
+def refuse_busy(machine: Machine, names: Iterable[str]) -> list[str]:
+    """The keys of the mounts of `names`, deepest first; Refusal when one cannot go with the others."""
+    mounts = machine.mounts
+    keys = {key for name in names if (key := mounts.of(name))}
+    ordered = sorted(keys, key=lambda key: (mounts.table[key]["target"].count("/"), key), reverse=True)
+    for key in ordered:
+        if mounts.busy(key, frozenset(keys)):
+            raise Refusal(f"cannot unmount '{mounts.table[key]['target']}': pool or dataset is busy")
+    return ordered
+
+
 def detach(machine: Machine, names: Iterable[str], *, tidy: bool = False) -> None:
     """Unmount datasets together, deepest first; Refusal when one of them is busy.
 
     With `tidy`, mountpoints that nobody set by hand are removed when they are empty.
     """
     mounts = machine.mounts
-    keys = {key: name for name in names if (key := mounts.of(name))}
-    ordered = sorted(keys, key=lambda key: (mounts.table[key]["target"].count("/"), key), reverse=True)
-    for key in ordered:
-        if mounts.busy(key, frozenset(keys)):
-            raise Refusal(f"cannot unmount '{mounts.table[key]['target']}': pool or dataset is busy")
-    for key in ordered:
-        target = mounts.table[key]["target"]
+    for key in refuse_busy(machine, names):
+        target, name = mounts.table[key]["target"], mounts.table[key]["source"]
         mounts.remove(key)
-        if tidy and machine.pool.value(keys[key], "mountpoint")[1] != "local":
+        if tidy and machine.pool.value(name, "mountpoint")[1] != "local":
             try:
                 os.rmdir(machine.resolve(target))
             except OSError:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from reconciler.hosts.sandbox.answer import Answer, Refusal, options
 from reconciler.hosts.sandbox.commands.zfs.creating import make_parents
-from reconciler.hosts.sandbox.commands.zfs.mounting import attach, by_mountpoint, detach
+from reconciler.hosts.sandbox.commands.zfs.mounting import attach, by_mountpoint, detach, refuse_busy
 from reconciler.hosts.sandbox.commands.zfs.names import existing, wrong
 from reconciler.hosts.sandbox.commands.zfs.usage import usage
 from reconciler.hosts.sandbox.machine import Machine
@@ -29,23 +29,17 @@ def rename(machine: Machine, answer: Answer, argv: Sequence[str]) -> None:
     if "p" in given:
         make_parents(machine, new)
     mounted = by_mountpoint(machine, machine.pool.below(old))
-    moving = [name for name in mounted if _depends_on_name(machine, name, old)]
     if "u" not in given:
-        detach(machine, moving, tidy=True)
+        refuse_busy(machine, [name for name in machine.pool.below(old) if machine.mounts.of(name)])
+        detach(machine, mounted, tidy=True)
     renamed = {name: new + name[len(old) :] for name in machine.pool.below(old)}
     for name, target in renamed.items():
         machine.pool.move(name, target)
         _retitle(machine, name, target)
     if "u" not in given:
-        for name in moving:
+        for name in mounted:
             if machine.pool.value(renamed[name], "mountpoint")[0].startswith("/"):
                 attach(machine, renamed[name])
-
-
-def _depends_on_name(machine: Machine, name: str, old: str) -> bool:
-    """Whether the mountpoint is made of a name that changes."""
-    source = machine.pool.value(name, "mountpoint")[1]
-    return source == "default" or (source != "local" and not (source.split()[-1] + "/").startswith(old + "/"))
 
 
 def _retitle(machine: Machine, old: str, new: str) -> None:
