@@ -32,14 +32,18 @@ from reconciler.world import kinds, observed_world, wanted_world
 
 @dataclass(frozen=True)
 class Options:
-    """What a run is asked. `only` narrows to jails; `labels` are this machine's; `retry` lifts rejections."""
+    """What a run is asked. `only` narrows to jails; `labels` are this machine's.
+
+    `retry` lifts rejections; `resumed` looks at suspended jails as if they were not.
+    """
 
     path: Path
     labels: Mapping[str, str] = field(default_factory=dict)
     only: frozenset[str] = frozenset()
     retry: frozenset[str] = frozenset()
-    consent: Consent = Consent()
+    consent: Consent = field(default_factory=Consent)
     adopt_source: bool = False
+    resumed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -175,7 +179,7 @@ class Session:
         for name, allocation in self.allocated.items():
             row = self.seen.rows.get(f"jails/{name}")
             reason = row.user.get("suspended", "") if row else ""
-            if reason:
+            if reason and name not in self.options.resumed:
                 skipped[name] = Note(name, "suspended", f"suspended: {reason}. reconcile resume {name}")
             elif allocation.held:
                 text = (
@@ -204,6 +208,11 @@ class Session:
                 if changes:
                     lost[step.scope] = changes
         return lost
+
+    def written(self, jail: str) -> tuple[str, ...]:
+        """Paths of the live root that the jail wrote and nobody declared. Raises HostError."""
+        row = self.seen.rows.get(f"jails/{jail}/{self.allocated[jail].live}")
+        return self._changes(jail, row.name) if row is not None and row.written else ()
 
     def _changes(self, jail: str, dataset: str) -> tuple[str, ...]:
         """Paths that the jail changed and nobody declared. A root that is not mounted cannot be looked into."""
