@@ -60,13 +60,13 @@ def flatten(
     after: Sequence[str] = (),
     methods: Mapping[str, Method] | None = None,
 ) -> Flat:
-    """Inline every INCLUDE of `entry`, an INCLUDE argument resolved in `cwd`.
+    """Inline every INCLUDE of `entry`, an INCLUDE argument resolved in `cwd`, an absolute path.
 
     `before` and `after` are INCLUDE arguments put around the first file's text.
     Raises MakejailError: 64 no argument, 65 unknown method or included twice, 66 missing file
     or stage, 69 a method for which `methods` has nothing.
     """
-    flattening = _Flattening(sources, dict(methods or {}), posixpath.abspath(cwd) if cwd == "" else cwd)
+    flattening = _Flattening(sources, dict(methods or {}), cwd, sources.realpath(cwd))
     flattening.include(entry, Span(entry), before, after)
     root = posixpath.dirname(flattening.seen[0])
     return Flat(tuple(flattening.lines), root, tuple(flattening.seen), tuple(flattening.warnings))
@@ -77,6 +77,7 @@ class _Flattening:
     sources: Sources
     methods: dict[str, Method]
     cwd: str
+    start: str
     stage: str = BUILD
     lines: list[FlatLine] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)
@@ -110,7 +111,8 @@ class _Flattening:
         self._read(text, real, len(before))
 
     def _read(self, text: str, file: str, added: int) -> None:
-        found = logical_lines(text, file)
+        # Places are shown as the user named them: relative to where the run was started.
+        found = logical_lines(text, file.removeprefix(self.start.rstrip("/") + "/"))
         for line in found.lines:
             line = _shifted(line, added)
             name, _, rest = line.text.partition(" ")
