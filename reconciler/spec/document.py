@@ -246,7 +246,7 @@ class Trust(Model):
 
     policy: Literal["https", "pinned", "manifests-dir"] = Field(
         default="https",
-        description="https: the mirror's own over TLS (or loopback, file:); pinned: `digest`; manifests-dir: an installed copy.",
+        description="https: the mirror's own, over TLS, loopback or file:; pinned: `digest`; manifests-dir: a copy.",
     )
     digest: Digest | None = Field(default=None, description="SHA256 of MANIFEST, for `pinned`.")
     directory: AbsolutePath | None = Field(

@@ -63,8 +63,7 @@ def _absolute(value: str) -> str:
         raise ValueError(f"expected an absolute path without '.' or '..', not {value!r}")
     if any(ord(c) < 32 or ord(c) == 127 for c in value):
         raise ValueError("a path holds no control characters")
-    normal = "/" + "/".join(part for part in value.split("/") if part)
-    return normal
+    return "/" + "/".join(part for part in value.split("/") if part)
 
 
 def _below_root(value: str) -> str:

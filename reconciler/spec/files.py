@@ -33,20 +33,23 @@ class Tree:
 def read_tree(path: str | Path) -> Tree:
     """Read a spec file, or the `*.yaml` and `*.yml` below a folder. Never raises: see `problems`."""
     given = str(path)
-    top = Path(os.path.abspath(given))
+    top = os.path.abspath(given)
     problems: list[Diagnostic] = []
-    is_folder = top.is_dir()
-    root = top if is_folder else top.parent
-    names = sorted(_walk(top, given, problems)) if is_folder else [""]
+    is_folder = os.path.isdir(top)
+    root = top if is_folder else os.path.dirname(top)
+    names = sorted(_walk(top, given, problems)) if is_folder else [os.path.basename(top)]
+    whole = hashlib.sha256(b"reconciler specs 1\n")
     sources: list[Source] = []
     total = 0
     for name in names:
-        file = os.path.join(given, name) if name else given
-        source = _read(top / name if name else top, file, root, MAX_TOTAL - total, problems)
+        file = os.path.join(given, name) if is_folder else given
+        source = _read(os.path.join(root, name), file, root, MAX_TOTAL - total, problems)
         if source is not None:
             total += len(source.data)
             sources.append(source)
-    return Tree(root, find_area(root), tuple(sources), tuple(problems), _digest(root, sources), is_folder)
+            whole.update(f"{name}\0{source.sha256}\n".encode("utf-8", "surrogateescape"))
+    at = Path(root)
+    return Tree(at, find_area(at), tuple(sources), tuple(problems), whole.hexdigest(), is_folder)
 
 
 def find_area(root: Path) -> Path:
@@ -57,21 +60,24 @@ def find_area(root: Path) -> Path:
     return root.parent
 
 
-def _digest(root: Path, sources: list[Source]) -> str:
-    whole = hashlib.sha256(b"reconciler specs 1\n")
-    for source in sources:
-        whole.update(f"{os.path.relpath(source.path, root)}\0{source.sha256}\n".encode("utf-8", "surrogateescape"))
-    return whole.hexdigest()
+def look(wanted: str, area: str) -> tuple[bool, bool]:
+    """Whether a path stays inside, links included, and is a regular file."""
+    try:
+        real, top = os.path.realpath(wanted), os.path.realpath(area)
+        inside = os.path.commonpath([wanted, area]) == area and os.path.commonpath([real, top]) == top
+        return inside, os.path.isfile(real)
+    except (OSError, ValueError):
+        return True, False
 
 
-def _walk(top: Path, given: str, problems: list[Diagnostic]) -> list[str]:
+def _walk(top: str, given: str, problems: list[Diagnostic]) -> list[str]:
     """Names of spec files relative to `top`; hidden ones skipped, linked folders not entered."""
     found: list[str] = []
     waiting = [""]
     while waiting:
         folder = waiting.pop()
         try:
-            with os.scandir(top / folder) as entries:
+            with os.scandir(os.path.join(top, folder)) as entries:
                 for entry in entries:
                     name = os.path.join(folder, entry.name) if folder else entry.name
                     if entry.name.startswith(".") or entry.name in _SKIPPED:
@@ -88,13 +94,19 @@ def _walk(top: Path, given: str, problems: list[Diagnostic]) -> list[str]:
     return found
 
 
-def _read(path: Path, file: str, root: Path, left: int, problems: list[Diagnostic]) -> Source | None:
+def _read(path: str, file: str, root: str, left: int, problems: list[Diagnostic]) -> Source | None:
+    # O_NONBLOCK: a FIFO or a device put in place of a file must not hold us
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
-            problems.append(_leaves(file, os.readlink(path)))
-            return None
-        # O_NONBLOCK: a FIFO or a device put in place of a file must not hold us
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            descriptor = os.open(path, flags | os.O_NOFOLLOW)
+        except OSError:
+            if not os.path.islink(path):
+                raise
+            if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
+                problems.append(_leaves(file, os.readlink(path)))
+                return None
+            descriptor = os.open(path, flags)
         try:
             return _read_open(descriptor, path, file, left, problems)
         finally:
@@ -105,7 +117,7 @@ def _read(path: Path, file: str, root: Path, left: int, problems: list[Diagnosti
         return None
 
 
-def _read_open(descriptor: int, path: Path, file: str, left: int, problems: list[Diagnostic]) -> Source | None:
+def _read_open(descriptor: int, path: str, file: str, left: int, problems: list[Diagnostic]) -> Source | None:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         problems.append(_unreadable(file, "it is not a regular file"))

@@ -19,17 +19,20 @@ def lint(
     broken: Mapping[str, frozenset[str]],
     *,
     complete: bool,
+    looks: dict[str, tuple[bool, bool]] | None = None,
 ) -> list[Diagnostic]:
     """Everything wrong in and between the valid documents, duplicates included.
 
     `broken` names, by kind, documents that are not valid; `complete` is False when files could not be
-    read. What only follows from those is not reported.
+    read. What only follows from those is not reported. `looks` gets the paths that were looked for.
     """
 
     def of(kind: str) -> tuple[Sourced[Any], ...]:
         return tuple(item for its, item in found if its == kind)
 
-    view = View(specs, of("Jail"), of("Release"), of("Package"), of("Host"), broken, complete)
+    view = View(
+        specs, of("Jail"), of("Release"), of("Package"), of("Host"), broken, complete, {} if looks is None else looks
+    )
     return [diagnostic for check in checks() for diagnostic in check(view)]
 
 

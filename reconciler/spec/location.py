@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from reconciler.spec.files import look
 from reconciler.spec.specset import Path_, Sourced
 from reconciler.spec.suggest import nearest
 from reconciler.spec.view import Found, View, error
@@ -26,8 +27,8 @@ def missing(view: View, item: Sourced[Any], path: Path_, written: str) -> Found:
         hint = "Write a path relative to the document, so that every checkout has it."
         yield error(item, path, "path-outside", "Path leads out of the repository", detail, hint)
         return
-    wanted = os.path.normpath(os.path.join(os.path.dirname(item.source.path), written))
-    inside, there = view.seen(wanted, lambda: _look(wanted, str(area)))
+    wanted = os.path.normpath(os.path.join(os.path.dirname(item.source.location), written))
+    inside, there = view.seen(wanted, lambda: look(wanted, str(area)))
     if not inside:
         detail = f"`{written}` leads out of {area}."
         yield error(
@@ -41,16 +42,6 @@ def missing(view: View, item: Sourced[Any], path: Path_, written: str) -> Found:
     elif not there:
         detail = f"`{written}` is not a file; it is looked for at {os.path.relpath(wanted, view.specs.area)}."
         yield error(item, path, "missing-file", "File is missing", detail, _near(Path(wanted), written))
-
-
-def _look(wanted: str, area: str) -> tuple[bool, bool]:
-    """Whether a path stays inside, links included, and is a regular file."""
-    try:
-        real, top = os.path.realpath(wanted), os.path.realpath(area)
-        inside = os.path.commonpath([wanted, area]) == area and os.path.commonpath([real, top]) == top
-        return inside, os.path.isfile(real)
-    except (OSError, ValueError):
-        return True, False
 
 
 def _near(wanted: Path, written: str) -> str:

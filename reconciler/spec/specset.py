@@ -21,12 +21,17 @@ Path_ = tuple[str | int, ...]
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """One file: its name as the user typed it, where it lies, what it holds, and its SHA256."""
+    """One file: its name as the user typed it, where it lies (absolute), what it holds, and its SHA256."""
 
     file: str
-    path: Path
+    location: str
     data: bytes = field(repr=False)
     sha256: str
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+        return Path(self.location)
 
     @cached_property
     def places(self) -> tuple[Place, ...]:

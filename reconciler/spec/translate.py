@@ -48,7 +48,7 @@ def _written(loc: Path_, raw: Any, *, keep_last: bool) -> Path_:
     """The part of a location that the user wrote; pydantic adds the names of union arms to it."""
     path: list[str | int] = []
     for number, part in enumerate(loc):
-        if isinstance(raw, dict) and part in raw or (isinstance(raw, list) and isinstance(part, int)):
+        if (isinstance(raw, dict) and part in raw) or (isinstance(raw, list) and isinstance(part, int)):
             raw = raw[part]  # type: ignore[index]
         elif not (keep_last and number == len(loc) - 1):
             break

@@ -47,7 +47,8 @@ def _fits(view: View, item: Sourced[Jail], number: int, entry: JailPackage, docu
     releases = {jail.release} if jail.release else {host.doc.defaults.release for host in view.hosts_of(item)}
     wrong = sorted(release for release in releases if release and release != package.release)
     if wrong:
-        detail = f"`{entry.name}` was recorded on {package.release} ({document.place(('release',))}), the jail has {wrong[0]}."
+        place = document.place(("release",))
+        detail = f"`{entry.name}` was recorded on {package.release} ({place}), the jail has {wrong[0]}."
         hint = "Record the package on the jail's release."
         yield error(item, path, "package-release-differs", "Package is for another release", detail, hint)
     elif (
@@ -56,7 +57,8 @@ def _fits(view: View, item: Sourced[Jail], number: int, entry: JailPackage, docu
         and jail.patch_level != package.patch_level
     ):
         place = document.place(("patch_level",))
-        detail = f"`{entry.name}` was recorded on patch level {package.patch_level} ({place}), the jail has {jail.patch_level}."
+        level = f"patch level {package.patch_level} ({place})"
+        detail = f"`{entry.name}` was recorded on {level}, the jail has {jail.patch_level}."
         hint = "Record it again, or leave out the package's patch_level when any will do."
         yield error(item, path, "package-release-differs", "Package is for another release", detail, hint)
 

@@ -50,7 +50,7 @@ def _mounted(item: Sourced[Jail]) -> Found:
     places += [(mount.mountpoint, ("mounts", n, "mountpoint")) for n, mount in enumerate(item.doc.mounts)]
     for mountpoint, path in places:
         held = next((where for where in taken if where == mountpoint or where.startswith(mountpoint + "/")), None)
-        if held is not None and (held == mountpoint or held == TMPFS or mountpoint.startswith(TMPFS)):
+        if held is not None and (held in (mountpoint, TMPFS) or mountpoint.startswith(TMPFS)):
             detail = f"`{mountpoint}` in `{item.name}` would hide {taken[held]} at {held}."
             yield error(item, path, "mountpoint-taken", "Mount point is taken", detail, "Mount it elsewhere.")
 
