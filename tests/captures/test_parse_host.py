@@ -34,7 +34,8 @@ def test_several_addresses_and_interfaces_are_kept_apart():
 
 
 def test_inet6_addresses_lose_their_scope():
-    stdout = b"lo0: flags=8049<UP,LOOPBACK> metric 0 mtu 16384\n\tinet6 ::1 prefixlen 128\n\tinet6 fe80::1%lo0 prefixlen 64 scopeid 0x2\n"
+    stdout = b"lo0: flags=8049<UP,LOOPBACK> metric 0 mtu 16384\n"
+    stdout += b"\tinet6 ::1 prefixlen 128\n\tinet6 fe80::1%lo0 prefixlen 64 scopeid 0x2\n"
     (lo0,) = network.parse_interfaces(Completed(("ifconfig", "-a"), 0, stdout))
     assert lo0.addresses == ("::1/128", "fe80::1/64")
 

@@ -55,11 +55,13 @@ def refuses(code: str, action: Callable[[], None]) -> HostError:
     """The action must raise HostError of this code."""
     try:
         action()
-    except HostError as error:
-        assert error.diagnostics[0].code == code, error
-        assert error.argv, "the error does not say which command failed"
-        return error
-    raise AssertionError(f"it was not refused as {code}")
+    except HostError as caught:
+        error = caught
+    else:
+        raise AssertionError(f"it was not refused as {code}")
+    assert error.diagnostics[0].code == code, error
+    assert error.argv, "the error does not say which command failed"
+    return error
 
 
 def user(**values: str) -> Mapping[str, str]:
@@ -70,7 +72,8 @@ def user(**values: str) -> Mapping[str, str]:
 @check
 def a_dataset_is_created_with_its_properties(place: Place) -> None:
     name = f"{place.dataset}/made"
-    place.host.datasets.create(name, {"quota": "104857600", "compression": "lz4", "exec": "off", **user(owner="web", digest="sha256:00")})
+    native = {"quota": "104857600", "compression": "lz4", "exec": "off"}
+    place.host.datasets.create(name, {**native, **user(owner="web", digest="sha256:00")})
     row = place.rows("made")[""]
     assert (row.name, row.kind, row.mounted, row.origin) == (name, "filesystem", True, "")
     assert row.mountpoint == f"{place.mountpoint}/made"

@@ -14,10 +14,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from datasets import CHECKS, Place  # noqa: E402 - found only after the path is set
+from datasets import CHECKS, Place
 
-from reconciler.hosts.freebsd.host import FreeBSDHost  # noqa: E402
-from reconciler.hosts.freebsd.run import LocalRunner  # noqa: E402
+from reconciler.hosts.freebsd.host import FreeBSDHost
+from reconciler.hosts.freebsd.run import LocalRunner
 
 
 def main() -> int:

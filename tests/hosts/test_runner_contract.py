@@ -97,7 +97,8 @@ def test_output_beyond_the_limit_is_an_error(runner):
 
 
 def test_a_daemon_that_keeps_the_output_open_is_not_waited_for(runner, tmp_path):
-    done = runner.run(Command(("sh", "-c", f"(while [ ! -e {tmp_path}/stop ]; do sleep 0.1; done) & echo started"), timeout=20))
+    daemon = f"(while [ ! -e {tmp_path}/stop ]; do sleep 0.1; done) & echo started"
+    done = runner.run(Command(("sh", "-c", daemon), timeout=20))
     (tmp_path / "stop").touch()
     assert done.stdout == b"started\n"
 
@@ -180,7 +181,8 @@ def test_commands_and_folders_are_read_together(runner, tmp_path):
 
 def test_a_lock_excludes_and_names_its_holder(runner, tmp_path):
     path = f"{tmp_path}/lock"
-    with runner.lock(path, "apply of web"), pytest.raises(Refused, match="apply of web, process"), runner.lock(path, "b"):
+    held, refused = runner.lock(path, "apply of web"), pytest.raises(Refused, match="apply of web, process")
+    with held, refused, runner.lock(path, "another"):
         pytest.fail("two hold the lock")
     with runner.lock(path, "again"):
         pass

@@ -1,0 +1,84 @@
+"""What can go wrong between here and a host."""
+
+import os
+import signal
+import threading
+
+import pytest
+
+from reconciler.hosts.freebsd import script
+from reconciler.hosts.freebsd.ssh import SSHRunner, Target
+from reconciler.model.command import Command, Completed
+from reconciler.model.diagnostic import HostError
+
+
+def test_a_connection_that_is_lost_leaves_the_effect_unknown(ssh_client, tmp_path):
+    runner = SSHRunner(Target("loopback"), ssh_client)
+    os.mkfifo(tmp_path / "fifo")
+    caught, running, said = [], threading.Event(), []
+
+    def hear(data):
+        said.append(data)
+        running.set()
+
+    def work():
+        try:
+            parent = "ps -o pid=,args= -p $(ps -o ppid= -p $PPID)"
+            runner.run(Command(("sh", "-c", f"{parent}; read x <{tmp_path}/fifo"), output=hear))
+        except HostError as error:
+            caught.append(error)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    assert running.wait(20)
+    process, name = b"".join(said).split(maxsplit=1)
+    assert name.startswith(b"sshd")
+    os.kill(int(process), signal.SIGKILL)
+    worker.join(20)
+    with (tmp_path / "fifo").open("w") as fifo:
+        fifo.write("x\n")
+    (error,) = caught
+    assert error.diagnostics[0].code == "connection-lost"
+    assert error.transient
+    assert "unknown" in error.diagnostics[0].hint
+    assert runner.run(Command(("echo", "again"))).stdout == b"again\n"
+    runner.close()
+
+
+def test_a_host_that_does_not_answer_is_told_from_one_that_refuses(tmp_path):
+    closed = SSHRunner(Target("127.0.0.1", port=1), ("ssh", "-F", "/dev/null"))
+    with pytest.raises(HostError, match="host-unreachable") as caught:
+        closed.run(Command(("true",)))
+    assert caught.value.transient
+    closed.close()
+
+
+def test_a_client_that_is_not_there_is_named():
+    runner = SSHRunner(Target("h"), ("nosuchssh",))
+    with pytest.raises(HostError, match="host-unreachable"):
+        runner.run(Command(("true",)))
+    runner.close()
+
+
+def test_a_script_that_is_cut_short_does_nothing(local, tmp_path):
+    whole = script.framed(f"touch {tmp_path}/made", {"PATH": "/usr/bin:/bin"}, "mark")
+    for cut in range(1, len(whole) - 1):
+        if cut % 7 == 0:
+            local.run(Command(("sh", "-c", 'eval "$(cat)"'), stdin=whole[:-cut]))
+    assert os.listdir(tmp_path) == []
+    local.run(Command(("sh", "-c", 'eval "$(cat)"'), stdin=whole))
+    assert os.listdir(tmp_path) == ["made"]
+
+
+def test_answers_that_are_cut_short_are_refused():
+    with pytest.raises(ValueError, match="shorter"):
+        script.parts([Command(("a",))], (), b"0 5 0\nabc")
+    with pytest.raises(ValueError, match="more"):
+        script.parts([Command(("a",))], (), b"0 1 0\nabc")
+
+
+def test_an_answer_without_its_end_is_unknown():
+    assert script.unframed(Completed(("a",), 0, b"mark\nout", b""), "mark") is None
+    assert script.unframed(Completed(("a",), 255, b"", b"mark.0."), "mark") is None
+    done = script.unframed(Completed(("a",), 0, b"motd\nmark\noutmark.", b"errmark.7."), "mark")
+    assert done == Completed(("a",), 7, b"out", b"err")
