@@ -28,10 +28,10 @@ REFUSALS = [
     ("zfs destroy zroot/a", 1, "cannot destroy 'zroot/a': filesystem has children"),
     ("zfs destroy -r zroot/a", 1, "cannot destroy 'zroot/a': filesystem has dependent clones"),
     ("zfs destroy zroot/a@s", 1, "cannot destroy 'zroot/a@s': snapshot has dependent clones"),
-    ("zfs destroy zroot/held@s", 1, "cannot destroy snapshot zroot/held@s: it's being held. Run 'zfs holds -r"
-     " zroot/held@s' to see holders."),
-    ("zfs destroy -r zroot/held", 1, "cannot destroy snapshot zroot/held@s: it's being held. Run 'zfs holds -r"
-     " zroot/held@s' to see holders."),
+    ("zfs destroy zroot/held@s", 1, ("cannot destroy snapshot zroot/held@s: it's being held. Run 'zfs holds -r"
+     " zroot/held@s' to see holders.")),
+    ("zfs destroy -r zroot/held", 1, ("cannot destroy snapshot zroot/held@s: it's being held. Run 'zfs holds -r"
+     " zroot/held@s' to see holders.")),
     ("zfs destroy zroot", 1, "cannot destroy 'zroot': operation does not apply to pools"),
     ("zfs create zroot/a", 1, "cannot create 'zroot/a': dataset already exists"),
     ("zfs create zroot/no/parent", 1, "cannot create 'zroot/no/parent': parent does not exist"),
@@ -55,13 +55,13 @@ REFUSALS = [
     ("zfs rollback zroot/a@s", 1, "cannot rollback to 'zroot/a@s': more recent snapshots or bookmarks exist"),
     ("zfs set bad=1 zroot/a", 255, "cannot set property for 'zroot/a': invalid property 'bad'"),
     ("zfs set UPPER:bad=1 zroot/a", 255, "cannot set property for 'zroot/a': invalid property 'UPPER:bad'"),
-    ("zfs set quota=1 zroot/a", 255, "cannot set property for 'zroot/a': size is less than current used or reserved"
-     " space"),
+    ("zfs set quota=1 zroot/a", 255, ("cannot set property for 'zroot/a': size is less than current used or reserved"
+     " space")),
     ("zfs set quota=abc zroot/a", 255, "cannot set property for 'zroot/a': bad numeric value 'abc'"),
     ("zfs set reservation=100T zroot/a", 255, "cannot set property for 'zroot/a': size is greater than available space"),
     ("zfs set used=1 zroot/a", 255, "cannot set property for 'zroot/a': 'used' is readonly"),
-    ("zfs set canmount=x zroot/a", 255, "cannot set property for 'zroot/a': 'canmount' must be one of 'on | off |"
-     " noauto'"),
+    ("zfs set canmount=x zroot/a", 255, ("cannot set property for 'zroot/a': 'canmount' must be one of 'on | off |"
+     " noauto'")),
     (f"zfs set k:long={'x' * 9000} zroot/a", 255, "cannot set property for 'zroot/a': property value too long"),
     ("zfs set k:x=1 zroot/nope", 1, "cannot open 'zroot/nope': dataset does not exist"),
     ("zfs inherit used zroot/a", 1, "used property is read-only"),
@@ -108,9 +108,7 @@ def machine(tmp_path: Path) -> Machine:
 
 
 @pytest.mark.parametrize(("line", "status", "words"), REFUSALS, ids=[line[:60] for line, _, _ in REFUSALS])
-def test_zfs_refuses_with_the_words_and_status_of_openzfs(
-    machine: Machine, line: str, status: int, words: str
-) -> None:
+def test_zfs_refuses_with_the_words_and_status_of_openzfs(machine: Machine, line: str, status: int, words: str) -> None:
     before = run(machine, "zfs list -Hp -r -t all -o name,guid,mountpoint,mounted,k:long").stdout
     done = run(machine, line)
     assert (done.status, done.stderr.decode().split("\n")[0]) == (status, words)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import getopt
+import os
 from collections.abc import Sequence
 
 from reconciler.model.command import Command, Completed
@@ -61,3 +63,12 @@ def options(argv: Sequence[str], short: str, usage: str, status: int = 2) -> tup
     for letter, value in found:
         given.setdefault(letter.lstrip("-"), []).append(value)
     return given, operands
+
+
+_FREEBSD = {errno.EBUSY: "Device busy", errno.EXDEV: "Cross-device link", errno.EOPNOTSUPP: "Operation not supported"}
+
+
+def reason(error: OSError | int) -> str:
+    """An errno in FreeBSD's words, whatever system the sandbox runs on."""
+    number = error if isinstance(error, int) else error.errno or errno.EIO
+    return _FREEBSD.get(number) or os.strerror(number)

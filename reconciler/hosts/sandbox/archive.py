@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from reconciler.hosts.sandbox import beneath
+from reconciler.hosts.sandbox.answer import reason
 from reconciler.hosts.sandbox.sidecar import Meta, Sidecar
 
 BROKEN = (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError)
@@ -85,7 +86,7 @@ class Extraction:
         try:
             self._write(archive, member, parts)
         except OSError as error:
-            self.complain(f"{name}: {error.strerror}")
+            self.complain(f"{name}: {reason(error)}")
 
     def finish(self) -> None:
         """Modes and times of folders, once nothing is written into them any more."""

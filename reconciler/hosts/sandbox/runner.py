@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from reconciler.hosts.sandbox import beneath
+from reconciler.hosts.sandbox.answer import reason
 from reconciler.hosts.sandbox.machine import Machine
 from reconciler.hosts.sandbox.mounts import Place
 from reconciler.model.command import Command, Completed, Runner
@@ -56,7 +57,7 @@ class SandboxRunner(Runner):
             except FileNotFoundError:
                 return None
         except OSError as error:
-            raise _failed(f"{path}: {error.strerror}") from error
+            raise _failed(f"{path}: {reason(error)}") from error
         if link or place.path != os.path.normpath(path):
             raise _link(path)
         return place
@@ -71,7 +72,7 @@ class SandboxRunner(Runner):
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise (_link(path) if error.errno == errno.ELOOP else _failed(f"{path}: {error.strerror}")) from error
+            raise (_link(path) if error.errno == errno.ELOOP else _failed(f"{path}: {reason(error)}")) from error
 
     def write(self, path: str, data: bytes, mode: int = 0o600) -> None:
         """Write a file whole: temporary file beside it, fsync, rename. Parents must exist."""
@@ -83,7 +84,7 @@ class SandboxRunner(Runner):
         try:
             beneath.write(place.tree, place.inside, data, mode)
         except OSError as error:
-            raise (_link(path) if error.errno == errno.ELOOP else _failed(f"{path}: {error.strerror}")) from error
+            raise (_link(path) if error.errno == errno.ELOOP else _failed(f"{path}: {reason(error)}")) from error
         sidecar = self.machine.sidecar(place)
         sidecar.drop(place.inside)
         sidecar.flush()

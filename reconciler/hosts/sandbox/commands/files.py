@@ -9,7 +9,7 @@ import stat
 from collections.abc import Callable, Sequence
 
 from reconciler.hosts.sandbox import beneath
-from reconciler.hosts.sandbox.answer import Answer, Refusal, options
+from reconciler.hosts.sandbox.answer import Answer, Refusal, options, reason
 from reconciler.hosts.sandbox.content import copy_tree
 from reconciler.hosts.sandbox.machine import Machine, Simulated
 from reconciler.hosts.sandbox.modes import parse_mode, set_owner
@@ -51,7 +51,7 @@ def _mkdir(machine: Machine, answer: Answer, argv: Sequence[str]) -> None:
                 sidecar.chmod(place.inside, parse_mode(given["m"][-1], sidecar.mode(place.inside), folder=True))
                 sidecar.flush()
         except OSError as error:
-            answer.warn(f"mkdir: {path}: {error.strerror}")
+            answer.warn(f"mkdir: {path}: {reason(error)}")
 
 
 def _rmdir(machine: Machine, answer: Answer, argv: Sequence[str]) -> None:
@@ -66,7 +66,7 @@ def _rmdir(machine: Machine, answer: Answer, argv: Sequence[str]) -> None:
             machine.sidecar(place).drop(place.inside)
             machine.sidecar(place).flush()
         except OSError as error:
-            answer.warn(f"rmdir: {path}: {error.strerror}")
+            answer.warn(f"rmdir: {path}: {reason(error)}")
 
 
 def _rm(machine: Machine, answer: Answer, argv: Sequence[str]) -> None:
@@ -84,9 +84,9 @@ def _rm(machine: Machine, answer: Answer, argv: Sequence[str]) -> None:
             _Removal(machine, answer, place).remove(path)
         except FileNotFoundError as error:
             if "f" not in given:
-                answer.warn(f"rm: {path}: {error.strerror}")
+                answer.warn(f"rm: {path}: {reason(error)}")
         except OSError as error:
-            answer.warn(f"rm: {path}: {error.strerror}")
+            answer.warn(f"rm: {path}: {reason(error)}")
 
 
 class _Removal:
@@ -156,7 +156,7 @@ def _ln(machine: Machine, answer: Answer, argv: Sequence[str]) -> None:
             with beneath.parent(old.tree, old.inside) as (old_fd, old_name):
                 os.link(old_name, name, src_dir_fd=old_fd, dst_dir_fd=fd, follow_symlinks=False)
     except OSError as error:
-        answer.warn(f"ln: {target}: {error.strerror}")
+        answer.warn(f"ln: {target}: {reason(error)}")
 
 
 def _mv(machine: Machine, answer: Answer, argv: Sequence[str]) -> None:
@@ -177,7 +177,7 @@ def _mv(machine: Machine, answer: Answer, argv: Sequence[str]) -> None:
                 _rename(old, new)
             _move_meta(machine, old, new)
         except OSError as error:
-            answer.warn(f"mv: {source}: {error.strerror}")
+            answer.warn(f"mv: {source}: {reason(error)}")
 
 
 def _rename(old: Place, new: Place) -> None:
@@ -228,7 +228,7 @@ def _cp(machine: Machine, answer: Answer, argv: Sequence[str]) -> None:
             if {"a", "p"} & given.keys():
                 _move_meta(machine, old, new, keep=True)
         except OSError as error:
-            answer.warn(f"cp: {source}: {error.strerror}")
+            answer.warn(f"cp: {source}: {reason(error)}")
 
 
 def _touch(machine: Machine, answer: Answer, argv: Sequence[str]) -> None:
@@ -244,7 +244,7 @@ def _touch(machine: Machine, answer: Answer, argv: Sequence[str]) -> None:
                 elif "c" not in given:
                     os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644, dir_fd=fd))
         except OSError as error:
-            answer.warn(f"touch: {path}: {error.strerror}")
+            answer.warn(f"touch: {path}: {reason(error)}")
 
 
 def _install(machine: Machine, answer: Answer, argv: Sequence[str]) -> None:
@@ -267,7 +267,7 @@ def _install(machine: Machine, answer: Answer, argv: Sequence[str]) -> None:
             set_owner(machine, place, given.get("o", [""])[-1], given.get("g", [""])[-1])
             sidecar.flush()
     except OSError as error:
-        answer.warn(f"install: {operands[-1] if operands else ''}: {error.strerror}", 71)
+        answer.warn(f"install: {operands[-1] if operands else ''}: {reason(error)}", 71)
 
 
 _NAMES: dict[str, Callable[[Machine, Answer, Sequence[str]], None]] = {

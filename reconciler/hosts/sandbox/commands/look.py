@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from reconciler.hosts.sandbox import beneath
-from reconciler.hosts.sandbox.answer import Answer, Refusal, encode, options
+from reconciler.hosts.sandbox.answer import Answer, Refusal, encode, options, reason
 from reconciler.hosts.sandbox.machine import Machine, Simulated
 from reconciler.hosts.sandbox.modes import name_of
 from reconciler.hosts.sandbox.mounts import Place
@@ -44,7 +44,7 @@ def _cat(machine: Machine, command: Command, answer: Answer, argv: Sequence[str]
                 raise IsADirectoryError(21, "Is a directory")
             parts.append(beneath.read(place.tree, place.inside))
         except OSError as error:
-            answer.warn(f"cat: {path}: {error.strerror}")
+            answer.warn(f"cat: {path}: {reason(error)}")
     return b"".join(parts)
 
 
@@ -54,7 +54,7 @@ def _ls(machine: Machine, command: Command, answer: Answer, argv: Sequence[str])
         try:
             place, info = _at(machine, path, follow="l" not in given and "d" not in given)
         except OSError as error:
-            answer.warn(f"ls: {path}: {error.strerror}")
+            answer.warn(f"ls: {path}: {reason(error)}")
             continue
         rows = [(path, place)]
         if stat.S_ISDIR(info.st_mode) and "d" not in given:
@@ -115,7 +115,7 @@ def _stat(machine: Machine, command: Command, answer: Answer, argv: Sequence[str
             place, info = _at(machine, path, follow="L" in given)
         except OSError as error:
             if "q" not in given:
-                answer.warn(f"stat: {path}: {error.strerror}")
+                answer.warn(f"stat: {path}: {reason(error)}")
             answer.status = 1
             continue
         text = _formatted(machine, place, info, form, path)
@@ -197,7 +197,7 @@ def _realpath(machine: Machine, command: Command, answer: Answer, argv: Sequence
         try:
             answer.say(_at(machine, path)[0].path)
         except OSError as error:
-            answer.warn(f"realpath: {path}: {error.strerror}")
+            answer.warn(f"realpath: {path}: {reason(error)}")
     return b""
 
 
@@ -219,7 +219,7 @@ def _find(machine: Machine, command: Command, answer: Answer, argv: Sequence[str
         try:
             place, _info = _at(machine, root, follow=False)
         except OSError as error:
-            answer.warn(f"find: {root}: {error.strerror}")
+            answer.warn(f"find: {root}: {reason(error)}")
             continue
         answer.out += [path + end for path in _walk(machine, place, root, 0, wanted)]
     return b""
@@ -256,7 +256,7 @@ def _sha256(machine: Machine, command: Command, answer: Answer, argv: Sequence[s
             place, _info = _at(machine, path)
             digest = hashlib.sha256(beneath.read(place.tree, place.inside)).hexdigest()
         except OSError as error:
-            answer.warn(f"sha256: {path}: {error.strerror}")
+            answer.warn(f"sha256: {path}: {reason(error)}")
             continue
         if "c" in given and given["c"][-1].lower() != digest:
             answer.status = 2

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 from dataclasses import dataclass, field
 
 from reconciler.hosts.sandbox import devices
-from reconciler.hosts.sandbox.answer import Answer, Refusal, options
+from reconciler.hosts.sandbox.answer import Answer, Refusal, options, reason
 from reconciler.hosts.sandbox.commands.zfs.mounting import mount_options
 from reconciler.hosts.sandbox.fstab import Line, read
 from reconciler.hosts.sandbox.machine import Machine, Simulated
@@ -51,7 +50,7 @@ class _Request:
     asked: list[str] = field(default_factory=list)
 
     def refuse(self, what: str, number: int, status: int = 1) -> Refusal:
-        return Refusal(f"{self.program}: {what}: {os.strerror(number)}", status)
+        return Refusal(f"{self.program}: {what}: {reason(number)}", status)
 
 
 def _main(machine: Machine, command: Command) -> Completed:
@@ -101,7 +100,7 @@ def _lines(machine: Machine, given: dict[str, list[str]]) -> list[Line]:
     try:
         return read(machine.resolve(path, write=False).read_text(errors="surrogateescape"))
     except OSError as error:
-        raise Refusal(f"mount: {path}: {error.strerror}") from error
+        raise Refusal(f"mount: {path}: {reason(error)}") from error
 
 
 def _from_fstab(machine: Machine, operand: str, given: dict[str, list[str]]) -> None:
@@ -210,7 +209,7 @@ def _update(machine: Machine, operand: str, asked: list[str]) -> None:
     try:
         key = machine.mounts.at(machine.place(operand, write=False).path)
     except OSError as error:
-        raise Refusal(f"mount: {operand}: {error.strerror}") from error
+        raise Refusal(f"mount: {operand}: {reason(error)}") from error
     if key is None:
         raise Refusal(f"mount: {operand}: not currently mounted")
     mount = machine.mounts.table[key]

@@ -7,7 +7,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
 
-from reconciler.hosts.sandbox.answer import Answer, Refusal, options
+from reconciler.hosts.sandbox.answer import Answer, Refusal, options, reason
 from reconciler.hosts.sandbox.machine import Machine, Simulated
 from reconciler.hosts.sandbox.modes import parse_mode, set_owner
 from reconciler.hosts.sandbox.mounts import Place
@@ -87,7 +87,7 @@ def _run(machine: Machine, answer: Answer, name: str, argv: Sequence[str]) -> No
                 _NAMES[name](machine, each, operands[0])
             machine.sidecar(place).flush()
         except OSError as error:
-            answer.warn(f"{name}: {path}: {error.strerror}")
+            answer.warn(f"{name}: {path}: {reason(error)}")
 
 
 def _main(machine: Machine, command: Command) -> Completed:

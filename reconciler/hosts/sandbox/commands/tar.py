@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import IO, cast
 
 from reconciler.hosts.sandbox import beneath
-from reconciler.hosts.sandbox.answer import Answer, Refusal
+from reconciler.hosts.sandbox.answer import Answer, Refusal, reason
 from reconciler.hosts.sandbox.archive import BROKEN, Chunks, Extraction, members
 from reconciler.hosts.sandbox.machine import Machine, Simulated
 from reconciler.hosts.sandbox.mounts import Place
@@ -236,7 +236,7 @@ def _found(
         place = machine.place(os.path.join(folder, operand), follow=False, write=False)
         os.lstat(place.real)
     except OSError as error:
-        answer.warn(f"tar: {operand}: Cannot stat: {error.strerror}")
+        answer.warn(f"tar: {operand}: Cannot stat: {reason(error)}")
         return
     skipped: tuple[str, ...] = ()
     for member, path in members(place.tree, place.inside, operand.lstrip("/") or ".", machine.sidecar(place)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.hosts.sandbox.answer import Answer, Refusal, options
+from reconciler.hosts.sandbox.answer import Answer, Refusal, options, reason
 from reconciler.hosts.sandbox.fstab import read
 from reconciler.hosts.sandbox.machine import Machine, Simulated
 from reconciler.model.command import Command, Completed
@@ -75,7 +75,7 @@ def _all(machine: Machine, answer: Answer, given: dict[str, list[str]], force: b
         try:
             lines = read(machine.resolve(path, write=False).read_text(errors="surrogateescape"))
         except OSError as error:
-            raise Refusal(f"umount: {path}: {error.strerror}") from error
+            raise Refusal(f"umount: {path}: {reason(error)}") from error
         rows = [(line.target, line.source, line.fstype) for line in lines]
     for target, source, fstype in reversed(rows):
         if target == "/" or (kinds and fstype not in kinds):

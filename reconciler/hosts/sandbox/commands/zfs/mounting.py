@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 
-from reconciler.hosts.sandbox.answer import Answer, Refusal, options
+from reconciler.hosts.sandbox.answer import Answer, Refusal, options, reason
 from reconciler.hosts.sandbox.commands.zfs.names import existing
 from reconciler.hosts.sandbox.commands.zfs.usage import usage
 from reconciler.hosts.sandbox.machine import Machine
@@ -53,7 +53,7 @@ def attach(machine: Machine, name: str, extra: Iterable[str] = ()) -> None:
         if not place.real.is_dir():
             raise NotADirectoryError(20, "Not a directory")
     except OSError as error:
-        raise Refusal(f"cannot mount '{target}': failed to create mountpoint: {error.strerror}") from error
+        raise Refusal(f"cannot mount '{target}': failed to create mountpoint: {reason(error)}") from error
     machine.mounts.add("zfs", name, place.path, mount_options(machine, name, extra))
 
 
@@ -159,7 +159,7 @@ def _at(machine: Machine, path: str) -> str:
         place.real.lstat()
     except OSError as error:
         warning = f"warning: {path} not in/proc/self/mounts\n{path}: Invalid argument"
-        raise Refusal(f"cannot open '{path}': {error.strerror}\n{warning}") from error
+        raise Refusal(f"cannot open '{path}': {reason(error)}\n{warning}") from error
     row = machine.mounts.table[place.mount]
     if row["fstype"] != "zfs":
         raise Refusal(f"cannot unmount '{path}': not a ZFS filesystem")

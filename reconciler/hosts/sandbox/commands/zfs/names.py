@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from reconciler.hosts.sandbox.answer import Refusal
+from reconciler.hosts.sandbox.answer import Refusal, reason
 from reconciler.hosts.sandbox.machine import Machine
 
 _BAD = re.compile(r"[^A-Za-z0-9_.:\- ]")
@@ -50,7 +50,7 @@ def by_path(machine: Machine, path: str) -> str:
         place = machine.place(path, write=False)
         place.real.lstat()
     except OSError as error:
-        raise Refusal(f"cannot open '{path}': {error.strerror}") from error
+        raise Refusal(f"cannot open '{path}': {reason(error)}") from error
     mount = machine.mounts.table[place.mount]
     if mount["fstype"] != "zfs":
         raise Refusal(f"cannot open '{path}': not a ZFS filesystem")
