@@ -81,7 +81,13 @@ FAILURES = (
     Failure(
         "no-space",
         "There is no space left",
-        ("out of space", "No space left on device", "exceeds quota", "Disc quota exceeded", "greater than available space"),
+        (
+            "out of space",
+            "No space left on device",
+            "exceeds quota",
+            "Disc quota exceeded",
+            "greater than available space",
+        ),
         "Free space or raise the quota: zfs list -o space -r POOL shows where it went.",
     ),
     Failure(
@@ -93,7 +99,14 @@ FAILURES = (
     Failure(
         "bad-property",
         "ZFS does not accept a property",
-        ("invalid property", "must be one of", "bad numeric value", "is readonly", "property value too long", "size is less than"),
+        (
+            "invalid property",
+            "must be one of",
+            "bad numeric value",
+            "is readonly",
+            "property value too long",
+            "size is less than",
+        ),
         "Correct the value in the spec; zfs get shows what the property takes.",
         _ZFS,
     ),
@@ -166,7 +179,9 @@ def text(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
-def failed(completed: Completed, code: str = "command-failed", summary: str = "A command on the host failed") -> HostError:
+def failed(
+    completed: Completed, code: str = "command-failed", summary: str = "A command on the host failed"
+) -> HostError:
     """Say what a non-zero exit status means; `code` and `summary` when its text says nothing known."""
     name = tool(completed.argv)
     stderr = text(completed.stderr)

@@ -51,9 +51,7 @@ def parse_listing(completed: Completed) -> tuple[JailRow, ...]:
 def _row(jail: dict[str, Any]) -> JailRow:
     values = {key: _value(value) for key, value in jail.items()}
     parameters = {key: value for key, value in values.items() if key not in _NAMED}
-    return JailRow(
-        int(jail["jid"]), str(jail["name"]), str(jail["path"]), values.get("dying") == "true", parameters
-    )
+    return JailRow(int(jail["jid"]), str(jail["name"]), str(jail["path"]), values.get("dying") == "true", parameters)
 
 
 def _value(value: object) -> str | tuple[str, ...]:

@@ -19,7 +19,9 @@ def parse_listing(completed: Completed) -> tuple[MountRow, ...]:
     try:
         mounted = json.loads(completed.stdout)["mount"]["mounted"]
         return tuple(
-            MountRow(str(row["special"]), str(row["node"]), str(row["fstype"]), frozenset(map(str, row.get("opts", ()))))
+            MountRow(
+                str(row["special"]), str(row["node"]), str(row["fstype"]), frozenset(map(str, row.get("opts", ())))
+            )
             for row in mounted
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -14,8 +14,8 @@ from reconciler.hosts.freebsd.failure import failed, text, tool
 from reconciler.model.command import Command, Completed, Runner
 from reconciler.model.ports import FACETS, DatasetRow, Observation, Observed, Request
 
-BELOW = ("jails", "host")
-"""The folders of our configuration below the mountpoint that are read when a request names none."""
+BELOW = ("jails", "/usr/local/etc/rc.d", "/etc/rc.conf.d")
+"""The folders that are read when a request names none: relative ones lie below the mountpoint."""
 
 _TIMEOUT = 300.0
 
@@ -50,7 +50,7 @@ def observe(runner: Runner, request: Request, *, jailed: bool) -> Observation:
     """Read everything asked for, in one round trip (two when the dataset listing fails)."""
     below = (request.below or BELOW) if "files" in facets(request) and request.mountpoint else ()
     mountpoint = request.mountpoint.rstrip("/")
-    trees = [f"{mountpoint}/{folder}" for folder in below]
+    trees = [folder if folder.startswith("/") else f"{mountpoint}/{folder}" for folder in below]
     asked = [Command(argv, timeout=_TIMEOUT) for argv in commands(request, jailed=jailed)]
     raw, found = runner.gather(asked, trees) if trees else (runner.batch(asked), {})
     if any(tool(done.argv) == "zfs" and done.status not in {0, 127} for done in raw):
@@ -161,7 +161,10 @@ def _missing(listing: Completed) -> set[str]:
 def _mounted(row: DatasetRow, mountpoint: str | None) -> tuple[str, str]:
     # In an extra pool nothing of ours is read through a mountpoint (None), so none is needed.
     if row.keystatus == "unavailable":
-        return "waiting", f"the key of {row.encryptionroot or row.name} is not loaded: zfs load-key {row.encryptionroot}"
+        return (
+            "waiting",
+            f"the key of {row.encryptionroot} is not loaded: zfs load-key {row.encryptionroot}",
+        )
     if mountpoint is not None and not row.mounted:
         return "waiting", f"{row.name} is not mounted: zfs mount {row.name}"
     if mountpoint and row.mountpoint != mountpoint.rstrip("/"):

@@ -200,7 +200,7 @@ class _Child:
                 stream.flush()  # what waits for it may be what the next chunk waits for
         except BrokenPipeError:
             pass  # it read what it wanted; its status says whether that was all well
-        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
+        except BaseException as error:  # raised again in the thread that waits
             # A source that broke must not look like its end: the reader goes before the pipe closes.
             self._broken = error
             self._end()

@@ -93,7 +93,9 @@ def over(mark: str, stdout: bytearray, stderr: bytearray) -> bool:
     """Whether the body has ended, even if a daemon that it left keeps its output open."""
     end = f"{mark}.".encode()
     found = stderr.rfind(end, max(0, len(stderr) - _TAIL))
-    return found >= 0 and stderr.find(b".", found + len(end)) > 0 and stdout.rfind(end, max(0, len(stdout) - _TAIL)) >= 0
+    if found < 0 or stderr.find(b".", found + len(end)) < 0:
+        return False
+    return stdout.rfind(end, max(0, len(stdout) - _TAIL)) >= 0
 
 
 def unframed(completed: Completed, mark: str) -> Completed | None:

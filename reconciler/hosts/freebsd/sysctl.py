@@ -39,9 +39,7 @@ def parse_query(completed: Completed, features: dict[str, bool]) -> Facts:
         values[name if colon else name.removesuffix(":")] = value
     if "kern.osreldate" not in values:
         raise failed(completed) if completed.status else unreadable(completed, "kern.osreldate is not there")
-    names = {
-        name.removeprefix(_PARAMETER).removesuffix(".") for name in values if name.startswith(_PARAMETER)
-    }
+    names = {name.removeprefix(_PARAMETER).removesuffix(".") for name in values if name.startswith(_PARAMETER)}
     names |= {_OPAQUE[name] for name in names & _OPAQUE.keys()}
     met = {
         "racct": values.get("kern.racct.enable") == "1",
