@@ -25,11 +25,13 @@ def wide(words: list[str]) -> list[str]:
 
 
 def pair(number: int) -> tuple[int, int]:
+    """The two surrogates of a character."""
     number -= 0x10000
     return 0xD800 + (number >> 10), 0xDC00 + (number & 0x3FF)
 
 
 def main() -> int:
+    """Ask, and return the exit status of the answer."""
     link = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
         link.connect(sys.argv[1])

@@ -35,10 +35,12 @@ def ok(result: int) -> int:
 
 
 def text(value: str | None) -> bytes | None:
+    """A C string; None stays a null pointer."""
     return None if value is None else os.fsencode(value)
 
 
 def mount(source: str | None, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
+    """Mount, or raise OSError."""
     ok(libc.mount(text(source), text(target), text(kind), flags, text(data)))
 
 
@@ -144,6 +146,7 @@ def place(target: str, folder: bool) -> None:
 
 
 def fill_devices(target: str, entries: list[tuple[str, int | None]]) -> None:
+    """A /dev with the machine's own harmless devices, and empty places for the rest."""
     if not os.path.isdir(target):
         return
     mount("devfs", target, "tmpfs", NOSUID, "mode=755,size=1m")
@@ -175,6 +178,7 @@ def drop_rights() -> None:
 
 
 def report(spec: dict[str, Any], **words: Any) -> None:
+    """One line to whoever started us."""
     os.write(spec["report"], json.dumps(words).encode() + b"\n")
 
 
@@ -188,10 +192,11 @@ def keep_namespaces(spec: dict[str, Any]) -> None:
         os.dup2(null, fd)
     os.closerange(3, 4096)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    os.execve("/.sandbox/bin/sleep", ["sleep", "infinity"], {})
+    os.execve("/.sandbox/bin/sleep", ["sleep", "infinity"], {})  # noqa: S606 - no shell is wanted
 
 
 def run_command(spec: dict[str, Any]) -> None:
+    """Become the command that was asked for."""
     if spec["die_with_caller"]:
         ok(libc.prctl(1, signal.SIGKILL, 0, 0, 0))
     try:
@@ -208,13 +213,14 @@ def run_command(spec: dict[str, Any]) -> None:
     for number in (signal.SIGPIPE, signal.SIGINT, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
     try:
-        os.execvpe(spec["argv"][0], spec["argv"], spec["env"])
+        os.execvpe(spec["argv"][0], spec["argv"], spec["env"])  # noqa: S606 - no shell is wanted
     except OSError as error:
         report(spec, stage="exec", errno=error.errno)
         os._exit(1)
 
 
 def forked(work: Any, spec: dict[str, Any]) -> int:
+    """The pid of a child that does `work` and never returns."""
     pid = os.fork()
     if pid:
         return pid
@@ -226,6 +232,7 @@ def forked(work: Any, spec: dict[str, Any]) -> int:
 
 
 def main() -> int:
+    """Do what is asked; the status of the command."""
     with os.fdopen(int(sys.argv[1])) as file:
         spec = json.load(file)
     os.set_inheritable(spec["report"], False)

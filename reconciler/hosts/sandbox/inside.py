@@ -102,7 +102,7 @@ def _hostname(machine: Machine, jid: int, command: Command) -> Completed:
 
 
 def _owner(machine: Machine, path: str, command: Command, cwd: str) -> Completed:
-    """chown and its like, with the jail's paths turned into the host's; links must not lead out of the jail."""
+    """Answer chown and its like, with the jail's paths turned into the host's; links must not lead out of the jail."""
     words = list(command.argv)
     first = next((n for n, w in enumerate(words[1:], 1) if not w.startswith("-")), len(words))
     for place in range(first + 1, len(words)):

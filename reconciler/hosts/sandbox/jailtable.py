@@ -1,6 +1,7 @@
 """The jails that exist: found by name or number, created, changed and removed as jail_set(2) would.
 
-Each record is `{"jid", "name", "path", "values", "init"}`; `values` holds every kernel parameter, `init` the pid and start time of the process that keeps the jail's namespaces.
+Each record is `{"jid", "name", "path", "values", "init"}`; `values` holds every kernel
+parameter, `init` the pid and start time of the process that keeps the jail's namespaces.
 """
 
 from __future__ import annotations

@@ -142,8 +142,8 @@ def _put(path: Path, data: bytes) -> None:
 
 def base(release: str) -> tuple[bytes, int]:
     """base.txz of a release and how many members it has."""
-    scripts = {source.name: source.read_text() for source in
-               resources.files("reconciler.hosts.sandbox").joinpath("userland").iterdir() if source.is_file()}  # fmt: skip
+    folder = resources.files("reconciler.hosts.sandbox").joinpath("userland")
+    scripts = {source.name: source.read_text() for source in folder.iterdir() if source.is_file()}
     files: dict[str, tuple[int, str]] = {name: (0o644, text) for name, text in _TEXTS.items()}
     for name in sorted({*userland.TOOLS, "sh", *userland.JAIL_SHIMS, *scripts} - {"rc", "rc.shutdown", "rc.subr"}):
         files[f"{userland.home(name)}/{name}"] = (0o555, userland.stub(name))

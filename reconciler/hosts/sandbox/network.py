@@ -26,7 +26,7 @@ def ensure(machine: Machine) -> dict[str, Interface]:
     if "0/lo0" not in table:
         _add(machine, _loopback(0))
         nic = _new("vtnet0", "vtnet", 0, [])
-        nic.update({"up": True, "order": 0, "inet": [["10.0.2.15", 24]], "inet6": []})
+        nic.update({"up": True, "order": 1, "inet": [["10.0.2.15", 24]], "inet6": []})
         _add(machine, nic)
         set_fact(machine, "route.0.default", "10.0.2.2")
     return table
@@ -35,7 +35,7 @@ def ensure(machine: Machine) -> dict[str, Interface]:
 def _loopback(jid: int) -> Interface:
     made = _new("lo0", "lo", jid, ["lo"])
     if jid == 0:
-        made.update({"up": True, "inet": [["127.0.0.1", 8]], "order": 1})
+        made.update({"up": True, "inet": [["127.0.0.1", 8]], "order": 2})
     return made
 
 

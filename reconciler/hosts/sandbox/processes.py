@@ -30,7 +30,6 @@ PATH = "/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
 FIRST_ENV = {"PATH": PATH, "HOME": "/root", "SHELL": "/bin/sh", "USER": "root", "LANG": "C.UTF-8"}
 HIDDEN_NAMES = userland.HIDDEN_NAMES
 """Paths, relative to a root, of mount points made on demand; what the host shows must leave them out."""
-_DEVFS_TARGET_RULES = "ruleset="
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,16 +191,14 @@ def _mounts(machine: Machine, path: str) -> tuple[bool, list[list[Any]], dict[st
             readonly = readonly or (fixed and path != "/")
             continue
         if row["fstype"] == "devfs":
-            found[inside] = [[n, n in devices.REAL] for n in devices.visible(machine, _ruleset(row["options"]))]
+            # What the mount made visible, by the ruleset that it was mounted with.
+            names = sorted(os.listdir(machine.resolve(target, write=False)))
+            found[inside] = [[n, n in devices.REAL] for n in names]
         elif row["fstype"] not in ("procfs", "fdescfs", "linprocfs", "linsysfs"):
             mounts.append([str(machine.resolve(target, write=not fixed)), inside, fixed, False])
     if path == "/":
         found["/dev"] = [[n, n in devices.REAL] for n in devices.NAMES]
     return readonly, mounts, found
-
-
-def _ruleset(options: list[str]) -> int:
-    return next((int(o.partition("=")[2]) for o in options if o.startswith(_DEVFS_TARGET_RULES)), 0)
 
 
 def _refused(why: str) -> HostError:

@@ -41,7 +41,9 @@ while (1) {
 		if ($path !~ m{\.\.} and open my $file, "<", "$root$path") {
 			local $/; ($status, $body) = ("200 OK", scalar <$file>);
 		}
-		print $link "HTTP/1.1 $status\r\nServer: NAME\r\nContent-Length: " . length($body) . "\r\nConnection: close\r\n\r\n$body";
+		my $size = length $body;
+		print $link "HTTP/1.1 $status\r\nServer: NAME\r\nContent-Length: $size\r\n";
+		print $link "Connection: close\r\n\r\n$body";
 	} elsif ($kind eq "redis") {
 		do {
 			$line =~ s/\r?\n//;
@@ -131,7 +133,8 @@ def catalogue() -> tuple[Toy, ...]:
     )  # fmt: skip
     redis = _server(
         "redis", "8.2.1", "Persistent key-value database with built-in net interface",
-        {"KIND": "redis", "PORT": "6379", "CONF": "/usr/local/etc/redis.conf", "COMMAND": "/usr/local/bin/redis-server"},
+        {"KIND": "redis", "PORT": "6379", "CONF": "/usr/local/etc/redis.conf",
+         "COMMAND": "/usr/local/bin/redis-server"},
         {"/usr/local/bin/redis-cli": (0o755, _filled(_CLIENT, {"NAME": "redis-cli", "PORT": "6379"})),
          "/usr/local/etc/redis.conf": (0o644, "port 6379\n")},
     )  # fmt: skip

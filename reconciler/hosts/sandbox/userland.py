@@ -41,6 +41,8 @@ _SBIN = _words(
     " kldload kldstat kldunload sysctl ping rcorder reboot shutdown mdconfig md5 sha256 sha512"
 )
 _USR_SBIN = _words("jail jls jexec service sysrc pkg chown pw daemon nologin")
+# These tell of owners and flags that only the simulator knows.
+_SIDECAR_TOOLS = frozenset({"stat", "tar", "install"})
 _FOREIGN_FOLDERS = ("bin", "sbin", "usr/bin", "usr/sbin")
 
 
@@ -72,7 +74,7 @@ HIDDEN_NAMES = frozenset({PLACE.lstrip("/"), *(place.lstrip("/") for _, place in
 def prepare(directory: Path, shims: tuple[str, ...]) -> Userland:
     """Make `directory/machine` when it is missing or of another interpreter; returns what to bind."""
     folder = directory / "machine"
-    mark = f"1 {sys.base_prefix} {sys.version_info[:2]} {' '.join(shims)}"
+    mark = f"2 {sys.base_prefix} {sys.version_info[:2]} {' '.join(shims)}"
     stamp = folder / "stamp"
     tops = _tops()
     mounts = tuple((real, f"{PLACE}/{name}") for real, name in tops.items()) + loader_places()
@@ -91,7 +93,8 @@ def prepare(directory: Path, shims: tuple[str, ...]) -> Userland:
     for name in (*os.listdir(folder / "bin"), *JAIL_SHIMS):
         _script(folder / "base" / home(name) / name, stub(name))
         _script(folder / "host" / home(name) / name, stub(name))
-    for name in set(shims) - {"sh"}:
+    # What has a program of its own runs as that, or a script would go out and come back in for ever.
+    for name in set(shims) - (set(os.listdir(folder / "bin")) - _SIDECAR_TOOLS):
         _script(folder / "host" / home(name) / name, stub(name, "shims"))
     stamp.write_text(mark)
     return Userland(folder, mounts)

@@ -117,7 +117,8 @@ def _install(root: Root, names: list[str], letters: str, answer: Answer) -> None
     if not wanted:
         answer.say("The most recent versions of packages are already installed")
         return
-    answer.say(f"The following {len(wanted)} package(s) will be affected (of 0 checked):\n\nNew packages to be INSTALLED:")
+    answer.say(f"The following {len(wanted)} package(s) will be affected (of 0 checked):\n")
+    answer.say("New packages to be INSTALLED:")
     for name in wanted:
         answer.say(f"\t{name}: {offered[name]['version']}")
     for place, name in enumerate(wanted, 1):

@@ -66,7 +66,7 @@ def _rules(machine: Machine) -> list[str]:
 
 
 def _matching(machine: Machine, word: str) -> list[str]:
-    wanted = [part for part in word.split(":")]
+    wanted = word.split(":")
     found = []
     for rule in _rules(machine):
         subject, who, resource, action = rule.split(":", 3)

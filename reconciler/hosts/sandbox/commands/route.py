@@ -35,7 +35,7 @@ def answered(machine: Machine, command: Command, *, jid: int) -> Completed:
 
 
 def _route(machine: Machine, jid: int, words: list[str], answer: Answer) -> None:
-    verb, target = (words + ["", ""])[:2]
+    verb, target = [*words, "", ""][:2]
     name = f"route.{jid}.default"
     gateway = fact(machine, name)
     if verb in ("add", "change") and target in ("default", "0.0.0.0/0", "0/0") and len(words) > 2:

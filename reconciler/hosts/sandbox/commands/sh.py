@@ -1,0 +1,30 @@
+"""sh(1) and the small tools of the host that no simulation needs: they run for real, inside the sandbox."""
+
+from __future__ import annotations
+
+from reconciler.hosts.sandbox import processes, rc
+from reconciler.hosts.sandbox.machine import Machine, Simulated
+from reconciler.model.command import Command, Completed
+
+NAMES = (
+    "sh", "env", "true", "false", "sleep", "echo", "printf", "awk", "sed", "grep", "sort", "wc", "head", "tail",
+    "date", "expr", "xargs", "daemon", "sysrc", "rcorder", "pw", "which", "timeout", "nohup", "setsid", "tr", "cut",
+    "seq", "diff", "cmp", "dirname", "basename", "ps",
+)  # fmt: skip
+
+
+def main(machine: Machine, command: Command) -> Completed:
+    """Run the program on the sandbox host; TimeoutError when it does not end in time."""
+    rc.ready(machine)
+    env = dict(command.env)
+    task = processes.Task(command.argv, 0, env, "/", command.stdin, command.timeout, command.limit)
+    ended = processes.run(machine, task)
+    if ended.timed_out:
+        raise TimeoutError(f"{' '.join(command.argv)} did not end within {command.timeout:g} seconds")
+    if ended.stage == "exec":
+        words = f"{command.argv[0]}: {'not found' if ended.completed.status == 127 else ended.reason}\n"
+        return Completed(command.argv, 127, b"", words.encode())
+    return ended.completed
+
+
+COMMAND = Simulated(NAMES, main, transaction=False)
