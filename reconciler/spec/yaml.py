@@ -114,7 +114,7 @@ def _drive(builder: _Builder, data: bytes, file: str, pure: bool) -> None:
         line = builder.stream(events, text)
         if line is None or len(builder.problems) >= MAX_SYNTAX_ERRORS:
             return
-        rest = re.compile(r"^---(?=\s|$)", re.MULTILINE).search(text, _offset(text, line + 1))
+        rest = re.compile(r"^---(?=\s|$)", re.MULTILINE).search(text, max(1, _offset(text, line)))
         if rest is None:
             return
         builder.offset += text.count("\n", 0, rest.start())
@@ -213,6 +213,23 @@ class _Builder:
             self.stop(event, "yaml-bomb", "YAML aliases expand without bound", detail, "Write the values out.")
         return value
 
+    def key(self, event: Any, depth: int) -> str:
+        """A key is its own text: `on:` and `80:` are the words that the user wrote."""
+        if event.__class__ is not ScalarEvent:
+            detail = "A key here is a list, a mapping or an alias."
+            self.stop(event, "yaml-syntax", "YAML cannot be read", detail, "A key is a word: `key: value`.")
+        before = self.nodes
+        self.count(event, depth)
+        text = str(event.value)
+        if event.anchor:
+            self.nodes += len(text) // 64
+            self.anchor(event, self.keyed(event), before)
+        return text
+
+    def keyed(self, event: Any) -> Any:
+        """What an alias to a key stands for."""
+        return event.value
+
     def span(self, mark: Any) -> Span:
         """The place of a mark of the library, which counts from 0."""
         return Span(self.file, mark.line + 1 + self.offset, mark.column + 1)
@@ -309,18 +326,6 @@ class _Values(_Builder):
             value[key] = node(get(), depth + 1)
         return value
 
-    def key(self, event: Any, depth: int) -> str:
-        """A key is its own text: `on:` and `80:` are the words that the user wrote."""
-        if event.__class__ is ScalarEvent:
-            self.count(event, depth)
-            if event.anchor:
-                self.anchors[event.anchor] = (event.value, 1 + len(event.value) // 64)
-            return str(event.value)
-        detail = "A key here is a list, a mapping or an alias."
-        self.report(event.start_mark, "yaml-syntax", "YAML cannot be read", detail, "A key is a word: `key: value`.")
-        self.node(event, depth + 1)
-        return "?"
-
     def sequence(self, start: Any, depth: int) -> list[Any]:
         if start.tag and start.tag != _STANDARD + "seq":
             self.unknown_tag(start)
@@ -359,9 +364,12 @@ class _Places(_Builder):
             self.anchor(event, place, before)
         return place
 
+    def keyed(self, event: Any) -> Place:
+        return Place(event.start_mark.line + 1 + self.offset, event.start_mark.column + 1)
+
     def mapping(self, place: Place, depth: int) -> None:
         while (event := self.get()).__class__ is not MappingEndEvent:
-            key_place = self.node(event, depth) if event.__class__ is ScalarEvent else self.node(event, depth + 1)
-            key = str(event.value) if event.__class__ is ScalarEvent else "?"
-            place.keys.setdefault(key, (key_place.line, key_place.column))
+            key = self.key(event, depth)
+            mark = event.start_mark
+            place.keys.setdefault(key, (mark.line + 1 + self.offset, mark.column + 1))
             place.children[key] = self.node(self.get(), depth + 1)
