@@ -1,0 +1,70 @@
+"""`reconcile drift`: what was changed on a host behind the specs' back. Changes nothing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from reconciler.cli import options as given
+
+if TYPE_CHECKING:
+    from reconciler.cli.drifting import Drift
+
+DRIFTED = 2
+
+
+def drift(
+    path: given.SpecPath = Path("specs"),
+    host: given.HostURL = "",
+    label: given.Labels = None,
+    only: given.Only = None,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Also compare what running jails wrote into their roots.")
+    ] = False,
+    as_json: given.AsJSON = False,
+) -> int:
+    """Show what differs although the specs have not changed since the last good apply.
+
+    Exit status: 0 no drift, 1 failed, 2 drift, 64 usage.
+    """
+    from reconciler.cli import drifting, session
+    from reconciler.reconcile import Session
+
+    run = Session(session.reading(host), session.options(path, given.labels(label), only=only))
+    decided = run.decide()
+    found = drifting.drift(run, decided) + (drifting.deep(run, decided) if deep else [])
+    if only:
+        found = [item for item in found if item.scope in {"", *only}]
+    if as_json:
+        print(json.dumps([asdict(item) for item in found], indent=2))
+    else:
+        _show(found)
+        waiting = sorted(decided.desired.specs.jails.keys() - drifting.settled(decided))
+        if waiting:
+            print(f"Not compared, for their specs are not applied yet: {', '.join(waiting)}. See `reconcile plan`.")
+    return DRIFTED if found else 0
+
+
+def _show(found: list[Drift]) -> None:
+    from reconciler.cli.paper import many, paper
+
+    on, scope = paper(), None
+    for item in found:
+        if item.scope != scope:
+            scope = item.scope
+            print(on.ink(scope or "(shared)", "bold"))
+        print(on.row(f"  ~ {item.address}  {item.summary}", str(item.span or ""), "yellow"))
+        for name, want, have in item.fields:
+            text = f"{name}: {want or '(none)'} → {have or '(none)'}"
+            print(f"      {on.ink(text, 'dim')}")
+    if found:
+        print(f"\n{many(len(found), 'thing')} drifted. `reconcile apply` puts right what `drift:` does not leave.")
+    else:
+        print("No drift.")
+
+
+COMMAND = drift

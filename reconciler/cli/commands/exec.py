@@ -1,0 +1,53 @@
+"""`reconcile exec`: runs a command in a running jail."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+from reconciler.cli import options as given
+
+_FOREVER = 365 * 24 * 3600.0
+_CHUNK = 64 * 1024
+
+
+def exec_(
+    name: Annotated[str, typer.Argument(help="The running jail.")],
+    command: Annotated[list[str], typer.Argument(help="The command and its arguments, after --.")],
+    host: given.HostURL = "",
+) -> int:
+    """Run a command in a running jail, as in: reconcile exec web -- service nginx status.
+
+    Standard input is passed on unless it is a terminal. Exit status: that of the command; 1 failed, 64 usage.
+    """
+    from reconciler.cli import session
+
+    live = sys.stdout.isatty()
+    done = session.changing(host).jails.exec(
+        name,
+        command,
+        stdin=b"" if sys.stdin.isatty() else _stdin(),
+        timeout=_FOREVER,
+        output=_write if live else None,
+    )
+    if not live:
+        sys.stdout.buffer.write(done.stdout)
+        sys.stderr.buffer.write(done.stderr)
+        sys.stdout.flush()
+    return done.status
+
+
+def _stdin() -> Iterator[bytes]:
+    while data := sys.stdin.buffer.read1(_CHUNK):
+        yield data
+
+
+def _write(data: bytes) -> None:
+    sys.stdout.buffer.write(data)
+    sys.stdout.flush()
+
+
+COMMAND = exec_

@@ -1,0 +1,42 @@
+"""`reconcile render`: the documents as they take effect, defaults and all."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def render(
+    path: Annotated[Path, typer.Argument(help="A spec file, or a folder of them.")] = Path("specs"),
+    host_name: Annotated[
+        str | None, typer.Option(help="For the machine of this name; without it, for this one. `-`: as written.")
+    ] = None,
+    label: Annotated[list[str] | None, typer.Option(help="A label of the machine, KEY=VALUE; may be repeated.")] = None,
+) -> int:
+    """Show the specs with every default; comments mark what the documents do not say."""
+    from reconciler.spec import render as yaml
+    from reconciler.spec.load import load
+    from reconciler.spec.select import select
+
+    specs = load(path)
+    if host_name == "-":
+        sys.stdout.write(yaml.render(yaml.of_all(specs)))
+        return 0
+    labels = dict(_pair(word) for word in label or [])
+    selected = select(specs, host_name or socket.gethostname(), labels)
+    sys.stdout.write(yaml.render(yaml.of_host(selected)))
+    return 0
+
+
+def _pair(word: str) -> tuple[str, str]:
+    key, equals, value = word.partition("=")
+    if not key or not equals:
+        raise typer.BadParameter(f"{word!r} is not KEY=VALUE", param_hint="--label")
+    return key, value
+
+
+COMMAND = render

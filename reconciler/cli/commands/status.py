@@ -1,0 +1,86 @@
+"""`reconcile status`: how each jail is. Changes nothing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from reconciler.cli import options as given
+
+if TYPE_CHECKING:
+    from reconciler.cli.overview import Status
+
+OFF = 2
+
+
+def status(
+    name: Annotated[str, typer.Argument(help="Show only this jail, with everything about it.")] = "",
+    specs: given.Specs = None,
+    host: given.HostURL = "",
+    label: given.Labels = None,
+    as_json: given.AsJSON = False,
+) -> int:
+    """Show each jail: what its spec says, what it was built from, and how it is now.
+
+    Exit status: 0 all is well, 1 failed, 2 some jail is not as its spec says, 64 usage.
+    """
+    from reconciler.cli import session
+    from reconciler.cli.overview import overview
+    from reconciler.model.diagnostic import Diagnostic, SpecError
+
+    run = session.pool_session(session.reading(host), specs, given.labels(label))
+    found = overview(run, run.decide(), name)
+    if name and not found:
+        detail = f"{name} is in no spec, and {run.document.pool} has no such jail."
+        raise SpecError(Diagnostic("unknown-jail", "There is no such jail", detail, "reconcile status"))
+    if as_json:
+        print(json.dumps([asdict(item) for item in found], indent=2))
+    elif name:
+        _one(found[0])
+    else:
+        _all(found)
+    return OFF if any(item.off for item in found) else 0
+
+
+def _all(found: list[Status]) -> None:
+    from reconciler.cli.paper import table
+    from reconciler.cli.show import visible
+
+    if not found:
+        print("No jails.")
+        return
+    rows = [("NAME", "STATE", "RELEASE", "BUILT FROM", "ROOT", "CHANGED", "")]
+    for item in found:
+        state = item.observed if item.observed == (item.declared or item.observed) else f"{item.observed}, not {item.declared}"
+        root = str(item.live or "-") if item.live == item.good else f"{item.live or '-'} (good: {item.good or '-'})"
+        release = item.release_declared or "-"
+        mark = "!" if item.off else ""
+        rows.append((item.name, state, release, item.release_recorded or "-", root, item.changed or "-", mark))
+    print("\n".join(table(rows)))
+    for item in found:
+        for note in item.notes:
+            print(f"! {item.name}: {visible(note)}")
+
+
+def _one(item: Status) -> None:
+    from reconciler.cli.show import visible
+
+    facts = (
+        ("state", f"{item.observed} (spec: {item.declared or 'none'})"),
+        ("release", f"{item.release_declared or 'none'} in the spec"),
+        ("", f"{item.release_recorded or 'nothing'} is what its root was built from"),
+        ("", f"{item.release_observed or 'not looked at: it does not run'} is what its root says"),
+        ("root", f"{item.live or 'none'} live, {item.good or 'none'} last good"),
+        ("changed", item.changed or "not by this machine, as far as its journal goes back"),
+    )
+    print(item.name)
+    for key, value in facts:
+        print(f"  {key:<9}{visible(value)}")
+    for note in item.notes:
+        print(f"  ! {visible(note)}")
+
+
+COMMAND = status

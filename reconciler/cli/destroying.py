@@ -1,0 +1,106 @@
+"""Take a jail, or a volume, away for good; whatever ends this half-way, doing it again goes on."""
+
+from __future__ import annotations
+
+import time
+
+from reconciler.cli import session as sessions
+from reconciler.cli.asking import type_the_name
+from reconciler.cli.kept import Belongings, belongings, jail_paths, refuse_strangers, volume_paths
+from reconciler.cli.lock import locked
+from reconciler.cli.paper import many, paper, size
+from reconciler.cli.record import journal
+from reconciler.kinds.jail import sweep
+from reconciler.model.diagnostic import Diagnostic, Refused, SpecError
+from reconciler.reconcile import Session
+
+
+def destroy(run: Session, name: str, *, yes: bool) -> None:
+    """Show, ask, stop, destroy. Raises Refused, SpecError (`unknown-jail`), HostError."""
+    with locked(run.host, run.document.pool, f"destroy {name}"):
+        jail, _, volume = name.partition("/")
+        _refuse_declared(run, jail, volume)
+        paths = list(volume_paths(run.seen, name) if volume else jail_paths(run.seen, jail))
+        if not paths:
+            detail = f"{run.document.pool} holds nothing of {name}."
+            raise SpecError(Diagnostic("unknown-jail", "There is no such jail", detail, "reconcile status"))
+        found = belongings(run.seen, paths)
+        _show(name, found)
+        refuse_strangers(found)
+        if volume:
+            _refuse_mounted(run, name, found)
+        type_the_name(name, yes=yes)
+        opened = journal()
+        number = opened.begin_run("", f"reconcile destroy {name}", run.host.url, run.specs.digest)
+        began = time.monotonic()
+        outcome = "failed"
+        try:
+            if not volume:
+                _stop(run, jail)
+            _take(run, found)
+            outcome = "applied"
+        finally:
+            opened.step(number, f"jail/{name}", jail, f"destroy {name}", outcome, time.monotonic() - began)
+            opened.end_run(number, "done" if outcome == "applied" else "failed")
+            opened.close()
+        print(f"{name} is destroyed: {many(len(found.datasets), 'dataset')}, {size(found.size)}.")
+
+
+def _refuse_declared(run: Session, jail: str, volume: str) -> None:
+    sourced = run.selected.jails.get(jail)
+    if sourced is None:
+        return
+    if volume and all(spec.name != volume for spec in sourced.doc.volumes):
+        return
+    what = f"volume {jail}/{volume}" if volume else f"jail {jail}"
+    raise Refused(
+        Diagnostic(
+            "still-declared",
+            "A spec still asks for this",
+            f"{sourced.file} names the {what}: the next apply would make it again, empty. Nothing was changed.",
+            "Take it out of the spec first, and apply.",
+            sourced.place(("volumes",) if volume else ()),
+        )
+    )
+
+
+def _refuse_mounted(run: Session, name: str, found: Belongings) -> None:
+    names = {row.name for row in found.datasets}
+    for mount in run.observed.mounts:
+        if mount.source in names:
+            detail = f"{name} is mounted on {mount.target}. Nothing was changed."
+            hint = "Apply the specs without it, so that the jail starts again without the volume."
+            raise Refused(Diagnostic("volume-mounted", "The volume is in use", detail, hint))
+
+
+def _show(name: str, found: Belongings) -> None:
+    on = paper()
+    print(on.ink(f"{name}: {many(len(found.datasets), 'dataset')}, {size(found.size)} would be destroyed", "bold"))
+    for row in found.datasets:
+        print(on.row(f"  - {row.name}", size(row.used), "red"))
+    for row in found.snapshots:
+        print(on.row(f"  - {row.name}", size(row.used), "red"))
+    for snapshot in found.foreign:
+        print(on.row(f"  ! {snapshot}", "not ours", "yellow"))
+    for clone, origin in found.clones:
+        print(on.row(f"  ! {clone}", f"clone of {origin}", "yellow"))
+    print(flush=True)
+
+
+def _stop(run: Session, jail: str) -> None:
+    """Stop it with its own configuration while that is still there, then sweep its mounts."""
+    site = sessions.site(run)
+    live = run.place.folder(f"live/{jail}")
+    if any(row.name == jail and row.path == live for row in run.observed.jails):
+        print(f"stopping {jail}", flush=True)
+        run.host.jails.stop(f"{run.place.folder(f'jails/{jail}')}/jail.conf", jail)
+    sweep(site, jail)
+
+
+def _take(run: Session, found: Belongings) -> None:
+    """Snapshots of ours, then their datasets, children before parents: never recursively."""
+    for row in found.datasets:
+        for snapshot in found.snapshots:
+            if snapshot.name.startswith(f"{row.name}@"):
+                run.host.datasets.destroy(snapshot.name)
+        run.host.datasets.destroy(row.name)
