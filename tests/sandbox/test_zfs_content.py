@@ -90,14 +90,20 @@ def test_trees_that_nobody_names_are_deleted(host: Host) -> None:
     assert trees(host) == set()
 
 
+def clone_without_commit(host: Host) -> None:
+    """A clone that is copied, and then forgotten."""
+    with host.machine.state.transaction():
+        host.do("zfs", "clone", "-o", "mountpoint=/b", "zroot/a@s", "zroot/b")
+        host.machine.resolve("/b/file")
+        raise RuntimeError("killed before the commit")
+
+
 def test_what_a_kill_left_behind_is_swept_and_what_counts_stays(host: Host) -> None:
     host.write("/a/file", b"one")
     host.do("zfs", "snapshot", "zroot/a@s")
     kept = trees(host)
-    with pytest.raises(RuntimeError), host.machine.state.transaction():
-        host.machine.run(Command(("zfs", "clone", "-o", "mountpoint=/b", "zroot/a@s", "zroot/b")))
-        host.machine.resolve("/b/file")
-        raise RuntimeError("killed before the commit")
+    with pytest.raises(RuntimeError):
+        clone_without_commit(host)
     (host.machine.directory / "data" / "tmp-half").mkdir()
     again = Host(host.machine.directory)
     assert again.run(Command(("zfs", "list", "zroot/b"))).status == 1
@@ -133,7 +139,7 @@ def test_links_of_a_hostile_jail_stay_inside_the_machine(host: Host, tmp_path: P
     (root / "folder").symlink_to(tmp_path)
     for path in ("/a/absolute", "/a/climb", "/a/folder/secret"):
         assert host.run(Command(("cat", path))).status == 1
-        with pytest.raises(HostError, match="link"):
+        with pytest.raises(HostError, match=r"symbolic link|No such file"):
             host.write(path, b"changed")
     assert host.machine.resolve("/a/../../../..") == host.machine.host
     assert outside.read_bytes() == b"secret"

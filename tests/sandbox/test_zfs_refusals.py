@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
 
 import pytest
 
@@ -58,7 +57,7 @@ REFUSALS = [
     ("zfs set quota=1 zroot/a", 255, ("cannot set property for 'zroot/a': size is less than current used or reserved"
      " space")),
     ("zfs set quota=abc zroot/a", 255, "cannot set property for 'zroot/a': bad numeric value 'abc'"),
-    ("zfs set reservation=100T zroot/a", 255, "cannot set property for 'zroot/a': size is greater than available space"),
+    ("zfs set reservation=99T zroot/a", 255, "cannot set property for 'zroot/a': size is greater than available space"),
     ("zfs set used=1 zroot/a", 255, "cannot set property for 'zroot/a': 'used' is readonly"),
     ("zfs set canmount=x zroot/a", 255, ("cannot set property for 'zroot/a': 'canmount' must be one of 'on | off |"
      " noauto'")),
@@ -89,10 +88,13 @@ def run(machine: Machine, line: str) -> Completed:
     return machine.run(Command(tuple(shlex.split(line))))
 
 
-@pytest.fixture
-def machine(tmp_path: Path) -> Machine:
-    """A machine with a mount inside /a, a clone, a hold, a legacy dataset and a busy child."""
-    made = Machine(tmp_path / "machine")
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
+    """A machine with a mount inside /a, a clone, a hold, a legacy dataset and a busy child.
+
+    One for all cases: none of them may change it.
+    """
+    made = Machine(tmp_path_factory.mktemp("refusals") / "machine")
     for line in (
         "zfs create -o mountpoint=/a zroot/a", "zfs create -o mountpoint=legacy zroot/legacy",
         "zfs create zroot/held", "zfs snapshot zroot/held@s", "zfs hold keep zroot/held@s",

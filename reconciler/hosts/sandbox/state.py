@@ -28,10 +28,13 @@ class State:
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.execute(
-            "CREATE TABLE IF NOT EXISTS entry (tab TEXT, key TEXT, value TEXT, PRIMARY KEY (tab, key)) WITHOUT ROWID"
+            "CREATE TABLE IF NOT EXISTS entry"
+            " (tab TEXT, key TEXT, value TEXT, turn INTEGER, PRIMARY KEY (tab, key)) WITHOUT ROWID"
         )
+        self._db.execute("CREATE INDEX IF NOT EXISTS turns ON entry (turn)")
         self._lock = threading.RLock()
         self._version = -1
+        self._turn = 0
         self._tables: dict[str, dict[str, Any]] = {name: {} for name in TABLES}
         self._stamps = dict.fromkeys(TABLES, 0)
         self._dirty: set[tuple[str, str]] = set()
@@ -101,25 +104,40 @@ class State:
             yield
 
     def _refresh(self) -> None:
+        """Read what other processes committed since: removed entries are rows without a value."""
         version = self._db.execute("PRAGMA data_version").fetchone()[0]
         if version == self._version:
             return
-        for name in TABLES:
-            self._tables[name].clear()
-            self._stamps[name] += 1
-        for tab, key, value in self._db.execute("SELECT tab, key, value FROM entry ORDER BY tab, key"):
-            if tab in self._tables:
+        if self._version == -1:
+            self._forget()
+        rows = self._db.execute(
+            "SELECT tab, key, value, turn FROM entry WHERE turn > ? ORDER BY turn, key", (self._turn,)
+        )
+        for tab, key, value, turn in rows:
+            self._turn = max(self._turn, turn)
+            if tab not in self._tables:
+                continue
+            self._stamps[tab] += 1
+            if value is None:
+                self._tables[tab].pop(key, None)
+            else:
                 self._tables[tab][key] = json.loads(value)
         self._version = version
 
+    def _forget(self) -> None:
+        self._turn = 0
+        for name in TABLES:
+            self._tables[name].clear()
+            self._stamps[name] += 1
+
     def _store(self) -> None:
+        if not self._dirty:
+            return
+        self._turn += 1
         for tab, key in self._dirty:
             value = self._tables[tab].get(key)
-            if value is None:
-                self._db.execute("DELETE FROM entry WHERE tab=? AND key=?", (tab, key))
-            else:
-                text = json.dumps(value, separators=(",", ":"))
-                self._db.execute("INSERT OR REPLACE INTO entry VALUES (?,?,?)", (tab, key, text))
+            text = None if value is None else json.dumps(value, separators=(",", ":"))
+            self._db.execute("INSERT OR REPLACE INTO entry VALUES (?,?,?,?)", (tab, key, text, self._turn))
 
     def close(self) -> None:
         """Release the file."""
