@@ -36,7 +36,7 @@ def boot(machine: Machine) -> list[Completed]:
 
 
 def shutdown(machine: Machine) -> list[Completed]:
-    """What shutdown(8) does before it halts: `faststop` in reverse for scripts that ask for it."""
+    """Stop, in reverse order, the scripts that ask for it, then end every process."""
     stopping = [s for s in reversed(ordered(machine)) if "shutdown" in s.keywords and _enabled(machine, s)]
     done = [_run(machine, script, "faststop") for script in stopping]
     processes.kill_everything(machine)

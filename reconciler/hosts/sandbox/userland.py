@@ -1,11 +1,12 @@
 """What runs inside: the machine's own programs, bound read-only, under FreeBSD's names.
 
-`DIR/machine` is bound at /.sandbox of every root: `bin` has links to the machine's programs and our
+`DIR/machine/VERSION` is bound at /.sandbox of every root: `bin` has links to the machine's programs and our
 scripts, `shims` the commands that the simulator answers, `base` both for roots without a userland.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import sys
@@ -72,14 +73,17 @@ HIDDEN_NAMES = frozenset({PLACE.lstrip("/"), *(place.lstrip("/") for _, place in
 
 
 def prepare(directory: Path, shims: tuple[str, ...]) -> Userland:
-    """Make `directory/machine` when it is missing or of another interpreter; returns what to bind."""
-    folder = directory / "machine"
-    mark = f"2 {sys.base_prefix} {sys.version_info[:2]} {' '.join(shims)}"
-    stamp = folder / "stamp"
+    """Make a folder below `directory/machine` for this interpreter and these commands, and say what to bind.
+
+    Folders of other versions stay: jails that run have them mounted.
+    """
+    mark = f"3 {sys.base_prefix} {sys.version_info[:2]} {' '.join(shims)}"
+    place = directory / "machine" / hashlib.sha256(mark.encode()).hexdigest()[:12]
     tops = _tops()
     mounts = tuple((real, f"{PLACE}/{name}") for real, name in tops.items()) + loader_places()
-    if stamp.is_file() and stamp.read_text() == mark:
-        return Userland(folder, mounts)
+    if place.is_dir():
+        return Userland(place, mounts)
+    folder = place.with_name(f".{place.name}.{os.getpid()}")
     shutil.rmtree(folder, ignore_errors=True)
     for name in ("bin", "shims", "base", "host", "run", *tops.values()):
         (folder / name).mkdir(parents=True, exist_ok=True)
@@ -96,8 +100,9 @@ def prepare(directory: Path, shims: tuple[str, ...]) -> Userland:
     # What has a program of its own runs as that, or a script would go out and come back in for ever.
     for name in set(shims) - (set(os.listdir(folder / "bin")) - _SIDECAR_TOOLS):
         _script(folder / "host" / home(name) / name, stub(name, "shims"))
-    stamp.write_text(mark)
-    return Userland(folder, mounts)
+    (folder / "stamp").write_text(mark)
+    folder.rename(place)
+    return Userland(place, mounts)
 
 
 def home(name: str) -> str:
