@@ -26,8 +26,8 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-_UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
+SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def parse_size(value: Any) -> int:
@@ -38,7 +38,7 @@ def parse_size(value: Any) -> int:
         match = re.fullmatch(r"(\d+)([KMGT]?)B?", str(value).strip().upper())
         if not match:
             raise ValueError(f"expected a size such as 512M or 10G, not {value!r}")
-        size = int(match[1]) * _UNITS[match[2]]
+        size = int(match[1]) * UNITS[match[2]]
     if size < 0 or size >= 2**63:
         raise ValueError(f"a size lies between 0 and 2^63, not {value!r}")
     return size
@@ -52,7 +52,7 @@ def parse_duration(value: Any) -> float:
         match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)", str(value).strip())
         if not match:
             raise ValueError(f"expected a duration such as 10s or 5m, not {value!r}")
-        seconds = float(match[1]) * _SECONDS[match[2]]
+        seconds = round(float(match[1]) * SECONDS[match[2]], 6)
     if not 0 <= seconds <= 366 * 86400:
         raise ValueError(f"a duration lies between 0 and one year, not {value!r}")
     return seconds
