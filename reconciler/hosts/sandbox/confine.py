@@ -23,8 +23,6 @@ OPEN_TREE, MOVE_MOUNT, FSOPEN, FSCONFIG, FSMOUNT, SETATTR = 428, 429, 430, 431, 
 PIVOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "ppc64le": 203, "s390x": 217}.get(os.uname().machine, 155)
 # chown, dac_override, fowner, fsetid, kill, setgid, setuid, setpcap, net_bind_service, net_raw, sys_chroot
 KEPT_RIGHTS = (0, 1, 3, 4, 5, 6, 7, 10, 13, 18)
-# The first process of a jail ends when the folder of its sandbox is deleted, so that nothing stays behind.
-WAIT = 'use strict; $SIG{CHLD} = "IGNORE"; sleep 20 while -e "/.sandbox/stamp"'
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -194,7 +192,7 @@ def keep_namespaces(spec: dict[str, Any]) -> None:
         os.dup2(null, fd)
     os.closerange(3, 4096)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    program, words = "/.sandbox/bin/perl", ["init", "-e", WAIT]
+    program, words = "/.sandbox/bin/perl", ["init", "/.sandbox/keeper"]
     if not os.path.exists(program):
         program, words = "/.sandbox/bin/sleep", ["sleep", "infinity"]
     os.execve(program, words, {})  # noqa: S606 - no shell is wanted

@@ -197,7 +197,7 @@ def _setting(stream: _Stream, head: Token) -> Setting:
 
 _SKIP = re.compile(r"\s+|\#[^\n]*|//[^\n]*|/\*.*?\*/", re.DOTALL)
 _SIGN = re.compile(r"\+=|[=;{},]")
-_BARE = re.compile(r"[^\s;={},\"'#$\\+]+|\+(?!=)|\\.|\$\{[^}]*\}|\$[A-Za-z0-9_.:]+|#", re.DOTALL)
+_BARE = re.compile(r"[^\s;={},\"'#$\\+]+|\+(?!=)|\\.|\$\{[^}]*\}|\$[A-Za-z_][A-Za-z0-9_]*|#", re.DOTALL)
 _INCLUDE = re.compile(r"\.include\s+(\"[^\"]*\"|'[^']*'|[^\s;]+)\s*;")
 
 
@@ -252,7 +252,7 @@ def _string(file: str, text: str, place: int) -> tuple[list[tuple[str, str]], in
 
 def _interpolated(text: str) -> list[tuple[str, str]]:
     parts: list[tuple[str, str]] = []
-    for piece in re.split(r"(\\.|\$\{[^}]*\}|\$[A-Za-z0-9_.:]+)", text, flags=re.DOTALL):
+    for piece in re.split(r"(\\.|\$\{[^}]*\}|\$[A-Za-z_][A-Za-z0-9_]*)", text, flags=re.DOTALL):
         if piece.startswith("$") and len(piece) > 1:
             parts.append(("var", piece[1:].strip("{}")))
         elif piece:

@@ -186,7 +186,7 @@ def _begin(
         _checked_path(run, jail, kind, target)
         ruleset = jail.one("devfs_ruleset") or "4"
         options = (f"-oruleset={ruleset}",) if name == "devfs" else ()
-        _tool(run, jail, ("/sbin/mount", "-t", name, *options, ".", target))
+        _tool(run, jail, ("/sbin/mount", "-t", name, *options, ".", target), source=name)
     elif kind == "vnet.interface" and record is not None:
         for word in value.split(","):
             _tool(run, jail, ("/sbin/ifconfig", word, "vnet", str(record["jid"])))
@@ -305,11 +305,12 @@ def _unmount(run: Run, jail: Jail, kind: str, fstype: str, target: str) -> None:
     _tool(run, jail, ("/sbin/umount", "-t", fstype, target))
 
 
-def _tool(run: Run, jail: Jail, argv: tuple[str, ...]) -> None:
-    """Run one of the host's own tools."""
+def _tool(run: Run, jail: Jail, argv: tuple[str, ...], source: str = "") -> None:
+    """Run one of the host's own tools; a mount from "." is shown with `source` in its place."""
     if run.verbose:
         run.note(jail, "run command: " + " ".join(argv))
-    if _kept(run, run.machine.run(Command(argv))):
+    real = tuple(source if source and word == "." else word for word in argv)
+    if _kept(run, run.machine.run(Command(real))):
         run.warn(jail, f"{' '.join(argv)}: failed")
         raise Failed
 

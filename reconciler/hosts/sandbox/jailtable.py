@@ -58,6 +58,8 @@ def create(machine: Machine, wanted: dict[str, Any], *, below: int = 0) -> Recor
     table = machine.state.table("jails")
     if "jid" in wanted and wanted["jid"] != "0" and wanted["jid"] in table:
         raise Refusal(f'"{wanted["jid"]}" already exists')
+    if str(wanted.get("name", "")).isdigit():
+        wanted = {"jid": wanted["name"], **wanted}
     name = _full_name(machine, str(wanted.get("name", "")), below)
     clash = next((r for r in table.values() if name and r["name"] == name), None)
     if clash is not None:

@@ -44,6 +44,8 @@ _SBIN = _words(
 _USR_SBIN = _words("jail jls jexec service sysrc pkg chown pw daemon nologin")
 # These tell of owners and flags that only the simulator knows.
 _SIDECAR_TOOLS = frozenset({"stat", "tar", "install"})
+# The first process of a jail ends when the folder of its sandbox is deleted, so that nothing stays behind.
+_KEEPER = f'$SIG{{CHLD}} = "IGNORE"; sleep 20 while -e "{PLACE}/stamp";\n'
 _FOREIGN_FOLDERS = ("bin", "sbin", "usr/bin", "usr/sbin")
 
 
@@ -77,7 +79,7 @@ def prepare(directory: Path, shims: tuple[str, ...]) -> Userland:
 
     Folders of other versions stay: jails that run have them mounted.
     """
-    mark = f"3 {sys.base_prefix} {sys.version_info[:2]} {' '.join(shims)}"
+    mark = f"4 {sys.base_prefix} {sys.version_info[:2]} {' '.join(shims)}"
     place = directory / "machine" / hashlib.sha256(mark.encode()).hexdigest()[:12]
     tops = _tops()
     mounts = tuple((real, f"{PLACE}/{name}") for real, name in tops.items()) + loader_places()
@@ -100,6 +102,7 @@ def prepare(directory: Path, shims: tuple[str, ...]) -> Userland:
     # What has a program of its own runs as that, or a script would go out and come back in for ever.
     for name in set(shims) - (set(os.listdir(folder / "bin")) - _SIDECAR_TOOLS):
         _script(folder / "host" / home(name) / name, stub(name, "shims"))
+    (folder / "keeper").write_text(_KEEPER)
     (folder / "stamp").write_text(mark)
     folder.rename(place)
     return Userland(place, mounts)

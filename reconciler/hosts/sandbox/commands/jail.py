@@ -159,7 +159,7 @@ def _direct(run: Run, asked: Asked) -> None:
     if "m" in asked.letters and record is not None:
         _modify(run, record, jail)
     elif "c" not in asked.letters:
-        raise Refusal(jailtable.missing(who))
+        raise Refusal(_missing(who))
     elif record is not None and "m" not in asked.letters:
         raise Refusal(f'"{record["jid"]}" already exists')
     elif not jailrun.start(run, jail):
@@ -168,6 +168,10 @@ def _direct(run: Run, asked: Asked) -> None:
         with run.machine.state.reading():
             made = max(jailtable.all_jails(run.machine), key=_newest)
         run.answer.say(str(jailtable.find(run.machine, who)["jid"] if who else made["jid"]))  # type: ignore[index]
+
+
+def _missing(who: str) -> str:
+    return f'"{who}" not found'
 
 
 def _newest(record: jailtable.Record) -> int:
@@ -193,11 +197,11 @@ def _start_configured(run: Run, asked: Asked, jails: list[Jail]) -> None:
     done: dict[str, bool] = {}
     for name in names:
         if name not in by_name:
-            run.answer.warn(f"jail: {jailtable.missing(name)}")
+            run.answer.warn(f"jail: {_missing(name)}")
             continue
         if "r" in asked.letters:
             if _running(run, name) is None and "m" not in asked.letters:
-                run.answer.warn(f"jail: {jailtable.missing(name)}")
+                run.answer.warn(f"jail: {_missing(name)}")
                 continue
             _stop_with_dependants(run, name, by_name, {})
         _bring_up(run, asked, name, by_name, broken, done, asked_for=True)
@@ -216,7 +220,7 @@ def _bring_up(
         return done[name]
     jail = by_name.get(name)
     if jail is None:
-        run.answer.warn(f"jail: {jailtable.missing(name)}")
+        run.answer.warn(f"jail: {_missing(name)}")
         return False
     done[name] = name not in broken
     needs = [word for value in jail.all("depend") for word in value.replace(",", " ").split()]
@@ -276,11 +280,11 @@ def _remove(run: Run, asked: Asked, jails: list[Jail]) -> None:
             continue
         record = _running(run, name)
         needed = gone and any(not fine for fine in gone.values())
-        if record is None:
-            run.answer.warn(f"jail: {jailtable.missing(name)}")
-            gone[name] = False
-        elif needed and name in _needs_of(by_name, gone):
+        if needed and name in _needs_of(by_name, gone):
             run.answer.warn(f"jail: {name}: skipped")
+            gone[name] = False
+        elif record is None:
+            run.answer.warn(f"jail: {_missing(name)}")
             gone[name] = False
         elif "R" in asked.letters or record["name"] not in by_name:
             _plain_remove(run, record)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 from reconciler.hosts.sandbox import jailparams, jailtable, xo
@@ -89,6 +90,8 @@ def _print(machine: Machine, asked: Asked, answer: Answer, below: int) -> None:
         tree = [_json(r, names, flags) for r in records] if not problem else []
         whole = {"jail-information": {"jail": tree}}
         answer.out.append(xo.document(whole, pretty="pretty" in asked.libxo))
+    elif asked.libxo and "xml" in asked.libxo:
+        answer.out.append(_xml([_json(r, names, flags) for r in records]))
     elif names is not None:
         if "h" in flags and records:
             answer.say(" ".join(names))
@@ -170,6 +173,14 @@ def _json(record: dict[str, Any], names: list[str] | None, flags: set[str]) -> d
             value = "true" if value else "false"
         tree[name] = value
     return tree
+
+
+def _xml(tree: list[dict[str, Any]]) -> str:
+    jails = ""
+    for jail in tree:
+        fields = [(k, v) for k, values in jail.items() for v in (values if isinstance(values, list) else [values])]
+        jails += "<jail>" + "".join(f"<{k}>{escape(str(v))}</{k}>" for k, v in fields) + "</jail>"
+    return f'<jail-information version="2">{jails}</jail-information>'
 
 
 def _table(records: list[dict[str, Any]], flags: set[str], answer: Answer) -> None:
