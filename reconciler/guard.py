@@ -30,23 +30,24 @@ def guard(
     plan: Plan, specs: Selected, consent: Consent, protected: Iterable[str], undeclared: Mapping[str, tuple[str, ...]]
 ) -> tuple[Diagnostic, ...]:
     """Every refusal; an empty tuple lets the plan pass."""
-    problems = [*_prune(plan, specs.host.policy, consent)]
     going = {s.action.subject.scope for s in plan.steps if isinstance(s.action, PruneDataset)}
-    for name in sorted(going & set(protected)):
-        problems.append(
-            Diagnostic(
-                "jail-protected",
-                "A protected jail would go",
-                f"{name} is marked protect: true, and no spec names it any more.",
-                f"Put its spec back; or unset the mark: reconcile destroy {name} tells how.",
-            )
-        )
-    problems += _volumes(plan, consent)
     replaced = {s.scope for s in plan.steps if s.action.ref.kind == "root" and s.action.before is None}
-    for name in sorted(replaced & undeclared.keys()):
-        if name not in consent.data_loss:
-            problems.append(_undeclared(name, undeclared[name], specs))
-    return tuple(problems)
+    lost = sorted((replaced & undeclared.keys()) - consent.data_loss)
+    return (
+        *_prune(plan, specs.host.policy, consent),
+        *(_protected(name) for name in sorted(going & set(protected))),
+        *_volumes(plan, consent),
+        *(_undeclared(name, undeclared[name], specs) for name in lost),
+    )
+
+
+def _protected(name: str) -> Diagnostic:
+    return Diagnostic(
+        "jail-protected",
+        "A protected jail would go",
+        f"{name} is marked protect: true, and no spec names it any more.",
+        f"Put its spec back; or take the mark away first: reconcile destroy {name} tells how.",
+    )
 
 
 def _prune(plan: Plan, policy: Policy, consent: Consent) -> Iterable[Diagnostic]:

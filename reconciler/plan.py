@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
+from itertools import pairwise
 
 from reconciler.diff import Difference, changed_fields, diff, fingerprint
 from reconciler.kind import Desired, Kind
@@ -111,7 +113,7 @@ def _order(
     index = {id(action): number for number, (_ref, action) in enumerate(actions)}
     waits: list[set[int]] = [set() for _ in actions]
     for chain in chains.values():
-        for first, second in zip(chain, chain[1:], strict=False):
+        for first, second in pairwise(chain):
             waits[index[id(second)]].add(index[id(first)])
     _wait_for_needs(chains, index, waits)
     _wait_for_dependents(chains, observed, index, waits)
@@ -169,7 +171,7 @@ def _wait_for_phases(actions: list[tuple[Ref, Action]], waits: list[set[int]]) -
             by_scope[action.subject.scope][action.phase].append(number)
     for phases in by_scope.values():
         ordered = sorted(phases)
-        for earlier, later in zip(ordered, ordered[1:], strict=False):
+        for earlier, later in pairwise(ordered):
             for number in phases[later]:
                 waits[number].update(phases[earlier])
 
@@ -181,16 +183,16 @@ def _sorted(actions: list[tuple[Ref, Action]], waits: list[set[int]]) -> list[in
     for number, waited in enumerate(waits):
         for earlier in waited:
             followers[earlier].append(number)
-    ready = sorted(n for n, count in blocked.items() if count == 0)
+    ready = [n for n, count in blocked.items() if count == 0]
+    heapify(ready)
     order: list[int] = []
     while ready:
-        number = ready.pop(0)
+        number = heappop(ready)
         order.append(number)
         for follower in followers[number]:
             blocked[follower] -= 1
             if blocked[follower] == 0:
-                ready.append(follower)
-        ready.sort()
+                heappush(ready, follower)
     if len(order) != len(actions):
         stuck = ", ".join(str(actions[n][0]) for n, count in blocked.items() if count and n not in order)
         raise ReconcilerError(

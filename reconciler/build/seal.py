@@ -19,8 +19,7 @@ STRIPPED = ("etc/ssh/ssh_host_*", "etc/hostid", "etc/machine-id", "var/db/entrop
 def text(folders: Iterable[str]) -> str:
     """The script, run by the root's own sh inside a jail without network. Absolute links resolve in there."""
     lines = ["set -eu", "cd /", "rm -f -- " + " ".join(STRIPPED)]
-    for folder in sorted(folders):
-        lines.append(f"mkdir -p -- {quote(folder)}")
+    lines += [f"mkdir -p -- {quote(folder)}" for folder in sorted(folders)]
     return "\n".join(lines) + "\n"
 
 

@@ -67,7 +67,7 @@ class Remount(Action):
 
 
 def unescape(field_: str) -> str:
-    """fstab(5) writes blanks and backslashes as \\040 and so on."""
+    r"""fstab(5) writes blanks and backslashes as \040 and so on."""
     out, rest = "", field_
     while "\\" in rest:
         head, _, rest = rest.partition("\\")

@@ -80,7 +80,8 @@ def _observed_level(site: Site, path: str, wanted: Release) -> int:
             Diagnostic(
                 "patch-level-unavailable",
                 "The mirror does not have this patch level",
-                f"{release} at patch level {wanted.level} was asked for; the tree says {found.release} at patch level {level}.",
+                f"{release} at patch level {wanted.level} was asked for; "
+                f"the tree says {found.release} at patch level {level}.",
                 f"Write `patch_level: {level}` (or leave it out).",
             )
         )

@@ -120,11 +120,8 @@ class ExpireRoot(Action):
 
 def want(desired: Desired) -> Iterable[Root]:
     """Each jail's root, and the older ones that it keeps."""
-    for name, allocation in desired.allocated.items():
-        yield allocation.root
-        for kept in allocation.kept:
-            yield kept
-        del name
+    for allocation in desired.allocated.values():
+        yield from (allocation.root, *allocation.kept)
 
 
 def have(seen: Seen) -> Iterable[Root]:

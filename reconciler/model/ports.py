@@ -113,7 +113,8 @@ class Observed:
     `waiting` (not imported, key not loaded, parent not mounted: never taken for absent), or
     `refused` (no ZFS, a boot environment); `pool_reason` says why. `pools` says the same of each
     of the request's extra pools, by its name, as (state, reason).
-    `limits` are rctl rules as printed; `firewall` the pf rules by anchor below ours;
+    `limits` are rctl rules as printed; `firewall` the pf rules of each anchor of ours that has any,
+    by its whole name (`reconciler/web`);
     `devices` the numbers of devfs rulesets; `files` our configuration by path relative to the mountpoint.
     """
 

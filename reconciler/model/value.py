@@ -32,7 +32,7 @@ class Resource:
 
     @property
     def ref(self) -> Ref:
-        """This resource's address."""
+        """Kind and name."""
         return Ref(self.kind, self.name)
 
     @property

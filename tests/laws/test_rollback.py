@@ -1,0 +1,46 @@
+"""A root that fails its check is put back, and then rests."""
+
+from __future__ import annotations
+
+from tests.fleet import Fleet, problems
+
+GOOD = """
+kind: Jail
+name: web
+release: 15.1-RELEASE
+makejail: {text: "CMD echo one > /etc/version"}
+healthcheck: {command: [test, -f, /etc/version], interval: 0, retries: 2}
+"""
+BAD = GOOD.replace("echo one > /etc/version", "rm -f /etc/version")
+
+
+def live(fleet: Fleet) -> str:
+    """The source of the mount at the live path."""
+    rows = fleet.session().observed.mounts
+    return next((m.source for m in rows if m.target == "/reconciler/live/web"), "")
+
+
+def test_a_root_that_fails_its_check_is_put_back_and_rests(fleet: Fleet) -> None:
+    fleet.write(GOOD)
+    assert problems(fleet.apply()) == []
+    assert live(fleet).endswith("/1")
+    fleet.write(BAD)
+    report = fleet.apply()
+    assert not report.ok
+    assert "rolled-back" in {d.code for r in report.failed for d in r.diagnostics}
+    assert live(fleet).endswith("/1")
+    held = fleet.decide()
+    assert held.plan.empty
+    assert [n.code for n in held.plan.notes] == ["root-held"]
+    fleet.write(GOOD.replace("one", "two"))
+    assert problems(fleet.apply()) == []
+    assert live(fleet).endswith("/3")
+    assert fleet.titles() == []
+
+
+def test_a_first_root_that_fails_its_check_is_left_to_be_looked_at(fleet: Fleet) -> None:
+    fleet.write(BAD)
+    report = fleet.apply()
+    assert "health-check-failed" in {d.code for r in report.failed for d in r.diagnostics}
+    assert live(fleet).endswith("/1")
+    assert fleet.titles() != []
