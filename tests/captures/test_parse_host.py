@@ -111,8 +111,7 @@ def test_rules_of_our_anchors_are_read_once_and_those_of_others_left_out():
     rules, called = network.parse_rules(Completed(network.rules(), 0, NESTED))
     assert called
     assert rules == {
-        "db": (),
-        "web": (
+        "reconciler/web": (
             "nat on vtnet0 inet from 10.77.0.0/24 to any -> (vtnet0) round-robin",
             "rdr on vtnet0 inet proto tcp from any to any port = http -> 10.77.0.2 port 8080",
         ),

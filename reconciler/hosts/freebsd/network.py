@@ -71,10 +71,9 @@ def rules() -> tuple[str, ...]:
 
 
 def parse_rules(completed: Completed) -> tuple[dict[str, tuple[str, ...]], bool]:
-    """The rules of each anchor below ours by its name there, and whether the main ruleset calls our anchor.
+    """The rules of each anchor of ours by its whole name, and whether the main ruleset calls our anchor.
 
     An anchor that both a nat-anchor and an rdr-anchor call is printed under each, whole: taken once.
-    Rules of our anchor itself stand under the name "".
     """
     found: dict[str, dict[str, None]] = {}
     called = False
@@ -92,10 +91,10 @@ def parse_rules(completed: Completed) -> tuple[dict[str, tuple[str, ...]], bool]
             if opens:
                 path.append(name)
                 if path[0] == ANCHOR:
-                    found.setdefault("/".join(path[1:]), {})
+                    found.setdefault("/".join(path), {})
         elif path and path[0] == ANCHOR:
-            found.setdefault("/".join(path[1:]), {})[line.strip()] = None
-    return {name: tuple(rules) for name, rules in found.items() if name or rules}, called
+            found.setdefault("/".join(path), {})[line.strip()] = None
+    return {name: tuple(rules) for name, rules in found.items() if rules}, called
 
 
 def bridge(name: str, description: str) -> tuple[str, ...]:
