@@ -28,7 +28,7 @@ _GLOB = "*?[]"
 
 # Runs inside. Sockets cannot be archived and mean nothing at rest.
 _COLLECT = r"""PATH=/bin:/usr/bin; export PATH; cd / || exit 1; IFS=
-for pattern do for path in $pattern; do
+for pattern do for path in ./$pattern; do
 if [ -e "$path" ] || [ -L "$path" ]; then find "$path" ! -type s -print0; fi
 done; done | tar -cf - --no-recursion --null -T -"""
 
@@ -104,8 +104,8 @@ esac
 
 
 def pattern(path: str) -> str:
-    """A keep path as a glob relative to the jail's root; it never begins with - or /."""
-    return f".{path}"
+    """A keep path as a glob relative to the jail's root."""
+    return path.lstrip("/")
 
 
 def keep_script(runtime: Runtime) -> str:

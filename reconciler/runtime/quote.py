@@ -31,7 +31,7 @@ def conf(text: str) -> str:
 
 
 def fstab(field: str) -> str:
-    """Write a device or mount point of fstab(5), octal for what separates; ValueError when it is not printable."""
+    """Escape a device or mount point as octal where it would end; ValueError when it is not printable."""
     if not field or not printable(field):
         raise ValueError(f"an fstab field is not empty and printable: {field!r}")
     return "".join(f"\\{ord(character):03o}" if character in _FSTAB else character for character in field)
