@@ -23,6 +23,7 @@ _MARKS: Mapping[Operation, tuple[str, Ink]] = {
     "change": ("~", "yellow"),
     "remove": ("-", "red"),
 }
+_LEFT = ("suspended", "drift-left")  # notes of jails that differ, or that nobody compared
 _SELF_EVIDENT = "it is not there"
 
 
@@ -81,8 +82,10 @@ def counts(plan: Plan) -> dict[Operation, int]:
 
 
 def unchanged(decided: Decided) -> int:
-    """How many jails are as their specs say: nothing to do for them, and nothing that holds them back."""
-    touched = {step.scope for step in decided.plan.steps} | {n.scope for n in decided.plan.notes if n.failing}
+    """How many jails are as their specs say: nothing to do for them, and nothing that keeps them from it."""
+    notes = decided.plan.notes
+    touched = {step.scope for step in decided.plan.steps}
+    touched |= {note.scope for note in notes if note.failing or note.code in _LEFT}
     return len(decided.desired.specs.jails.keys() - touched)
 
 

@@ -1,0 +1,109 @@
+"""What in the pool nothing needs any more: releases, layers, and what interrupted work left behind.
+
+Needed is what a spec's chain names, and what any dataset was cloned from, whoever made it: the origins
+are followed until nothing new is found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from reconciler.kind import Seen
+from reconciler.model.ports import DatasetRow
+from reconciler.reconcile import Session
+
+HOLD = "reconciler"
+
+
+@dataclass(frozen=True, slots=True)
+class Garbage:
+    """One dataset or snapshot that may go, with our snapshots on it. `size` in bytes is what ZFS says it uses."""
+
+    name: str
+    why: str
+    size: int
+    snapshots: tuple[str, ...] = ()
+
+
+def garbage(run: Session) -> list[Garbage]:
+    """Everything that may go, in the order in which it can."""
+    seen = run.seen
+    needed = _needed(run)
+    found = [*_unfinished(seen), *_unneeded(seen, needed)]
+    # A clone goes before what it was cloned from: the deepest chain of origins first.
+    return sorted(found, key=lambda item: (-_depth(seen, item.name), item.name))
+
+
+def _needed(run: Session) -> set[str]:
+    """Snapshots (by whole name) that must stay."""
+    rows = run.seen.observed.datasets
+    chains = [allocation.chain for allocation in run.allocated.values()]
+    digests = {layer.name for chain in chains for layer in chain.layers}
+    releases = {chain.release.name for chain in chains}
+    needed = {row.name for row in rows if row.kind == "snapshot" and row.name.rpartition("@")[2] in digests}
+    needed |= {run.place.dataset(f"releases/{name}@sealed") for name in releases}
+    by_name = {row.name: row for row in rows}
+    kept = [row.name for row in rows if row.kind != "snapshot" and not _collectable(run.seen, row)]
+    pending = [*kept, *(name.partition("@")[0] for name in needed)]
+    known: set[str] = set()
+    while pending:
+        name = pending.pop()
+        if name in known or name not in by_name:
+            continue
+        known.add(name)
+        if origin := by_name[name].origin:
+            needed.add(origin)
+            pending.append(origin.partition("@")[0])
+    return needed
+
+
+def _collectable(seen: Seen, row: DatasetRow) -> bool:
+    """A dataset of ours that is only there to be cloned."""
+    path = seen.place.path(row.name) or ""
+    return seen.place.owner(row) != "foreign" and path.count("/") == 1 and path.startswith(("releases/", "layers/"))
+
+
+def _snapshots(seen: Seen, name: str) -> list[DatasetRow]:
+    return [r for r in seen.observed.datasets if r.kind == "snapshot" and r.name.partition("@")[0] == name]
+
+
+def _commits(row: DatasetRow) -> bool:
+    """Whether a snapshot is one that completes a release, a layer or a root."""
+    snapshot = row.name.rpartition("@")[2]
+    return snapshot == "sealed" or snapshot == row.user.get("digest")
+
+
+def _unneeded(seen: Seen, needed: set[str]) -> Iterator[Garbage]:
+    for row in seen.observed.datasets:
+        if row.kind == "snapshot" or not _collectable(seen, row):
+            continue
+        snapshots = _snapshots(seen, row.name)
+        if not any(map(_commits, snapshots)) or not all(map(_commits, snapshots)):
+            continue  # unfinished, or somebody else's snapshot stands on it
+        if not any(snapshot.name in needed for snapshot in snapshots):
+            what = "release" if "/releases/" in row.name else "layer"
+            why = f"a {what} that no root, layer or spec needs"
+            yield Garbage(row.name, why, row.used, tuple(snapshot.name for snapshot in snapshots))
+
+
+def _unfinished(seen: Seen) -> Iterator[Garbage]:
+    """Ours, without the snapshot that would complete it, and nothing of anybody's on it."""
+    mounted = {mount.source for mount in seen.observed.mounts}
+    for path, row in seen.rows.items():
+        parts = path.split("/")
+        root = len(parts) == 3 and parts[0] == "jails" and parts[2].isdigit()
+        if "@" in path or row.name in mounted or not (root or _collectable(seen, row)):
+            continue
+        if not _snapshots(seen, row.name):
+            yield Garbage(row.name, "unfinished: its making was interrupted", row.used)
+
+
+def _depth(seen: Seen, name: str) -> int:
+    """How many clones lie between a dataset and one that is none."""
+    by_name = {row.name: row for row in seen.observed.datasets}
+    depth = 0
+    while name in by_name and by_name[name].origin:
+        name = by_name[name].origin.partition("@")[0]
+        depth += 1
+    return depth
