@@ -82,10 +82,14 @@ class Claim:
 
 def rivals(claims: Iterable[tuple[str, Claim]]) -> Iterator[tuple[str, Claim, Claim]]:
     """Every claim on something that a claim before it has, on a machine that both may be on."""
-    held: dict[str, list[Claim]] = {}
+    held: dict[str, dict[str | None, Claim]] = {}
     for what, claim in claims:
-        before = held.setdefault(what, [])
-        first = next((other for other in before if together(other.item, claim.item)), None)
+        before = held.setdefault(what, {})
+        hosts = claim.item.hosts
+        # None stands for all hosts; so a claim meets its own hosts and None, or everyone when it has none
+        places = (None, *hosts) if hosts else tuple(before)
+        first = next((before[place] for place in places if place in before), None)
         if first is not None:
             yield what, first, claim
-        before.append(claim)
+        for place in hosts or (None,):
+            before.setdefault(place, claim)

@@ -168,6 +168,7 @@ class _Builder:
         """Read one document; an empty one leaves nothing."""
         self.anchors = {}
         event = self.get()
+        self.count(event, 0)
         if event.__class__ is ScalarEvent and event.value == "" and event.implicit[0] and not event.anchor:
             return
         self.documents.append(self.node(event, 0))

@@ -42,7 +42,7 @@ def _one(view: View, item: Sourced[Jail], number: int, name: str, alike: Mapping
     if not there:
         if view.unknown("Jail", name, alike):
             detail = f"`{item.name}` depends on the jail `{name}`, which no document defines."
-            hint = did_you_mean(name, alike.keys() - {item.name}, f"Add the jail `{name}`, or remove it here.")
+            hint = did_you_mean(name, alike, f"Add the jail `{name}`, or remove it here.")
             yield error(item, path, "unknown-jail", "Unknown jail", detail, hint)
     elif other is None:
         detail = f"`{item.name}` depends on `{name}`, which is for other hosts ({there[0].place(('hosts',))})."
@@ -55,7 +55,8 @@ def _one(view: View, item: Sourced[Jail], number: int, name: str, alike: Mapping
 
 
 def _cycles(jails: Jails) -> list[tuple[str, ...]]:
-    """Each cycle once, from the jail that comes first in the files. Jails are walked without recursion."""
+    """Cycles that share no jail, from the jail that comes first in the files. Walked without recursion."""
+    told: set[str] = set()
     state: dict[str, int] = {}
     cycles: list[tuple[str, ...]] = []
     for root in jails:
@@ -70,7 +71,11 @@ def _cycles(jails: Jails) -> list[tuple[str, ...]]:
                 state[path.pop()] = 2
                 todo.pop()
             elif name in jails and state.get(name) == 1:
-                cycles.append(tuple(path[path.index(name) :]))
+                # breaking the cycle that was told of may break this one too
+                cycle = () if name in told else tuple(path[path.index(name) :])
+                if told.isdisjoint(cycle):
+                    cycles += [cycle] if cycle else []
+                told.update(cycle)
             elif name in jails and name not in state:
                 state[name] = 1
                 path.append(name)

@@ -45,7 +45,7 @@ def _policies(view: View) -> Found:
             if view.unknown("Jail", name, known):
                 path = ("policy", "host_code_allowed", number)
                 detail = f"`{host.name}` allows host code to the jail `{name}`, which no document defines."
-                hint = did_you_mean(name, known, "Remove it.")
+                hint = did_you_mean(name, sorted(known), "Remove it.")
                 yield error(host, path, "unknown-jail", "Unknown jail", detail, hint)
 
 

@@ -35,38 +35,41 @@ def check(view: View) -> Found:
 def _one(item: Sourced[Jail], key: str, value: str | int) -> Found:
     path = ("limits", key)
     resource, colon, action = key.partition(":")
-    action = action if colon else "deny"
-    if resource not in RESOURCES:
-        hint = did_you_mean(resource, RESOURCES, "The resources of rctl(8) are: " + ", ".join(sorted(RESOURCES)) + ".")
-        detail = f"rctl(8) has no resource `{resource}`."
-        yield key_error(item, path, "unknown-limit", "Unknown resource or action", detail, hint)
+    unknown = _unknown(resource, action if colon else "deny")
+    if unknown is not None:
+        yield key_error(item, path, "unknown-limit", "Unknown resource or action", *unknown)
         return
-    if action not in ACTIONS:
-        hint = did_you_mean(
-            action, ACTIONS, "The actions are deny, log, devctl, throttle, and signals such as sigterm."
-        )
-        detail = f"rctl(8) has no action `{action}`."
-        yield key_error(item, path, "unknown-limit", "Unknown resource or action", detail, hint)
-        return
-    if action == "deny" and resource in NO_DENY:
-        other = "throttle" if resource in IO else "log"
-        detail = f"The kernel cannot deny `{resource}`."
-        hint = f'Write "{resource}:{other}": {value}'
-        yield key_error(item, path, "limit-action", "Action does not fit the resource", detail, hint)
-    elif action == "throttle" and resource not in IO:
-        detail = f"The kernel can throttle {', '.join(sorted(IO))} only, not `{resource}`."
-        yield key_error(
-            item,
-            path,
-            "limit-action",
-            "Action does not fit the resource",
-            detail,
-            f"Write {resource}: {value}",
-        )
+    unfit = _unfit(resource, action if colon else "deny", value)
+    if unfit is not None:
+        yield key_error(item, path, "limit-action", "Action does not fit the resource", *unfit)
     wanted = _amount(resource, value)
     if wanted is not None:
         detail = f"The amount of `{key}` must be {wanted}, not {shorten(value)}."
         yield error(item, path, "bad-value", "Value is not allowed", detail)
+
+
+def _unknown(resource: str, action: str) -> tuple[str, str] | None:
+    """Detail and hint where rctl(8) does not have the word."""
+    if resource not in RESOURCES:
+        hint = did_you_mean(
+            resource, sorted(RESOURCES), f"The resources of rctl(8) are: {', '.join(sorted(RESOURCES))}."
+        )
+        return f"rctl(8) has no resource `{resource}`.", hint
+    if action not in ACTIONS:
+        usual = "The actions are deny, log, devctl, throttle, and signals such as sigterm."
+        return f"rctl(8) has no action `{action}`.", did_you_mean(action, sorted(ACTIONS), usual)
+    return None
+
+
+def _unfit(resource: str, action: str, value: str | int) -> tuple[str, str] | None:
+    """Detail and hint where the kernel refuses the pair."""
+    if action == "deny" and resource in NO_DENY:
+        other = "throttle" if resource in IO else "log"
+        return f"The kernel cannot deny `{resource}`.", f'Write "{resource}:{other}": {value}'
+    if action == "throttle" and resource not in IO:
+        detail = f"The kernel can throttle {', '.join(sorted(IO))} only, not `{resource}`."
+        return detail, f"Write {resource}: {value}"
+    return None
 
 
 def _amount(resource: str, value: str | int) -> str | None:

@@ -36,7 +36,7 @@ def _hosts(view: View) -> Found:
         for number, name in enumerate(item.hosts):
             if view.unknown("Host", name, known):
                 detail = f"`{item.name}` is for the host `{name}`, and no Host document has that name."
-                hint = did_you_mean(name, known, "Add a Host document with that name.")
+                hint = did_you_mean(name, sorted(known), "Add a Host document with that name.")
                 yield error(item, ("hosts", number), "unknown-host", "Unknown Host document", detail, hint)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip_network
 
@@ -69,23 +69,31 @@ def _gateways(view: View) -> Found:
 
 
 def _bridges(view: View) -> Found:
-    kinds: dict[str, dict[object, tuple[Sourced[Jail], Vnet]]] = {}
+    # By bridge and host (None: all hosts): one jail for each thing that jails say, however many say it.
+    told: dict[str, dict[str | None, dict[object, tuple[Sourced[Jail], Vnet]]]] = {}
     for item, vnet in _vnets(view):
-        # jails that say the same need comparing once, however many they are
-        others = kinds.setdefault(vnet.bridge, {})
-        key = (interface_of(vnet.address).network, vnet.gateway, item.hosts)
-        if key in others:
+        hosts = told.setdefault(vnet.bridge, {})
+        said = (interface_of(vnet.address).network, vnet.gateway)
+        own = item.hosts or (None,)
+        if all(said in hosts.get(host, {}) for host in own):
             continue
-        for other, theirs in others.values():
-            found = _disagreement(vnet, theirs) if together(item, other) else None
-            if found is not None:
-                what, mine, its = found
-                detail = f"On the bridge `{vnet.bridge}`, `{item.name}` has the {what} {mine} and `{other.name}` {its}."
-                hint = f"Make it the same as at {other.place((*_VNET, 'address'))}, or use another bridge."
-                path = (*_VNET, "gateway" if what == "gateway" else "address")
-                yield error(item, path, "bridge-disagrees", "Jails on a bridge disagree", detail, hint)
-                break
-        others[key] = (item, vnet)
+        others = (other for host in ((None, *own) if item.hosts else hosts) for other in hosts.get(host, {}).values())
+        yield from _against(item, vnet, others)
+        for host in own:
+            hosts.setdefault(host, {}).setdefault(said, (item, vnet))
+
+
+def _against(item: Sourced[Jail], vnet: Vnet, others: Iterable[tuple[Sourced[Jail], Vnet]]) -> Found:
+    """The first of the others that says something else about the bridge."""
+    for other, theirs in others:
+        found = _disagreement(vnet, theirs)
+        if found is not None:
+            what, mine, its = found
+            detail = f"On the bridge `{vnet.bridge}`, `{item.name}` has the {what} {mine} and `{other.name}` {its}."
+            hint = f"Make it the same as at {other.place((*_VNET, 'address'))}, or use another bridge."
+            path = (*_VNET, "gateway" if what == "gateway" else "address")
+            yield error(item, path, "bridge-disagrees", "Jails on a bridge disagree", detail, hint)
+            return
 
 
 def _disagreement(one: Vnet, other: Vnet) -> tuple[str, str, str] | None:

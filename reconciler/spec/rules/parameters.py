@@ -38,7 +38,9 @@ def check(view: View) -> Found:
                 )
             elif not free(name):
                 detail = f"jail(8) has no parameter `{name}`."
-                hint = did_you_mean(name, SETTABLE | RESERVED.keys(), "See jail(8), or sysctl security.jail.param.")
+                hint = did_you_mean(
+                    name, sorted(SETTABLE | RESERVED.keys()), "See jail(8), or sysctl security.jail.param."
+                )
                 yield key_error(item, path, "unknown-parameter", "Unknown jail parameter", detail, hint)
             elif (wanted := _expected(name, value)) is not None:
                 detail = f"`{name}` is {wanted}, not {shorten(value)}."
