@@ -123,7 +123,12 @@ reconciler_save() {
         IFS=$reconciler_ifs
         unset reconciler_ifs reconciler_name reconciler_given reconciler_place
         unset reconciler_flags reconciler_to reconciler_from reconciler_failed reconciler_options reconciler_umask
-        set
+        # bash shows what nobody may set again; FreeBSD's sh has no such variables.
+        if [ -n "${BASH_VERSION-}" ]; then
+            set | grep -Ev '^(BASH[A-Z_]*|EUID|SHELLOPTS|UID)='
+        else
+            set
+        fi
         export -p
     ) >"$RECONCILER_ENV.new"
     {
