@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from reconciler.hosts.sandbox import processes
 from tests.runtime.jails import jail
 from tests.runtime.machine import Place
 
@@ -15,14 +15,15 @@ KEY = "/etc/ssh/ssh_host_key"
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def place(tmp_path: Path) -> Iterator[Place]:
     """A machine with the jail db, running its first root, and a second root beside it."""
     place = Place(tmp_path / "machine")
     place.jail(DB)
     place.root(DB, 2)
     assert place.start("db").status == 0
     place.inside("db", "sh", "-c", "mkdir -p '/var/lib/my app'; echo data > '/var/lib/my app/-x y'; mkfifo /var/mail/f")
-    return place
+    yield place
+    place.power_off()
 
 
 def test_kept_files_are_in_the_next_root_before_its_rc_runs(place: Place) -> None:
@@ -42,7 +43,7 @@ def test_the_same_root_is_left_as_it_is(place: Place) -> None:
 
 
 def test_a_root_that_was_never_stopped_is_saved_when_the_next_one_starts(place: Place) -> None:
-    processes.kill_everything(place.runner.machine)
+    place.power_off()
     place.run("jail", "-R", "db")
     place.write(DB, 2)
     started = place.start("db")

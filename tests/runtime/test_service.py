@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,12 +16,13 @@ OFF = jail(name="off", boot=False)
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def place(tmp_path: Path) -> Iterator[Place]:
     """A machine with three jails, none running."""
     place = Place(tmp_path / "machine")
     for spec in (WEB, DB, OFF):
         place.jail(spec)
-    return place
+    yield place
+    place.power_off()
 
 
 def running(place: Place) -> set[str]:

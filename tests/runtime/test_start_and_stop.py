@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,12 +26,13 @@ STAGES = {
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def place(tmp_path: Path) -> Iterator[Place]:
     """A machine with the jail web, stopped."""
     place = Place(tmp_path / "machine")
     place.runner.write("/root/the key", b"sesame\n")
     place.jail(WEB, stages=STAGES)
-    return place
+    yield place
+    place.power_off()
 
 
 def test_everything_is_there_when_rc_runs_and_nothing_is_left_after_the_stop(place: Place) -> None:
