@@ -147,3 +147,8 @@ def _note(note: Note) -> NoteDocument:
         line=span.line,
         column=span.column,
     )
+
+
+def schema() -> dict[str, object]:
+    """The JSON schema of the format, as it lies in `schemas/plan.json`."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **PlanDocument.model_json_schema()}

@@ -1,0 +1,93 @@
+"""Command lines on a sandbox of their own, with cache and journal beside it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from reconciler.cli.main import main
+
+WEB = """kind: Jail
+name: web
+release: 15.1-RELEASE
+volumes:
+  - {name: www, mountpoint: /usr/local/www}
+"""
+DB = """kind: Jail
+name: db
+release: 15.1-RELEASE
+"""
+
+
+class Answer(NamedTuple):
+    """What a command line left: exit status, standard output, standard error."""
+
+    status: int
+    out: str
+    err: str
+
+
+class Desk:
+    """A folder with specs and a sandbox; `run` is one command line in it."""
+
+    def __init__(self, folder: Path, capsys, monkeypatch):
+        self.folder = folder
+        self._capsys = capsys
+        self.env = {
+            "RECONCILER_HOST": f"sandbox:{folder}/box",
+            "RECONCILER_JOURNAL": f"{folder}/journal.db",
+            "XDG_CACHE_HOME": str(folder / "cache"),
+        }
+        for name, value in self.env.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.chdir(folder)
+        (folder / "specs").mkdir()
+
+    def write(self, name: str, text: str) -> None:
+        (self.folder / "specs" / name).write_text(text)
+
+    def run(self, *argv: str) -> Answer:
+        self._capsys.readouterr()
+        status = main(argv)
+        said = self._capsys.readouterr()
+        return Answer(status, said.out, said.err)
+
+    def start(self, *argv: str) -> subprocess.Popen:
+        root = str(Path(__file__).parents[2])
+        env = {**os.environ, **self.env, "PYTHONPATH": root}
+        return subprocess.Popen(
+            [sys.executable, "-m", "reconciler.cli.main", *argv],
+            cwd=self.folder,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def zfs(self, *argv: str) -> str:
+        """What an administrator does by hand on the host."""
+        from reconciler.hosts.open import open_runner
+        from reconciler.model.command import Command
+
+        done = open_runner(self.env["RECONCILER_HOST"]).run(Command(("zfs", *argv)))
+        assert done.status == 0, done.stderr
+        return done.stdout.decode()
+
+
+@pytest.fixture
+def desk(tmp_path, capsys, monkeypatch):
+    return Desk(tmp_path, capsys, monkeypatch)
+
+
+@pytest.fixture
+def running(desk):
+    """A desk whose two jails run."""
+    desk.write("web.yaml", WEB)
+    desk.write("db.yaml", DB)
+    answer = desk.run("apply")
+    assert answer.status == 0, answer
+    yield desk
+    desk.run("sandbox", "shutdown")  # no process of a jail outlives its test
