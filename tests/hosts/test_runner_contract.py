@@ -3,6 +3,7 @@
 import contextlib
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -94,6 +95,13 @@ def test_a_command_that_takes_too_long_is_ended(runner):
 def test_output_beyond_the_limit_is_an_error(runner):
     with pytest.raises(HostError, match="output-too-large"):
         runner.run(Command(("head", "-c", "200000", "/dev/zero"), limit=1000))
+
+
+def test_many_commands_at_once_and_in_a_row_answer_for_themselves(runner):
+    with ThreadPoolExecutor(12) as threads:
+        answers = threads.map(lambda n: runner.run(Command(("sh", "-c", f"echo {n}; echo e{n} >&2"))), range(40))
+        said = [(done.status, done.stdout, done.stderr) for done in answers]
+    assert said == [(0, f"{n}\n".encode(), f"e{n}\n".encode()) for n in range(40)]
 
 
 def test_a_daemon_that_keeps_the_output_open_is_not_waited_for(runner, tmp_path):

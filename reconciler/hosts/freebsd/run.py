@@ -26,6 +26,7 @@ STDERR_LIMIT = 1024 * 1024
 Over = Callable[[bytearray, bytearray], bool]
 
 _GRACE = 5.0
+_PARTING = 0.5
 _LOOK = 3600.0  # seconds; epoll takes no timeout beyond some weeks
 _CHUNK = 64 * 1024
 _LAST_SHELL_DESCRIPTOR = 9
@@ -222,7 +223,7 @@ class _Child:
                 selector.register(ended, selectors.EVENT_READ)
                 while not self._step(selector, ended, deadline - time.monotonic()):
                     if self._said_over():
-                        self._end()
+                        self._part()
                         break
         except BaseException:
             self._end()
@@ -277,6 +278,18 @@ class _Child:
         detail = f"`{' '.join(argv)}`: {when} was ended."
         hint = "What it did before is not undone: plan again to see how the host is now."
         return HostError(Diagnostic(code, summary, detail, hint), argv=argv, stderr=text(bytes(self._stderr)))
+
+    def _part(self) -> None:
+        """Let a process end that has nothing more to say; only itself is ended if it does not.
+
+        Its group may hold what outlives it: ssh(1) starts a ProxyCommand there, which then serves
+        the shared connection.
+        """
+        for end, seconds in ((self._process.terminate, _PARTING), (self._process.kill, _GRACE)):
+            try:
+                self._process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                end()
 
     def _end(self) -> None:
         """End the process group: asked first, killed after the grace."""
