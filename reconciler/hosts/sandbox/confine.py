@@ -258,6 +258,8 @@ def main() -> int:
     child = forked(run_command, spec)
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, lambda signum, _frame: os.kill(child, signum))
+    # How a caller says that the time is up: the command ends, and is gone when we are.
+    signal.signal(signal.SIGALRM, lambda _signum, _frame: os.kill(child, signal.SIGKILL))
     _, status = os.waitpid(child, 0)
     return os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
 

@@ -17,7 +17,7 @@ NAMES = (
 )  # fmt: skip
 REAL = ("full", "null", "random", "urandom", "zero")
 _LOGIN = [f"{kind}{letter}*" for kind in ("pty", "tty") for letter in "pqrsPQRSlmnoLMNO"]
-_FIRST: dict[int, list[str]] = {
+FIRST: dict[int, list[str]] = {
     1: ["hide"],
     2: [f"path {name} unhide" for name in ("null", "zero", "crypto", "random", "urandom")],
     3: [f"path {name} unhide" for name in (*_LOGIN, "ptmx", "pts", "pts/*", "fd", "fd/*", "stdin", "stdout",
@@ -33,7 +33,7 @@ def rulesets(machine: Machine) -> dict[int, dict[int, str]]:
     """Every ruleset that has rules, by number: rule text by rule number."""
     found: dict[int, dict[int, str]] = {}
     table = machine.state.table("rules")
-    for number, rules in _FIRST.items():
+    for number, rules in FIRST.items():
         if f"{_KEY}{number}" not in table:
             found[number] = {100 * (place + 1): rule for place, rule in enumerate(rules)}
     for key, value in table.items():
@@ -80,7 +80,7 @@ def delete(machine: Machine, ruleset: int, rule: int | None = None) -> None:
     rules = dict(rulesets(machine).get(ruleset, {}))
     if rule is None:
         # The five first rulesets come back with the next boot; until then they are empty.
-        if ruleset in _FIRST:
+        if ruleset in FIRST:
             save(machine, ruleset, {})
         elif f"{_KEY}{ruleset}" in machine.state.table("rules"):
             del machine.state.table("rules")[f"{_KEY}{ruleset}"]

@@ -14,6 +14,7 @@ from reconciler.hosts.sandbox import jailparams, jailtable, network, processes
 from reconciler.hosts.sandbox.answer import Answer, Refusal
 from reconciler.hosts.sandbox.jailconf import Jail
 from reconciler.hosts.sandbox.machine import Machine
+from reconciler.hosts.sandbox.task import Ended, Task
 from reconciler.model.command import Command, Completed
 
 START = (
@@ -347,7 +348,7 @@ def _hook(run: Run, jail: Jail, kind: str, value: str, record: jailtable.Record 
 
 def _executed(
     run: Run, jail: Jail, argv: tuple[str, ...], record: jailtable.Record | None, known: jailtable.Record | None
-) -> processes.Ended:
+) -> Ended:
     machine = run.machine
     clean = flag(jail, "exec.clean")
     env = {"PATH": "/bin:/usr/bin"} if clean else dict(run.env)
@@ -357,9 +358,9 @@ def _executed(
     limit = float(jail.one("exec.timeout") or 0) or run.command.timeout
     name = argv[0].rpartition("/")[2]
     if record is None and name != "sh" and name in machine._commands:
-        return processes.Ended(machine.run(Command(argv, env=tuple(env.items()))))
+        return Ended(machine.run(Command(argv, env=tuple(env.items()))))
     jid = 0 if record is None else int(record["jid"])
-    return processes.run(machine, processes.Task(argv, jid, env, "/", timeout=limit))
+    return processes.run(machine, Task(argv, jid, env, "/", timeout=limit))
 
 
 def _log(run: Run, name: str, data: bytes) -> None:

@@ -47,7 +47,7 @@ def _new(name: str, driver: str, jid: int, groups: list[str]) -> Interface:
 
 def _add(machine: Machine, interface: Interface) -> None:
     if not interface["order"]:
-        interface["order"] = int(fact(machine, "interface.next", 10))
+        interface["order"] = int(fact(machine, "interface.next", 3))
         set_fact(machine, "interface.next", interface["order"] + 1)
     if interface["driver"] != "lo" and not interface["ether"]:
         digest = hashlib.sha256(f"{fact(machine, 'kern.hostuuid')}{interface['order']}".encode()).hexdigest()
@@ -224,12 +224,11 @@ def shown(machine: Machine, interface: Interface, *, only: str = "", cidr: bool 
     driver = interface["driver"]
     words, number = _flags(machine, interface)
     lines = [f"{interface['name']}: flags={number:x}<{','.join(words)}> metric 0 mtu {interface['mtu']}"]
-    if not only:
-        if interface["description"]:
-            lines.append(f"description: {interface['description']}")
-        lines.append(_OPTIONS.get(driver, _OPTIONS["epair"]))
-        if interface["ether"]:
-            lines.append(f"ether {interface['ether']}")
+    if interface["description"] and not only:
+        lines.append(f"description: {interface['description']}")
+    lines.append(_OPTIONS.get(driver, _OPTIONS["epair"]))
+    if interface["ether"] and not only:
+        lines.append(f"ether {interface['ether']}")
     if only != "inet6":
         lines += [_inet(a, n, driver, cidr) for a, n in interface["inet"]]
     if only != "inet":

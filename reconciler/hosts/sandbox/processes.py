@@ -16,14 +16,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from reconciler.hosts.sandbox import devices, jailtable, session, userland
+from reconciler.hosts.sandbox import devices, jailtable, session, unconfined, userland
 from reconciler.hosts.sandbox.facts import fact, set_fact
 from reconciler.hosts.sandbox.machine import Machine
-from reconciler.model.command import Completed, Output
+from reconciler.hosts.sandbox.task import Ended, Task
+from reconciler.model.command import Completed
 from reconciler.model.diagnostic import Diagnostic, HostError
 
 PATH = "/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
@@ -32,36 +32,14 @@ HIDDEN_NAMES = userland.HIDDEN_NAMES
 """Paths, relative to a root, of mount points made on demand; what the host shows must leave them out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
-    """A process to run: in the jail of number `jail`, or on the sandbox host (0).
-
-    `timeout` is in seconds. `error` is the stage at which it could not be started.
-    """
-
-    argv: tuple[str, ...]
-    jail: int = 0
-    env: dict[str, str] = field(default_factory=dict)
-    cwd: str = "/"
-    stdin: bytes | Iterable[bytes] = b""
-    timeout: float = 120.0
-    limit: int = 256 * 1024 * 1024
-    output: Output | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How a process ended. `stage` names what failed before it ran: "chdir", "exec", or ""."""
-
-    completed: Completed
-    stage: str = ""
-    reason: str = ""
-    timed_out: bool = False
-
-
 def run(machine: Machine, task: Task) -> Ended:
     """Run a process to its end; raises HostError `sandbox-no-namespaces` where the kernel refuses them."""
-    user = _host_init(machine)
+    try:
+        user = _host_init(machine)
+    except HostError:
+        if machine.unconfined:
+            return unconfined.run(machine, task)
+        raise
     spec = _spec(machine, task.jail, user)
     spec.update({"argv": list(task.argv), "env": {**FIRST_ENV, **task.env}, "cwd": task.cwd})
     with session.opened(machine, task.jail) as folder:
@@ -143,6 +121,8 @@ def _host_init(machine: Machine) -> int:
     with machine.state.reading():
         first = alive(fact(machine, "host.init"))
     if first is None:
+        if sys.platform != "linux":
+            raise _refused("only Linux has them")
         spec = _spec(machine, 0, None)
         _started(machine, spec, Task((), 0))
         with machine.state.reading():
@@ -306,9 +286,11 @@ def _watched(process: subprocess.Popen[bytes], task: Task, problem: dict[str, An
         while running:
             ready = [key.fd for key, _ in chosen.select(max(0.0, limit - time.monotonic()))]
             if not ready and time.monotonic() >= limit:
+                if timed_out:
+                    process.kill()
+                process.send_signal(signal.SIGALRM)
                 timed_out = True
-                process.kill()
-                limit += 10
+                limit += 5
             running = pidfd not in ready
             for fd in kept if not running else [fd for fd in ready if fd != pidfd]:
                 if not _drain(fd, kept[fd], task) and fd in chosen.get_map():

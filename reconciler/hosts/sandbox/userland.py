@@ -6,6 +6,7 @@ scripts, `shims` the commands that the simulator answers, `base` both for roots 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import shutil
@@ -79,7 +80,7 @@ def prepare(directory: Path, shims: tuple[str, ...]) -> Userland:
 
     Folders of other versions stay: jails that run have them mounted.
     """
-    mark = f"4 {sys.base_prefix} {sys.version_info[:2]} {' '.join(shims)}"
+    mark = f"{_sources()} {sys.base_prefix} {sys.version_info[:2]} {' '.join(shims)}"
     place = directory / "machine" / hashlib.sha256(mark.encode()).hexdigest()[:12]
     tops = _tops()
     mounts = tuple((real, f"{PLACE}/{name}") for real, name in tops.items()) + loader_places()
@@ -106,6 +107,14 @@ def prepare(directory: Path, shims: tuple[str, ...]) -> Userland:
     (folder / "stamp").write_text(mark)
     folder.rename(place)
     return Userland(place, mounts)
+
+
+@functools.cache
+def _sources() -> str:
+    """A digest of everything of ours that goes into the folder."""
+    here = Path(__file__).parent
+    files = [here / "client.py", Path(__file__), *sorted((here / "userland").iterdir())]
+    return hashlib.sha256(b"\0".join(f.read_bytes() for f in files if f.is_file())).hexdigest()
 
 
 def home(name: str) -> str:

@@ -24,7 +24,11 @@ def main(machine: Machine, command: Command) -> Completed:
         verb = words.pop(0) if words else ""
         if verb == "rule":
             _rule(machine, ruleset, words, command, answer)
-        elif verb != "ruleset" or not words or not words[0].isdigit():
+        elif verb == "ruleset" and words and words[0].isdigit():
+            # Naming a ruleset for a mount brings it into being, without rules.
+            if int(words[0]) not in devices.rulesets(machine):
+                devices.save(machine, int(words[0]), {})
+        else:
             raise Refusal(USAGE.removeprefix("devfs "))
     except Refusal as refusal:
         answer.warn(f"devfs {refusal.message}", refusal.status)
@@ -40,7 +44,7 @@ def _rule(machine: Machine, ruleset: int, words: list[str], command: Command, an
     verb = words.pop(0) if words else ""
     if verb == "showsets":
         for number, rules in devices.rulesets(machine).items():
-            if rules:
+            if rules or number not in devices.FIRST:
                 answer.say(str(number))
     elif verb == "show":
         for number, text in devices.rulesets(machine).get(ruleset, {}).items():

@@ -7,6 +7,7 @@ import os
 from reconciler.hosts.sandbox import inside, jailtable, processes
 from reconciler.hosts.sandbox.answer import Answer, Refusal
 from reconciler.hosts.sandbox.machine import Machine, Simulated
+from reconciler.hosts.sandbox.task import Task
 from reconciler.model.command import Command, Completed
 
 USAGE = "usage: jexec [-l] [-d working-directory] [-u username | -U username] jail\n       [command ...]"
@@ -47,7 +48,7 @@ def _run(machine: Machine, command: Command) -> Completed:
     env = dict(_LOGIN_ENV) if "l" in given else dict(command.env)
     if "l" in given:
         env |= {"HOME": home, "USER": user}
-    task = processes.Task(argv, jid, env, cwd, command.stdin, command.timeout, command.limit)
+    task = Task(argv, jid, env, cwd, command.stdin, command.timeout, command.limit)
     ended = processes.run(machine, task)
     if ended.timed_out:
         raise TimeoutError(f"{' '.join(argv)}: no end within {command.timeout:g} seconds")

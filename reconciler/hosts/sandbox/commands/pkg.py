@@ -15,6 +15,7 @@ from typing import Any
 from reconciler.hosts.sandbox import jailtable, mirror, processes
 from reconciler.hosts.sandbox.answer import Answer, Refusal
 from reconciler.hosts.sandbox.machine import Machine, Simulated
+from reconciler.hosts.sandbox.task import Task
 from reconciler.model.command import Command, Completed
 
 _RECORD = "/var/db/pkg/local.jsonl"
@@ -30,7 +31,7 @@ class Root:
 
     def run(self, *argv: str, stdin: bytes = b"") -> Completed:
         """Run one of the root's own programs inside it."""
-        return processes.run(self.machine, processes.Task(argv, self.jid, stdin=stdin)).completed
+        return processes.run(self.machine, Task(argv, self.jid, stdin=stdin)).completed
 
     def installed(self) -> dict[str, Package]:
         """What is installed, by name."""

@@ -30,7 +30,7 @@ def answered(machine: Machine, command: Command, *, jid: int) -> Completed:
         else:
             _route(machine, jid, [w for w in words if w not in ("-n", "-4", "-q", "-net", "-inet")], answer)
     except Refusal as refusal:
-        answer.warn(f"route: {refusal.message}", refusal.status)
+        answer.warn(f"{command.argv[0].rpartition('/')[2]}: {refusal.message}", refusal.status)
     return answer.completed(command)
 
 
@@ -87,15 +87,17 @@ def _rows(machine: Machine, jid: int) -> list[tuple[str, str, str, str]]:
             net = ipaddress.ip_interface(f"{own}/{length}").network
             rows.append((str(net), f"link#{number}", "U", interface["name"]))
             rows.append((own, "link#2", "UHS", "lo0"))
-    order = {"default": -1}
-    return sorted(rows, key=lambda r: order.get(r[0], int(ipaddress.ip_interface(r[0]).ip)))
+    return sorted(rows, key=lambda r: -1 if r[0] == "default" else int(ipaddress.ip_interface(r[0]).ip))
 
 
 def _netstat(machine: Machine, jid: int, words: list[str], answer: Answer) -> None:
+    if any(word.startswith("-") and "i" in word and not word.startswith("--") for word in words):
+        raise Refusal("interface counters are not kept by the sandbox")
     rows = _rows(machine, jid)
     if any(word.startswith("--libxo") for word in words):
         entries = [{"destination": d, "gateway": g, "flags": f, "flags_pretty": [_PRETTY[c] for c in f],
-                    "interface-name": i} for d, g, f, i in rows]  # fmt: skip
+                    "weight": 1, "nhop-kidx": n, "interface-name": i}
+                   for n, (d, g, f, i) in enumerate(rows, 1)]  # fmt: skip
         table = {"rt-family": [{"address-family": "Internet", "rt-entry": entries}]}
         tree = {"statistics": {"route-information": {"route-table": table}}}
         text = xo.document(tree, pretty="pretty" in " ".join(words))

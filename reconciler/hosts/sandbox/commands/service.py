@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from reconciler.hosts.sandbox import processes, rc
 from reconciler.hosts.sandbox.machine import Machine, Simulated
+from reconciler.hosts.sandbox.task import Task
 from reconciler.model.command import Command, Completed
 
 # Parts of the base system that need no script here: what they load is always loaded.
@@ -40,7 +41,7 @@ def main(machine: Machine, command: Command) -> Completed:
 
 def _run(machine: Machine, command: Command, script: rc.Script, words: list[str]) -> Completed:
     argv = ("/bin/sh", script.path, *words)
-    task = processes.Task(argv, 0, _ENV, "/", timeout=command.timeout)
+    task = Task(argv, 0, _ENV, "/", timeout=command.timeout)
     ended = processes.run(machine, task)
     if ended.timed_out:
         raise TimeoutError(f"{script.path} did not end within {command.timeout:g} seconds")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from reconciler.hosts.sandbox import processes, rc
 from reconciler.hosts.sandbox.machine import Machine, Simulated
+from reconciler.hosts.sandbox.task import Task
 from reconciler.model.command import Command, Completed
 
 NAMES = (
@@ -17,7 +18,7 @@ def main(machine: Machine, command: Command) -> Completed:
     """Run the program on the sandbox host; TimeoutError when it does not end in time."""
     rc.ready(machine)
     env = dict(command.env)
-    task = processes.Task(command.argv, 0, env, "/", command.stdin, command.timeout, command.limit)
+    task = Task(command.argv, 0, env, "/", command.stdin, command.timeout, command.limit)
     ended = processes.run(machine, task)
     if ended.timed_out:
         raise TimeoutError(f"{' '.join(command.argv)} did not end within {command.timeout:g} seconds")
