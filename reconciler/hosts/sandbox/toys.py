@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 _SERVER = r"""#!/.sandbox/bin/perl
 use strict; use warnings; use Socket; use POSIX ();
@@ -114,6 +114,14 @@ def _server(name: str, version: str, comment: str, words: dict[str, str], files:
     return Toy(name, version, comment, needs, {**own, **files})
 
 
+def _account(name: str, number: int, folder: str) -> str:
+    """What a package's script does for the account that its service runs under."""
+    return (
+        f"pw groupshow {name} >/dev/null 2>&1 || pw groupadd {name} -g {number}\n"
+        f"pw usershow {name} >/dev/null 2>&1 || pw useradd {name} -u {number} -g {name} -d {folder} -s /bin/sh\n"
+    )
+
+
 def catalogue() -> tuple[Toy, ...]:
     """Every package, in the order of names."""
     index = "<!DOCTYPE html>\n<html><body><h1>Welcome to nginx!</h1></body></html>\n"
@@ -150,4 +158,6 @@ def catalogue() -> tuple[Toy, ...]:
             files={"/usr/local/bin/curl": (0o755, '#!/bin/sh\nfor url; do :; done\nexec fetch -q -o - "$url"\n')}),
     ]  # fmt: skip
     postgres.files["/var/db/postgres/.keep"] = (0o644, "")
+    postgres = replace(postgres, script=_account("postgres", 770, "/var/db/postgres"))
+    redis = replace(redis, script=_account("redis", 535, "/nonexistent"))
     return tuple(sorted([nginx, postgres, redis, *small], key=lambda toy: toy.name))
