@@ -18,6 +18,7 @@ from reconciler.cli.stopping import Stopping, stopping
 from reconciler.model.diagnostic import Diagnostic, Refused
 from reconciler.model.outcome import Report
 from reconciler.reconcile import Decided, Options, Session
+from reconciler.spec.load import load
 
 REFUSED = 3
 
@@ -39,8 +40,9 @@ def run(asked: Asked) -> int:
     if saved is not None:
         asked = _as_saved(asked, saved)
     with ExitStack() as stack:
+        specs = load(asked.options.path)
         host = session.changing(asked.host)
-        current = Session(host, asked.options)
+        current = Session(host, asked.options, specs)
         stack.enter_context(locked(host, current.document.pool, "apply"))
         decided = current.decide()
         if saved is not None:
@@ -78,7 +80,7 @@ def _execute(current: Session, decided: Decided, asked: Asked, mirror: str) -> i
     try:
         with stopping(progress.running) as stop, progress:
             site = session.site(
-                current, mirror=mirror, stop=stop.event, outputs=progress.output, progresses=progress.bytes
+                current, mirror=mirror, stop=stop.event, outputs=progress.output, progresses=progress.moved
             )
             done = current.apply(decided, site, asked.jobs, progress.watch, stop.event)
         status = "done" if done.ok else "stopped" if stop.signal else "failed"

@@ -58,7 +58,9 @@ class Progress:
             self._bars.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Take the bars away."""
         if self._bars is not None:
             self._bars.stop()
@@ -88,8 +90,8 @@ class Progress:
 
         return take
 
-    def bytes(self, ref: Ref) -> Callable[[int, int], None]:
-        """Told (done, total) in bytes on long work; a total of 0 is not known."""
+    def moved(self, ref: Ref) -> Callable[[int, int | None], None]:
+        """Told (done, total) in bytes on long work; a total of None is not known."""
         return lambda done, total: self._bytes(ref, done, total)
 
     def say(self, line: str) -> None:
@@ -117,15 +119,15 @@ class Progress:
             self._bars.remove_task(self._tasks.pop(ref))
         self._ended(step, result, self.tail(ref))
 
-    def _bytes(self, ref: Ref, done: int, total: int) -> None:
+    def _bytes(self, ref: Ref, done: int, total: int | None) -> None:
         with self._guard:
             if self._bars is not None:
                 if ref not in self._tasks:
                     self._tasks[ref] = self._bars.add_task(visible(str(ref)), total=total or None)
                 self._bars.update(self._tasks[ref], completed=done, total=total or None)
                 return
-            quarter = done * 4 // total if total > _SMALL else 0
-            if quarter > self._quarters.get(ref, 0):
+            quarter = done * 4 // total if total and total > _SMALL else 0
+            if total and quarter > self._quarters.get(ref, 0):
                 self._quarters[ref] = quarter
                 self.say(f"{visible(str(ref))}: {quarter * 25} % ({size(done)} of {size(total)})")
 

@@ -27,7 +27,7 @@ def journal_path(environ: Mapping[str, str], uid: int) -> Path:
 
 
 def journal() -> Journal:
-    """This user's journal; what goes wrong with it is a warning."""
+    """The journal of this user; what goes wrong with it is a warning."""
     return open_journal(journal_path(os.environ, os.geteuid()), lambda problem: show.show([problem]))
 
 

@@ -108,8 +108,9 @@ def _group(scope: str, group: list[Entry], notes: Iterable[Note], decided: Decid
         lines.append(on.row(f"  {mark} {entry.title()}", _where(entry.steps[0].span), ink))
         if reason := entry.reason():
             lines.append(f"      {on.ink(reason, 'dim')}")
-    for note in notes:
-        lines.append(on.row(f"  ! {note.text}", _where(note.span), "red" if note.failing else "yellow"))
+    lines += [
+        on.row(f"  ! {note.text}", _where(note.span), "red" if note.failing else "yellow") for note in notes
+    ]
     return lines
 
 
@@ -124,7 +125,7 @@ def _summary(decided: Decided, on: Paper) -> str:
     same = unchanged(decided)
     failing = {note.scope for note in plan.notes if note.failing}
     if plan.empty:
-        held = f" {many(len(failing), 'jail')} cannot be brought to {_its(len(failing))} now: see above." if failing else ""
+        held = f" {many(len(failing), 'jail')} cannot be brought to {_its(len(failing))} now." if failing else ""
         verb = "is as its spec says" if same == 1 else "are as their specs say"
         return on.ink(f"No changes. {many(same, 'jail')} {verb}.{held}", "bold")
     number = counts(plan)

@@ -42,8 +42,9 @@ def counted(report: Report) -> str:
     """`12 steps done, 1 failed, 3 blocked.`"""
     number = Counter(result.outcome for result in report.results.values())
     parts = [f"{many(number['applied'] + number['already-done'], 'step')} done"]
-    for outcomes, word in ((("failed", "moved"), "failed"), (("blocked",), "blocked"), (("stopped",), "not begun")):
-        if count := sum(number[outcome] for outcome in outcomes):
+    others = ((number["failed"] + number["moved"], "failed"), (number["blocked"], "blocked"))
+    for count, word in (*others, (number["stopped"], "not begun")):
+        if count:
             parts.append(f"{count} {word}")
     return ", ".join(parts) + "."
 

@@ -17,6 +17,7 @@ from reconciler.model.ports import Host
 from reconciler.model.value import Ref
 from reconciler.reconcile import Options, Session
 from reconciler.site import LocalSite, Progress
+from reconciler.spec.load import load
 from reconciler.spec.specset import SpecSet
 from reconciler.wraps import ReadOnlyRunner
 
@@ -53,6 +54,12 @@ def options(
     return Options(
         path, labels, frozenset(only or ()), frozenset(retry or ()), consent or Consent(), adopt_source=adopt_source
     )
+
+
+def planning(asked: Options, url: str) -> Session:
+    """A session that can change nothing. Raises SpecError before it looks for a host."""
+    specs = load(asked.path)
+    return Session(reading(url), asked, specs)
 
 
 def pool_session(host: Host, specs: Path | None, labels: dict[str, str]) -> Session:

@@ -23,5 +23,6 @@ def reason(text: str) -> str:
     plain = " ".join(text.split())
     if not plain or not plain.isprintable() or len(plain.encode()) > _LONGEST or plain == "-":
         detail = f"A reason is one line of 1 to {_LONGEST} bytes of text."
-        raise SpecError(Diagnostic("reason-invalid", "The reason cannot be kept", detail, "--reason 'TICKET, who, why'"))
+        hint = "--reason 'TICKET, who, why'"
+        raise SpecError(Diagnostic("reason-invalid", "The reason cannot be kept", detail, hint))
     return plain

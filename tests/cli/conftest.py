@@ -1,5 +1,6 @@
 """Command lines on a sandbox of their own, with cache and journal beside it."""
 
+import io
 import os
 import subprocess
 import sys
@@ -36,6 +37,7 @@ class Desk:
     def __init__(self, folder: Path, capsys, monkeypatch):
         self.folder = folder
         self._capsys = capsys
+        self._monkeypatch = monkeypatch
         self.env = {
             "RECONCILER_HOST": f"sandbox:{folder}/box",
             "RECONCILER_JOURNAL": f"{folder}/journal.db",
@@ -49,8 +51,9 @@ class Desk:
     def write(self, name: str, text: str) -> None:
         (self.folder / "specs" / name).write_text(text)
 
-    def run(self, *argv: str) -> Answer:
+    def run(self, *argv: str, stdin: bytes = b"") -> Answer:
         self._capsys.readouterr()
+        self._monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
         status = main(argv)
         said = self._capsys.readouterr()
         return Answer(status, said.out, said.err)

@@ -51,9 +51,9 @@ def test_a_suspended_jail_is_left_alone_until_it_is_resumed(running):
     assert running.run("plan", "--detailed-exitcode").status == 2
 
 
-def test_exec_passes_output_input_and_status_on(running, monkeypatch):
-    answer = running.run("exec", "db", "--", "sh", "-c", "echo out; echo err >&2; exit 7")
-    assert answer == (7, "out\n", "err\n")
+def test_exec_passes_output_input_and_status_on(running):
+    answer = running.run("exec", "db", "--", "sh", "-c", "cat; echo err >&2; exit 7", stdin=b"in\n")
+    assert answer == (7, "in\n", "err\n")
 
 
 def test_exec_in_no_jail_says_so(running):

@@ -26,7 +26,7 @@ web                                                         specs/web.yaml
   + create dataset jails/web
   + create dataset state/web
   + create dataset volumes/web
-  + create volume log                                       specs/web.yaml:4
+  + create volume log                                       specs/web.yaml:5
   + create volume www                                       specs/web.yaml:5
   + root 1                                                  specs/web.yaml:3
   + write jail.conf, fstab and hooks                        specs/web.yaml:1
@@ -99,7 +99,8 @@ def test_only_of_an_unknown_jail_is_an_error(desk):
 
 
 @pytest.mark.parametrize(
-    "argv", [("plan", "--bogus"), ("plan", "--label", "nothing"), ("apply", "--jobs", "0"), ("apply", "x", "--plan", "y")]
+    "argv",
+    [("plan", "--bogus"), ("plan", "--label", "nothing"), ("apply", "--jobs", "0"), ("apply", "x", "--plan", "y")],
 )
 def test_a_wrong_command_line_is_status_64(desk, argv):
     assert desk.run(*argv).status == 64

@@ -44,7 +44,8 @@ def apply(
     from reconciler.model.diagnostic import Refused, StalePlan
 
     if plan is not None and (only or retry or label or path != Path("specs")):
-        raise typer.BadParameter("--plan FILE brings its specs and options: leave out PATH, --only, --retry and --label.")
+        message = "--plan FILE brings its specs and options: leave out PATH, --only, --retry and --label."
+        raise typer.BadParameter(message)
     consent = Consent(allow_prune, frozenset(allow_data_loss or ()))
     asked = session.options(
         path, given.labels(label), only=only, retry=retry, consent=consent, adopt_source=adopt_source

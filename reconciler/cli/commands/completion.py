@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 
-class Shell(str, Enum):
+class Shell(StrEnum):
     """Shells that can be taught."""
 
     bash = "bash"
@@ -21,7 +21,7 @@ def completion(shell: Annotated[Shell, typer.Argument(help="The shell: bash, zsh
 
     Exit status: 0 done, 64 usage.
     """
-    from typer.completion import get_completion_script
+    from typer._completion_shared import get_completion_script
 
     print(get_completion_script(prog_name="reconcile", complete_var="_RECONCILE_COMPLETE", shell=shell.value))
     return 0

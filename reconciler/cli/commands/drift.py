@@ -32,9 +32,8 @@ def drift(
     Exit status: 0 no drift, 1 failed, 2 drift, 64 usage.
     """
     from reconciler.cli import drifting, session
-    from reconciler.reconcile import Session
 
-    run = Session(session.reading(host), session.options(path, given.labels(label), only=only))
+    run = session.planning(session.options(path, given.labels(label), only=only), host)
     decided = run.decide()
     found = drifting.drift(run, decided) + (drifting.deep(run, decided) if deep else [])
     if only:

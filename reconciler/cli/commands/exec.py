@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -41,7 +42,8 @@ def exec_(
 
 
 def _stdin() -> Iterator[bytes]:
-    while data := sys.stdin.buffer.read1(_CHUNK):
+    stream = cast(io.BufferedReader, sys.stdin.buffer)
+    while data := stream.read1(_CHUNK):
         yield data
 
 

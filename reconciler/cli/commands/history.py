@@ -53,7 +53,8 @@ def _run(run: RunRecord) -> None:
     for step in run.steps:
         if step.outcome == "blocked":
             continue
-        print(f"  {visible(step.scope or '(shared)')}: {visible(step.action)} ... {step.outcome} ({step.seconds:.1f} s)")
+        name = visible(f"{step.scope or '(shared)'}: {step.action}")
+        print(f"  {name} ... {step.outcome} ({step.seconds:.1f} s)")
         if step.outcome not in ("applied", "already-done") and step.detail:
             print(f"      {visible(step.detail)}")
     if waited:

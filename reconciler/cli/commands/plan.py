@@ -34,10 +34,9 @@ def plan(
     """
     from reconciler.cli import plan_json, render_plan, saved_plan, session, show
     from reconciler.cli.paper import paper
-    from reconciler.reconcile import Session
 
     asked = session.options(path, given.labels(label), only=only, retry=retry)
-    run = Session(session.reading(host), asked)
+    run = session.planning(asked, host)
     decided = run.decide()
     if out is not None:
         saved_plan.save(out, run, decided, mirror)

@@ -54,7 +54,8 @@ def _all(found: list[Status]) -> None:
         return
     rows = [("NAME", "STATE", "RELEASE", "BUILT FROM", "ROOT", "CHANGED", "")]
     for item in found:
-        state = item.observed if item.observed == (item.declared or item.observed) else f"{item.observed}, not {item.declared}"
+        same = item.declared in ("", item.observed)
+        state = item.observed if same else f"{item.observed}, not {item.declared}"
         root = str(item.live or "-") if item.live == item.good else f"{item.live or '-'} (good: {item.good or '-'})"
         release = item.release_declared or "-"
         mark = "!" if item.off else ""
