@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from reconciler.hosts.sandbox import jailtable, network, session
+from reconciler.hosts.sandbox import beneath, jailtable, network, session
 from reconciler.hosts.sandbox.commands import ifconfig, jls, route, sysctl, uname
 from reconciler.hosts.sandbox.facts import fact
 from reconciler.hosts.sandbox.machine import Machine
@@ -107,6 +107,8 @@ def _owner(machine: Machine, path: str, command: Command, cwd: str) -> Completed
     """Answer chown and its like, with the jail's paths turned into the host's; links must not lead out of the jail."""
     words = list(command.argv)
     first = next((n for n, w in enumerate(words[1:], 1) if not w.startswith("-")), len(words))
+    if first < len(words):
+        words[first] = _numbered(machine, path, words[0].rpartition("/")[2], words[first])
     for place in range(first + 1, len(words)):
         inner = os.path.normpath(os.path.join("/", cwd, words[place])).lstrip("/")
         above = os.path.dirname(inner)
@@ -116,6 +118,27 @@ def _owner(machine: Machine, path: str, command: Command, cwd: str) -> Completed
     if "-h" not in words and "-R" not in words:
         words.insert(1, "-h")
     return machine.run(Command(tuple(words)))
+
+
+def _numbered(machine: Machine, root: str, tool: str, owner: str) -> str:
+    """An owner with the numbers that the jail's own files give its names; what they do not know stays."""
+    user, colon, group = owner.partition(":") if tool == "chown" else ("", "", owner)
+    user = _number(machine, root, "passwd", user)
+    group = _number(machine, root, "group", group)
+    return f"{user}{colon}{group}"
+
+
+def _number(machine: Machine, root: str, file: str, name: str) -> str:
+    try:
+        place = machine.place(f"{root.rstrip('/')}/etc/{file}", follow=False, write=False)
+        text = beneath.read(place.tree, place.inside).decode("utf-8", "replace")
+    except OSError:
+        return name
+    for line in text.splitlines():
+        fields = line.split(":")
+        if fields[0] == name and len(fields) > 2 and fields[2].isdigit():
+            return fields[2]
+    return name
 
 
 def _leaves(machine: Machine, root: str, inner: str) -> bool:
