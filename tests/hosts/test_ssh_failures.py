@@ -80,5 +80,5 @@ def test_answers_that_are_cut_short_are_refused():
 def test_an_answer_without_its_end_is_unknown():
     assert script.unframed(Completed(("a",), 0, b"mark\nout", b""), "mark") is None
     assert script.unframed(Completed(("a",), 255, b"", b"mark.0."), "mark") is None
-    done = script.unframed(Completed(("a",), 0, b"motd\nmark\noutmark.", b"errmark.7."), "mark")
+    done = script.unframed(Completed(("a",), 0, b"motd\nmark\noutmark.", b"motd\nmark\nerrmark.7."), "mark")
     assert done == Completed(("a",), 7, b"out", b"err")

@@ -42,13 +42,13 @@ nolink() {
 
 _PART = """\
 umask 077
-d=$(mktemp -d /tmp/reconciler.XXXXXXXX) || exit 1
-trap 'rm -rf "$d"' EXIT
+d=$(command -p mktemp -d /tmp/reconciler.XXXXXXXX) || exit 1
+trap 'command -p rm -rf "$d"' EXIT
 part() {
   "$@" >"$d/o" 2>"$d/e" </dev/null
   s=$?
-  echo $s $(wc -c <"$d/o") $(wc -c <"$d/e")
-  cat "$d/o" "$d/e"
+  echo $s $(command -p wc -c <"$d/o") $(command -p wc -c <"$d/e")
+  command -p cat "$d/o" "$d/e"
 }
 tree() {
   if ! nolink "$1"; then echo 41 0 0; elif [ -d "$1" ]; then part tar -cf - -C "$1" .; else echo 0 0 0; fi
@@ -83,7 +83,7 @@ def framed(body: str, env: Mapping[str, str], mark: str, registers: Sequence[str
     noted = "".join(f"echo >{shlex.quote(folder)}/$$ 2>/dev/null\n" for folder in registers)
     cleared = "".join(f"rm -f {shlex.quote(folder)}/$$\n" for folder in registers)
     text = (
-        f"{{\n{exports(env)}{noted}echo {mark}\n(\n{body}\n)\ns=$?\n{cleared}"
+        f"{{\n{exports(env)}{noted}echo {mark}\necho {mark} >&2\n(\n{body}\n)\ns=$?\n{cleared}"
         f"printf %s {mark}.\nprintf %s {mark}.$s. >&2\nexit 0\n}}"
     )
     return text.encode("utf-8", "surrogateescape")
@@ -104,9 +104,12 @@ def unframed(completed: Completed, mark: str) -> Completed | None:
     stderr, _, status = completed.stderr.rpartition(end)
     status = status.partition(b".")[0]
     stdout, ended, _ = completed.stdout.rpartition(end)
+    # What came before the marks is the login shell's. Of a long standard error the beginning is cut off.
+    start = f"{mark}\n".encode()
+    _, began, said = stderr.partition(start)
     if not ended or not status.isdigit():
         return None
-    return Completed(completed.argv, int(status), stdout.partition(f"{mark}\n".encode())[2], stderr)
+    return Completed(completed.argv, int(status), stdout.partition(start)[2], said if began else stderr)
 
 
 def gather(commands: Sequence[Command], trees: Sequence[str]) -> str:
