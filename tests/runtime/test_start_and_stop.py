@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.hosts.sandbox.facts import set_fact
 from tests.runtime.jails import VNET, jail
 from tests.runtime.machine import Place
 
@@ -112,23 +113,39 @@ def test_a_secret_that_cannot_be_had_stops_the_start_and_is_not_shown(place: Pla
     assert place.mounted() == [] and not place.runs("web")
 
 
+def racct(place: Place, value: int) -> None:
+    """What the loader tunable says."""
+    with place.runner.machine.state.transaction():
+        set_fact(place.runner.machine, "kern.racct.enable", value)
+
+
+def test_limits_come_with_the_start_and_go_with_the_stop(place: Place) -> None:
+    place.write(WEB.model_copy(update={"limits": {"maxproc": 100}}), 1)
+    place.ok("rctl", "-a", "jail:web:maxproc:deny=7")
+    assert place.start("web").status == 0
+    assert place.ok("rctl").splitlines() == ["jail:web:maxproc:deny=100"]
+    assert place.stop("web").status == 0 and place.ok("rctl") == ""
+
+
 def test_limits_without_racct_say_how_to_turn_it_on(place: Place) -> None:
-    spec = WEB.model_copy(update={"limits": {"maxproc": 100}})
-    place.write(spec, 1)
-    place.ok("sysctl", "kern.racct.enable")
+    place.write(WEB.model_copy(update={"limits": {"maxproc": 100}}), 1)
+    racct(place, 0)
     refused = place.start("web")
-    if refused.status:
-        assert b"kern.racct.enable=1" in refused.stderr
-    else:
-        assert place.ok("rctl").splitlines() == ["jail:web:maxproc:deny=100"]
-        assert place.stop("web").status == 0
-        assert place.ok("rctl") == ""
+    assert refused.status != 0 and b"kern.racct.enable=1" in refused.stderr
+    assert place.mounted() == [] and not place.runs("web")
 
 
-def test_a_firewall_that_is_not_there_is_named(place: Place) -> None:
-    spec = jail(network={"vnet": VNET})
-    place.write(spec, 1)
-    done = place.start("web")
-    assert place.runs("web") == (done.status == 0)
-    if done.status:
-        assert b"need pf" in done.stderr
+def test_pf_rules_come_with_the_start_and_go_with_the_stop(place: Place) -> None:
+    place.write(jail(network={"vnet": VNET}), 1)
+    assert place.start("web").status == 0
+    shown = place.ok("pfctl", "-a", "reconciler/web", "-s", "nat")
+    assert "nat on em0 inet from 10.77.0.2" in shown and "rdr" in shown
+    assert place.stop("web").status == 0
+    assert place.ok("pfctl", "-a", "reconciler/web", "-s", "nat") == ""
+
+
+def test_pf_that_is_not_enabled_is_said(place: Place) -> None:
+    place.write(jail(network={"vnet": VNET}), 1)
+    place.run("pfctl", "-d")
+    started = place.start("web")
+    assert started.status == 0 and b"pf is not enabled" in started.stderr
