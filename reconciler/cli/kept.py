@@ -75,7 +75,7 @@ def refuse_strangers(found: Belongings) -> None:
             Diagnostic(
                 "foreign-snapshots",
                 "Somebody else's snapshots or datasets stand in the way",
-                "\n".join(found.foreign) + "\nThey were not made by this tool, which leaves them alone. Nothing was changed.",
+                "\n".join([*found.foreign, "This tool did not make them and leaves them alone. Nothing was changed."]),
                 f"Look at them, and then by hand: zfs destroy {found.foreign[0]}",
             )
         )

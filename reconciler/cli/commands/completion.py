@@ -21,7 +21,7 @@ def completion(shell: Annotated[Shell, typer.Argument(help="The shell: bash, zsh
 
     Exit status: 0 done, 64 usage.
     """
-    from typer._completion_shared import get_completion_script
+    from typer.completion import get_completion_script  # type: ignore[attr-defined]
 
     print(get_completion_script(prog_name="reconcile", complete_var="_RECONCILE_COMPLETE", shell=shell.value))
     return 0
