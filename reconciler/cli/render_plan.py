@@ -127,7 +127,8 @@ def _summary(decided: Decided, on: Paper) -> str:
     if plan.empty:
         held = f" {many(len(failing), 'jail')} cannot be brought to {_its(len(failing))} now." if failing else ""
         verb = "is as its spec says" if same == 1 else "are as their specs say"
-        return on.ink(f"No changes. {many(same, 'jail')} {verb}.{held}", "bold")
+        fit = f" {many(same, 'jail')} {verb}." if same or not plan.notes else ""
+        return on.ink(f"No changes.{fit}{held}", "bold")
     number = counts(plan)
     said = f"Plan: {number['create']} to create, {number['change']} to change, {number['remove']} to remove."
     if stops := interrupted(plan):

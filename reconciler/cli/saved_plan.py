@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import Field, ValidationError
@@ -12,6 +12,7 @@ from reconciler.cli.plan_json import PlanDocument, _Model, document
 from reconciler.diff import fingerprint
 from reconciler.model.action import Plan
 from reconciler.model.diagnostic import Diagnostic, SpecError, StalePlan
+from reconciler.model.value import Ref
 from reconciler.reconcile import Decided, Options, Session
 
 _LIMIT = 64 * 1024 * 1024
@@ -93,7 +94,10 @@ def check(saved: SavedPlan, session: Session, decided: Decided) -> None:
 def _moved(saved: SavedPlan, session: Session, plan: Plan) -> Iterator[str]:
     if saved.plan.specs != session.specs.digest:
         yield f"specs: were {saved.plan.specs[:12]}, are {session.specs.digest[:12]} ({saved.path})"
-    yield from _basis(saved.plan.basis, plan.basis)
+    for address, was in sorted(saved.plan.basis.items()):
+        found = plan.basis.get(address) or _observed(session, plan, address)
+        if was != found:
+            yield f"{address}: was {was}, is {found}"
     now = _fingerprints(plan)
     if saved.steps != now:
         gone = [step for step in saved.steps if step not in now]
@@ -104,11 +108,14 @@ def _moved(saved: SavedPlan, session: Session, plan: Plan) -> Iterator[str]:
             yield "the steps stand in another order"
 
 
-def _basis(was: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
-    for address in sorted({*was, *now}):
-        before, after = was.get(address, "not looked at"), now.get(address, "not looked at")
-        if before != after:
-            yield f"{address}: was {before}, is {after}"
+def _observed(session: Session, plan: Plan, address: str) -> str:
+    """What is there now, where the new plan no longer stands on it."""
+    kind, _, name = address.partition("/")
+    ref = Ref(kind, name)
+    resource, want = plan.observed.get(ref), plan.wanted.get(ref)
+    if resource is not None and want is not None:
+        resource = session.kinds[kind].align(resource, want)
+    return fingerprint(resource)
 
 
 def _fingerprints(plan: Plan) -> tuple[str, ...]:
