@@ -13,7 +13,7 @@ from reconciler.model.diagnostic import Span
 from reconciler.model.value import Ref, Resource
 
 # Written by others than this kind: markers and what the jail itself leaves.
-FOREIGN = frozenset({"started", "stopped-by-operator", "console.log", "keep.tar", "previous"})
+FOREIGN = frozenset({"started", "suspended", "stopped-by-operator", "console.log", "console.log.0", "previous"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -11,6 +10,7 @@ from reconciler.kind import Desired, Kind, Seen
 from reconciler.model.action import Action, Phase, Site
 from reconciler.model.diagnostic import Span
 from reconciler.model.value import Ref, Resource
+from reconciler.runtime import limits
 from reconciler.spec.fields import parse_size
 
 
@@ -70,12 +70,12 @@ class SetLimit(Action):
 
 
 def of_spec(jail: str, key: str, value: str | int) -> Limit:
-    """`memoryuse: 512M` denies; `resource:action: amount[/per]` says it all."""
-    resource, _, action = key.partition(":")
-    amount, slash, per = str(value).partition("/")
-    if not re.fullmatch(r"\d+", amount):
+    """The rule as the start hook sets it, its amount in whole numbers as rctl prints it."""
+    subject, _, shown = limits.rule(jail, key, value).partition("=")
+    amount, slash, per = shown.partition("/")
+    if not amount.isdigit():
         amount = str(parse_size(amount))
-    return Limit(f"{jail}:{resource}:{action or 'deny'}", f"{amount}{slash}{per}", jail, key)
+    return Limit(subject.removeprefix("jail:"), f"{amount}{slash}{per}", jail, key)
 
 
 def want(desired: Desired) -> Iterable[Limit]:

@@ -5,6 +5,7 @@ A mount that nobody declared is not ours to take away; it goes when the jail sto
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -12,6 +13,9 @@ from typing import ClassVar
 from reconciler.kind import Desired, Kind, Place, Seen
 from reconciler.model.action import Action, Phase, Site
 from reconciler.model.value import Ref, Resource
+
+
+BLANKS = re.compile(r"[ \t]+")  # fstab(5) knows no other; str.split() would also cut at Unicode's
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,7 @@ def of_fstab(text: str, place: Place, jail: str) -> Iterable[Mount]:
     """What a jail's fstab mounts, its root included (target "")."""
     live = place.folder(f"live/{jail}")
     for line in text.splitlines():
-        fields = [unescape(f) for f in line.split()]
+        fields = [unescape(f) for f in BLANKS.split(line.strip(" \t"))]
         if len(fields) < 4 or line.startswith("#"):
             continue
         source, target, fstype, options = fields[:4]

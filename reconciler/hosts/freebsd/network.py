@@ -92,10 +92,8 @@ def parse_rules(completed: Completed) -> tuple[dict[str, tuple[str, ...]], bool]
                 path.append(name)
                 if path[0] == ANCHOR:
                     found.setdefault("/".join(path), {})
-        elif path:
-            # pfctl versions differ in whether a wildcard call encloses the anchors below it.
-            name = "/".join(path if path[0] == ANCHOR else [ANCHOR, *path])
-            found.setdefault(name, {})[line.strip()] = None
+        elif path and path[0] == ANCHOR:
+            found.setdefault("/".join(path), {})[line.strip()] = None
     return {name: tuple(rules) for name, rules in found.items() if rules}, called
 
 

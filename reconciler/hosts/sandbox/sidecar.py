@@ -46,6 +46,8 @@ class Sidecar:
             return
         if size < self._read:
             self._known, self._read = {}, 0
+        if size == 0:
+            return  # the tree was made anew under an old name
         with self.file.open("rb") as lines:
             lines.seek(self._read)
             for line in lines:

@@ -162,18 +162,25 @@ def _rules(machine: Machine, anchor: str) -> dict[str, list[str]]:
     return {"nat": own["nat"] + nat, "rules": own["rules"] + rules}
 
 
-def _recursive(machine: Machine, above: str, kind: str, answer: Answer) -> None:
-    for rule in _rules(machine, above)[kind]:
-        answer.say(rule)
-    for anchor in _matching(machine, f"{above}/*" if above else "*"):
-        found = machine.state.table("anchors")[anchor][kind]
-        if anchor in (above, "") or not found:
+def _recursive(machine: Machine, anchor: str, kind: str, answer: Answer, indent: str = "") -> None:
+    """Print rules, and in braces what each call leads to: an anchor called twice is printed twice."""
+    for rule in _rules(machine, anchor)[kind]:
+        word, _, rest = rule.partition(" ")
+        if not word.endswith("anchor"):
+            answer.say(indent + rule)
             continue
-        word = "nat-anchor" if kind == "nat" else "anchor"
-        answer.say(f'{word} "{anchor.rpartition("/")[2]}" all {{')
-        for rule in found:
-            answer.say(f"  {rule}")
-        answer.say("}")
+        called = "/".join(filter(None, (anchor, rest.split('"')[1].removesuffix("/*"))))
+        answer.say(f"{indent}{rule} {{")
+        if '/*"' in rest:
+            inner = "nat-anchor" if kind == "nat" else "anchor"
+            below = [name for name in sorted(machine.state.table("anchors")) if name.rpartition("/")[0] == called]
+            for name in below:
+                answer.say(f'{indent}  {inner} "{name.rpartition("/")[2]}" all {{')
+                _recursive(machine, name, kind, answer, f"{indent}    ")
+                answer.say(f"{indent}  }}")
+        else:
+            _recursive(machine, called, kind, answer, f"{indent}  ")
+        answer.say(f"{indent}}}")
 
 
 def _anchors(machine: Machine, asked: Asked, answer: Answer) -> None:
