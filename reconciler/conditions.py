@@ -19,7 +19,8 @@ def unmet(specs: Selected, facts: Facts, programs: Mapping[str, Program]) -> dic
     """The first unmet condition of each jail, by jail."""
     found: dict[str, Note] = {}
     for name, sourced in specs.jails.items():
-        problems = [*_network(name, sourced, specs, facts), *_kernel(name, sourced, facts)]
+        problems = [*_missing(name, sourced, specs), *_network(name, sourced, specs, facts)]
+        problems += _kernel(name, sourced, facts)
         problems += _policy(name, sourced, specs.host.policy, programs)
         if problems:
             found[name] = problems[0]
@@ -28,6 +29,17 @@ def unmet(specs: Selected, facts: Facts, programs: Mapping[str, Program]) -> dic
 
 def _note(name: str, code: str, text: str, sourced: Sourced[Jail], path: tuple[str | int, ...]) -> Note:
     return Note(name, code, text, sourced.place(path), failing=True)
+
+
+def _missing(name: str, sourced: Sourced[Jail], specs: Selected) -> Iterable[Note]:
+    """What a spec may say and this version cannot do."""
+    if sourced.doc.update.strategy == "in_place":
+        text = "update.strategy in_place is not there yet: only `replace` is."
+        yield _note(name, "in-place-unavailable", text, sourced, ("update", "strategy"))
+    builds = sourced.doc.pkg or sourced.doc.packages or sourced.doc.makejail
+    if specs.host.build.network == "vnet" and builds:
+        text = "build.network vnet of the Host document is not there yet: write inherit or none."
+        yield _note(name, "build-network-unavailable", text, sourced, ())
 
 
 def _network(name: str, sourced: Sourced[Jail], specs: Selected, facts: Facts) -> Iterable[Note]:

@@ -17,6 +17,7 @@ from reconciler.packages.verify import verify
 from reconciler.releases.fetch import fetch, plan_fetch
 from reconciler.spec.document import Release
 from reconciler.spec.select import PackageRef
+from reconciler.wraps import retry
 
 Progress = Callable[[int, int | None], None]
 
@@ -76,7 +77,8 @@ class LocalSite:
     def archive(self, want: Any, ref: Ref) -> Iterator[tuple[str, Iterable[bytes]]]:
         """Verified archives, downloaded where the tool runs. Raises FetchError before anything is handed over."""
         if isinstance(want, PackageRef):
-            package = verify(str(want.source or ""), want.digest, Path.cwd(), self.cache, progress=self.progress(ref))
+            source = str(want.source or "")
+            package = retry(lambda: verify(source, want.digest, Path.cwd(), self.cache, progress=self.progress(ref)))
             return iter([(want.name, package.chunks())])
         return self._sets(want if isinstance(want, Release) else Release(name=ref.name.rpartition("-p")[0]), ref)
 
@@ -84,7 +86,7 @@ class LocalSite:
         if release.mirror is None and self.mirror is not None:
             release = release.model_copy(update={"mirror": self.mirror})
         plan = plan_fetch(release, self.facts.machine, self.facts.arch)
-        fetched = fetch(plan, self.cache, progress=self.progress(ref))
+        fetched = retry(lambda: fetch(plan, self.cache, progress=self.progress(ref)))
         return iter([(part.name, part.chunks()) for part in fetched.sets])
 
     def wait(self, seconds: float) -> None:

@@ -8,7 +8,7 @@ the layer it hits. What lies beyond the last snapshot is never used.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from reconciler.build.perform import perform
@@ -23,12 +23,16 @@ from reconciler.model.value import Ref, Resource
 
 @dataclass(frozen=True, slots=True)
 class Layer(Resource):
-    """A layer by its digest (hex). `parent` is the snapshot it stands on: a release's or another layer's."""
+    """A layer by its digest (hex). `parent` is what it stands on: a release or another layer.
+
+    `network`: its build jail shares the host's stack.
+    """
 
     kind: ClassVar[str] = "layer"
     parent: Ref = field(default=Ref("release", ""), compare=False)
     recipe: Recipe | None = field(default=None, compare=False)
     last: bool = field(default=True, compare=False)
+    network: bool = field(default=True, compare=False)
     snapshot: str = field(default="", compare=False)
     where: Span | None = field(default=None, compare=False)
 
@@ -101,7 +105,7 @@ def _begin(site: Site, layer: Layer) -> Workspace:
     room.discard_unfinished()
     make_dataset(site, dataset, {"mountpoint": "legacy", "canmount": "noauto"}, origin=_parent(site, layer))
     room.mount()
-    room.start(network=True)
+    room.start(network=layer.network)
     return room
 
 
@@ -141,7 +145,8 @@ def want(desired: Desired) -> Iterable[Layer]:
         children[layer.parent.name] = children.get(layer.parent.name, 0) + 1
     for layer in found.values():
         last = layer.name in ends or children.get(layer.name, 0) != 1
-        yield Layer(layer.name, layer.parent, layer.recipe, last, where=layer.where)
+        network = desired.specs.host.build.network != "none"
+        yield replace(layer, last=last, network=network)
 
 
 def snapshots(rows: Mapping[str, DatasetRow]) -> Iterable[tuple[str, DatasetRow]]:

@@ -14,7 +14,6 @@ from reconciler.kind import Desired, Kind, Place, Seen
 from reconciler.model.action import Action, Phase, Site
 from reconciler.model.value import Ref, Resource
 
-
 BLANKS = re.compile(r"[ \t]+")  # fstab(5) knows no other; str.split() would also cut at Unicode's
 
 

@@ -125,7 +125,8 @@ reconciler_save() {
         unset reconciler_flags reconciler_to reconciler_from reconciler_failed reconciler_options reconciler_umask
         # bash shows what nobody may set again; FreeBSD's sh has no such variables.
         if [ -n "${BASH_VERSION-}" ]; then
-            set | PATH=/usr/bin:/bin grep -Ev '^(BASH[A-Z_]*|DIRSTACK|EUID|FUNCNAME|GROUPS|HOSTNAME|HOSTTYPE|MACHTYPE|OSTYPE|PIPESTATUS|POSIXLY_CORRECT|PPID|SHELL|SHELLOPTS|TERM|UID|_)='
+            set | PATH=/usr/bin:/bin grep -Ev -e '^(BASH[A-Z_]*|DIRSTACK|EUID|FUNCNAME|GROUPS|HOSTNAME)=' \
+                -e '^(HOSTTYPE|MACHTYPE|OSTYPE|PIPESTATUS|POSIXLY_CORRECT|PPID|SHELL|SHELLOPTS|TERM|UID|_)='
         else
             set
         fi
