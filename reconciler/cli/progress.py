@@ -39,14 +39,16 @@ Ended = Callable[[Step, Result, bytes], None]
 class Progress:
     """The watch of a run: told by the executor from several threads, writes from one at a time."""
 
-    def __init__(self, ended: Ended, stream: TextIO | None = None) -> None:
-        """`ended` hears each step's end, with the end of its output."""
+    def __init__(self, ended: Ended, stream: TextIO | None = None, patience: float = 30.0) -> None:
+        """`ended` hears each step's end, with the end of its output; a step longer than `patience` (s) is named."""
         self._ended = ended
         self._stream = stream or sys.stdout
         self._paper: Paper = paper(self._stream)
         self._guard = threading.RLock()
         self._tails: dict[Ref, bytearray] = {}
         self._running: dict[int, Step] = {}
+        self._patience = patience
+        self._clocks: dict[int, threading.Timer] = {}
         self._quarters: dict[Ref, int] = {}
         self._bars: Bars | None = None
         self._tasks: dict[Ref, TaskID] = {}
@@ -62,6 +64,8 @@ class Progress:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Take the bars away."""
+        for clock in self._clocks.values():
+            clock.cancel()
         if self._bars is not None:
             self._bars.stop()
 
@@ -70,8 +74,13 @@ class Progress:
         with self._guard:
             if event == "begin":
                 self._running[step.number] = step
+                self._clocks[step.number] = clock = threading.Timer(self._patience, self._long, [step])
+                clock.daemon = True
+                clock.start()
             elif result is not None:
                 self._running.pop(step.number, None)
+                if step.number in self._clocks:
+                    self._clocks.pop(step.number).cancel()
                 self._end(step, result)
 
     def running(self) -> list[str]:
@@ -108,6 +117,11 @@ class Progress:
         """The end of a step's output."""
         with self._guard:
             return bytes(self._tails.get(ref, b""))
+
+    def _long(self, step: Step) -> None:
+        with self._guard:
+            if step.number in self._running:
+                self.say(f"{visible(_name(step))} ... still at it after {self._patience:.0f} s")
 
     def _end(self, step: Step, result: Result) -> None:
         ref = step.action.ref

@@ -54,15 +54,28 @@ class Entry:
         return "; ".join(reasons)
 
 
-def entries(plan: Plan) -> dict[str, list[Entry]]:
-    """Everything that happens, by jail: what jails share first, then in the order of names."""
+def entries(plan: Plan, homes: Mapping[Ref, str] | None = None) -> dict[str, list[Entry]]:
+    """Everything that happens, by jail: what jails share first, then in the order of names.
+
+    `homes` says under which jail to show what has no jail of its own, such as a layer that only one needs.
+    """
     chains: dict[tuple[str, Ref], list[Step]] = {}
     for step in plan.steps:
-        chains.setdefault((step.scope, step.action.ref), []).append(step)
+        ref = step.action.ref
+        chains.setdefault((step.scope or (homes or {}).get(ref, ""), ref), []).append(step)
     scopes = sorted({scope for scope, _ in chains} | {note.scope for note in plan.notes})
     return {
         scope: [Entry(ref, tuple(steps)) for (of, ref), steps in chains.items() if of == scope] for scope in scopes
     }
+
+
+def homes(decided: Decided) -> dict[Ref, str]:
+    """The jail of each layer that exactly one jail is built from."""
+    users: dict[Ref, list[str]] = {}
+    for name, allocation in decided.desired.allocated.items():
+        for layer in allocation.chain.layers:
+            users.setdefault(layer.ref, []).append(name)
+    return {ref: names[0] for ref, names in users.items() if len(names) == 1}
 
 
 def interrupted(plan: Plan) -> dict[str, str]:
@@ -95,7 +108,7 @@ def render(decided: Decided, on: Paper) -> str:
     notes: dict[str, list[Note]] = {}
     for note in decided.plan.notes:
         notes.setdefault(note.scope, []).append(note)
-    for scope, group in entries(decided.plan).items():
+    for scope, group in entries(decided.plan, homes(decided)).items():
         lines += [*_group(scope, group, notes.get(scope, ()), decided, on), ""]
     return "\n".join([*lines, _summary(decided, on)]) + "\n"
 

@@ -110,10 +110,28 @@ def test_gc_takes_a_release_that_nothing_needs_and_leaves_strangers(running):
     running.zfs("snapshot", f"{base}/15.1-RELEASE-p0@mine")
     assert running.run("gc", "--specs", "specs").out == "Nothing to collect.\n"
     running.zfs("destroy", f"{base}/15.1-RELEASE-p0@mine")
+    running.zfs("release", "reconciler", f"{base}/15.1-RELEASE-p0@sealed")  # as a kill before the hold leaves it
     answer = running.run("gc", "--specs", "specs")
     assert answer.status == 0, answer
     assert "Freed" in answer.out
     assert f"{base}/15" not in running.zfs("list", "-H", "-o", "name")
+
+
+def test_gc_takes_what_an_interrupted_build_left(running):
+    host = running.zfs("get", "-H", "-o", "value", "reconciler:owner", "zroot/reconciler").partition(":")[0]
+    left = "zroot/reconciler/layers/" + "a" * 64
+    running.zfs("create", "-o", "mountpoint=legacy", "-o", f"reconciler:owner={host}:new:{left}", left)
+    assert "unfinished" in running.run("gc", "--dry-run").out
+    assert running.run("gc").status == 0
+    assert left not in running.zfs("list", "-H", "-o", "name")
+
+
+def test_a_file_written_into_a_root_is_deep_drift(running):
+    assert running.run("exec", "db", "--", "touch", "/etc/by-hand").status == 0
+    assert running.run("drift").status == 0
+    answer = running.run("drift", "--deep")
+    assert answer.status == 2
+    assert "/etc/by-hand: as built → changed" in answer.out
 
 
 def test_history_tells_runs_and_steps(running):
