@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_interface
 
 from reconciler import runtime
 from reconciler.build import seal
@@ -69,6 +70,11 @@ class Inputs:
     packages: Mapping[str, tuple[PackageRef, ...]]
     retry: frozenset[str] = frozenset()
     contexts: Mapping[str, str] = field(default_factory=dict)
+    levels: Mapping[str, tuple[int, ...]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Look once at which releases are here: jails are many, and so are datasets."""
+        object.__setattr__(self, "levels", _levels(self.seen))
 
 
 def allocate(inputs: Inputs) -> dict[str, Allocation]:
@@ -110,7 +116,7 @@ def _one(
     by_hand = f"jails/{name}/stopped-by-operator" in inputs.seen.observed.files
     runs = spec.state == "running" and not by_hand
     started = _started(content if now.content else None, inputs, name)
-    jail = _jail(spec, started, root, ruleset) if runs else None
+    jail = _jail(spec, started, root, ruleset, place.hostid) if runs else None
     return Allocation(chain, root, kept, now, jail, facts, ruleset, live, held, by_hand)
 
 
@@ -175,16 +181,21 @@ def _platform(inputs: Inputs) -> str:
     return f"{facts.machine}/{facts.arch}" if facts else ""
 
 
+def _levels(seen: Seen) -> dict[str, tuple[int, ...]]:
+    """The patch levels of each release that is whole on the host."""
+    found: dict[str, tuple[int, ...]] = {}
+    for path, row in seen.rows.items():
+        level = row.user.get("patch_level", "")
+        if path.startswith("releases/") and path.endswith("@sealed") and level.isdigit():
+            name = path[len("releases/") :].rpartition("-p")[0]
+            found[name] = (*found.get(name, ()), int(level))
+    return found
+
+
 def _release(inputs: Inputs, spec: document.Jail) -> Release:
     """The release at its level; `latest` is the newest that is here, or what a mirror's sets hold: level 0."""
     name = spec.release or ""
-    here = [
-        int(row.user["patch_level"])
-        for path, row in inputs.seen.rows.items()
-        if path.startswith(f"releases/{name}-p")
-        and path.endswith("@sealed")
-        and row.user.get("patch_level", "").isdigit()
-    ]
+    here = inputs.levels.get(name, ())
     level = max(here, default=0) if spec.patch_level == "latest" else int(spec.patch_level)
     source = inputs.specs.releases.get(name)
     return Release(f"{name}-p{level}", level, source.doc if source else None)
@@ -224,13 +235,14 @@ def _files(inputs: Inputs, name: str, spec: document.Jail, root: str, ruleset: i
     )
 
 
-def _jail(spec: document.Jail, started: str, root: Root, ruleset: int) -> Jail:
+def _jail(spec: document.Jail, started: str, root: Root, ruleset: int, hostid: str) -> Jail:
     """The running jail as jls should show it."""
-    shown: dict[str, str] = {"host.hostname": spec.hostname or spec.name}
-    if ruleset:
-        shown["devfs_ruleset"] = str(ruleset)
-    if spec.network.vnet:
-        shown["vnet"] = "new"
+    shown: dict[str, str] = {
+        "host.hostname": spec.hostname or spec.name,
+        "host.hostuuid": runtime.names(hostid, spec.name).hostuuid,
+        "devfs_ruleset": str(ruleset or (5 if spec.network.vnet else 4)),
+        **_shown_network(spec.network),
+    }
     for key, value in spec.parameters.items():
         if key.startswith(UNSHOWN):
             continue
@@ -238,7 +250,18 @@ def _jail(spec: document.Jail, started: str, root: Root, ruleset: int) -> Jail:
         if isinstance(value, bool) and last.startswith("no") and head == "allow":
             key, value = f"{head}.{last[2:]}", not value
         shown[key] = str(value).lower() if isinstance(value, bool) else str(value)
-    return Jail(spec.name, started, root.name, tuple(sorted(shown.items())), frozenset(spec.depends_on))
+    parameters = tuple(sorted(shown.items()))
+    return Jail(spec.name, started, root.name, parameters, depends=frozenset(spec.depends_on))
+
+
+def _shown_network(network: document.NetworkSpec) -> dict[str, str]:
+    """What jls shows of it. Not `ip4` beside addresses: the kernel has shown both `new` and `disable` there."""
+    if network.vnet:
+        return {"vnet": "new"}
+    if network.inherit:
+        return {"ip4": "inherit", "ip6": "inherit"}
+    addresses = [ip_interface(entry.address) for entry in network.addresses]
+    return {f"ip{v}.addr": ",".join(str(a.ip) for a in addresses if a.version == v) for v in (4, 6)}
 
 
 def volume_pools(inputs: Selected, pool: str) -> tuple[str, ...]:

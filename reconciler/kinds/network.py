@@ -97,21 +97,37 @@ def want(desired: Desired) -> Iterable[Attachment]:
 def have(seen: Seen) -> Iterable[Attachment]:
     """What running jails of ours have; an alias counts for the jail whose address it is."""
     live = seen.place.folder("live/")
-    by_name = {row.name: row for row in seen.observed.interfaces}
+    aliases, members = _by_address(seen), _by_member(seen)
     for row in seen.observed.jails:
         if row.path != live + row.name:
             continue
         own = {a for key in ("ip4.addr", "ip6.addr") for a in _addresses(row.parameters.get(key, ()))}
-        for interface in seen.observed.interfaces:
-            for address in interface.addresses:
-                if address.partition("/")[0] in own:
-                    yield Attachment(f"{row.name}:alias:{interface.name}|{address}", row.name)
-        outer = names(seen.place.hostid, row.name).outer
-        for interface in by_name.values():
-            if outer in interface.members:
-                yield Attachment(f"{row.name}:member:{interface.name}/{outer}", row.name)
+        for bare in sorted(own):
+            for alias in aliases.get(bare, ()):
+                yield Attachment(f"{row.name}:alias:{alias}", row.name)
+        outer = names(seen.place.hostid, row.name).outer if members else ""
+        for bridge in members.get(outer, ()):
+            yield Attachment(f"{row.name}:member:{bridge}/{outer}", row.name)
         if seen.observed.firewall.get(f"reconciler/{row.name}"):
             yield Attachment(f"{row.name}:pf:reconciler/{row.name}", row.name)
+
+
+def _by_address(seen: Seen) -> dict[str, list[str]]:
+    """`INTERFACE|ADDRESS` by address without prefix length. One pass: jails are many, and so are addresses."""
+    found: dict[str, list[str]] = {}
+    for interface in seen.observed.interfaces:
+        for address in interface.addresses:
+            found.setdefault(address.partition("/")[0], []).append(f"{interface.name}|{address}")
+    return found
+
+
+def _by_member(seen: Seen) -> dict[str, list[str]]:
+    """The bridges that each interface is a member of."""
+    found: dict[str, list[str]] = {}
+    for interface in {row.name: row for row in seen.observed.interfaces}.values():
+        for member in interface.members:
+            found.setdefault(member, []).append(interface.name)
+    return found
 
 
 def _addresses(value: str | tuple[str, ...]) -> tuple[str, ...]:
