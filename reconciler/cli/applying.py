@@ -98,7 +98,7 @@ def _after(options: Options) -> Options:
 def _end(done: Report, stop: Stopping, again: Session) -> int:
     """The last words: what was done, and whether the host is now as its specs say."""
     print(f"\n{report.counted(done)}", flush=True)
-    if stop.signal:
+    if stop.signal and not done.ok:
         print("Stopped before the end; `reconcile apply` goes on from here.", flush=True)
         return stop.status
     left = again.decide()
