@@ -13,7 +13,7 @@ $(VENV)/.ready: pyproject.toml
 	@touch $(VENV)/.ready
 
 demo: $(VENV)/.ready
-	@$(RUN) bench/demo.py
+	@$(RUN) -m reconciler.cli.main demo .demo
 
 test: $(VENV)/.ready
 	$(RUN) -m pytest -q
