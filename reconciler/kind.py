@@ -113,7 +113,8 @@ class Kind:
     `want` and `steps` are pure; `have` is a pure function of an observation of `facets`, and lists only
     what is ours. `narrow` says which datasets and folders (relative) show one resource, to verify a step
     without looking at everything. `align` leaves out of what was seen the fields that what is wanted
-    leaves open. `drift` names the spec's drift field; "" is always corrected.
+    leaves open. `drift` names the spec's drift field, or says which one a difference (before, after) falls
+    under; "" is always corrected.
     """
 
     resource: type[Resource]
@@ -122,7 +123,7 @@ class Kind:
     steps: Callable[[Any, Any], Iterable[Action]]
     facets: frozenset[str]
     narrow: Callable[[Any, Place], tuple[tuple[str, ...], tuple[str, ...]]] = lambda _r, _p: ((), ())
-    drift: str = ""
+    drift: str | Callable[[Any, Any], str] = ""
     span: Callable[[Any, Desired], Span | None] = no_span
     notes: Callable[[Desired], Iterable[Note]] = lambda _d: ()
     align: Callable[[Any, Any], Resource] = lambda before, _after: before

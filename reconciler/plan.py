@@ -37,15 +37,18 @@ def make_plan(
     differences = [d for d in diff(kinds, observed, wanted) if _allowed(d, limits)]
     settled = _settled(observed, wanted)
     chains: dict[Ref, list[Action]] = {}
+    left: set[Ref] = set()
     for difference in differences:
         kind = kinds[difference.ref.kind]
         mode = _drift_mode(difference, kind, desired, settled)
         if mode == "correct":
             if actions := list(kind.steps(difference.before, difference.after)):
                 chains[difference.ref] = actions
-        elif mode == "warn":
+        elif difference.before is None or difference.after is None:
+            left.add(difference.ref)
+        if mode == "warn":
             notes.append(_drift_note(difference, kind, desired))
-    _drop_provided(chains)
+    _drop_provided(chains, left)
     if not limits.prune:
         notes += _without_prune(chains, desired)
     steps = _order(chains, observed, wanted, kinds, desired)
@@ -72,10 +75,11 @@ def _settled(observed: World, wanted: World) -> frozenset[str]:
 
 def _drift_mode(difference: Difference, kind: Kind, desired: Desired, settled: frozenset[str]) -> str:
     scope = _scope(difference)
-    if not kind.drift or scope not in settled or scope not in desired.specs.jails:
+    field_ = kind.drift if isinstance(kind.drift, str) else kind.drift(difference.before, difference.after)
+    if not field_ or scope not in settled or scope not in desired.specs.jails:
         return "correct"
     policy = desired.specs.jails[scope].doc.drift
-    return str(getattr(policy, kind.drift) or policy.default)
+    return str(getattr(policy, field_) or policy.default)
 
 
 def _drift_note(difference: Difference, kind: Kind, desired: Desired) -> Note:
@@ -85,9 +89,10 @@ def _drift_note(difference: Difference, kind: Kind, desired: Desired) -> Note:
     return Note(_scope(difference), "drift-left", text, kind.span(subject, desired))
 
 
-def _drop_provided(chains: dict[Ref, list[Action]]) -> None:
-    """What a start makes, or a stop takes away, needs no action of its own."""
-    moved = {ref for ref, actions in chains.items() if any(a.before is None or a.after is None for a in actions)}
+def _drop_provided(chains: dict[Ref, list[Action]], left: set[Ref]) -> None:
+    """What a start makes, or a stop takes away, needs no action of its own; nor does what a jail that is `left`
+    stopped, or running, would have."""
+    moved = left | {ref for ref, actions in chains.items() if any(a.before is None or a.after is None for a in actions)}
     for ref in list(chains):
         provider = chains[ref][0].subject.provider()
         if provider in moved:

@@ -10,19 +10,26 @@ from reconciler.kind import Desired, Kind, Place, Seen
 from reconciler.model.action import Action, Phase, Site
 from reconciler.model.diagnostic import Span
 from reconciler.model.value import Ref, Resource
+from reconciler.runtime import names
 
+# Addresses can be exchanged while the jail runs; taking the last one away is a restart.
+ADDRESSES = ("ip4.addr", "ip6.addr")
 # jail(8) refuses to change these on a running jail ("cannot be changed after creation").
 FIXED = frozenset({"path", "vnet", "ip4", "ip6", "host", "osrelease", "osreldate", "sysvmsg", "sysvsem", "sysvshm"})
 
 
 @dataclass(frozen=True, slots=True)
 class Jail(Resource):
-    """A running jail: the configuration it was started from, and the parameters that the kernel shows."""
+    """A running jail: the configuration it was started from, and the parameters that the kernel shows.
+
+    `joined`: the host's end of its epair is there, or it needs none; only a start can make another.
+    """
 
     kind: ClassVar[str] = "jail"
     started: str = ""
     root: str = ""
     parameters: tuple[tuple[str, str], ...] = ()
+    joined: bool = True
     depends: frozenset[str] = field(default=frozenset(), compare=False)
 
     @property
@@ -132,6 +139,7 @@ def want(desired: Desired) -> Iterable[Jail]:
 def have(seen: Seen) -> Iterable[Jail]:
     """Running jails whose root lies at our live path; anybody else's are not ours."""
     roots = {m.target: m.source for m in seen.observed.mounts if m.fstype == "zfs"}
+    interfaces = {row.name for row in seen.observed.interfaces}
     for row in seen.observed.jails:
         live = seen.place.folder(f"live/{row.name}")
         if row.path != live or row.dying:
@@ -139,13 +147,16 @@ def have(seen: Seen) -> Iterable[Jail]:
         started = seen.observed.files.get(f"jails/{row.name}/started", b"").decode("ascii", "replace").strip()
         shown = {k: ",".join(v) if isinstance(v, tuple) else v for k, v in row.parameters.items()}
         root = (seen.place.path(roots.get(live, "")) or "").removeprefix("jails/")
-        yield Jail(row.name, started, root, tuple(sorted(shown.items())))
+        joined = shown.get("vnet") != "new" or names(seen.place.hostid, row.name).outer in interfaces
+        yield Jail(row.name, started, root, tuple(sorted(shown.items())), joined)
 
 
 def align(before: Jail, after: Jail) -> Jail:
-    """Only the parameters that are asked for."""
-    asked = {k for k, _ in after.parameters}
-    return replace(before, parameters=tuple(p for p in before.parameters if p[0] in asked))
+    """Only the parameters that are asked for; the kernel shows addresses in an order of its own."""
+    asked = dict(after.parameters)
+    kept = [(k, v) for k, v in before.parameters if k in asked]
+    same = {k for k, v in kept if k in ADDRESSES and sorted(v.split(",")) == sorted(asked[k].split(","))}
+    return replace(before, parameters=tuple((k, asked[k] if k in same else v) for k, v in kept))
 
 
 def steps(before: Jail | None, after: Jail | None) -> Iterable[Action]:
@@ -158,12 +169,26 @@ def steps(before: Jail | None, after: Jail | None) -> Iterable[Action]:
         return
     was = dict(before.parameters)
     changed = {k for k, v in after.parameters if was.get(k) != v}
-    if (before.started, before.root) == (after.started, after.root) and not changed & FIXED:
+    fixed = changed & FIXED or any(k in changed and not v for k, v in after.parameters if k in ADDRESSES)
+    if (before.started, before.root, before.joined) == (after.started, after.root, after.joined) and not fixed:
         yield ModifyJail(before, after)
         return
-    reason = "its root changes" if before.root != after.root else "its configuration changed"
+    reason = _reason(before, after)
     yield StopJail(before, None, reason=reason)
     yield StartJail(None, after, reason=reason)
+
+
+def _reason(before: Jail, after: Jail) -> str:
+    if before.root != after.root:
+        return "its root changes"
+    if not before.joined:
+        return "its network interface is gone"
+    return "its configuration changed" if before.started != after.started else "a parameter cannot change while it runs"
+
+
+def drift(before: Jail | None, after: Jail | None) -> str:
+    """A jail that runs, or not, falls under `state`; one that runs otherwise than it should, under `parameters`."""
+    return "state" if before is None or after is None else "parameters"
 
 
 def narrow(resource: Jail, _place: Place) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -177,4 +202,5 @@ def span(resource: Jail, desired: Desired) -> Span | None:
     return sourced.place(("state",)) if sourced else None
 
 
-KIND = Kind(Jail, want, have, steps, frozenset({"jails", "mounts", "files"}), narrow, "state", span, align=align)
+FACETS = frozenset({"jails", "mounts", "files", "interfaces"})
+KIND = Kind(Jail, want, have, steps, FACETS, narrow, drift, span, align=align)
