@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping
+from pathlib import Path
 
 from reconciler.makejail.files import LocalFiles
 from reconciler.makejail.problem import MakejailError
@@ -47,4 +48,5 @@ def _compile(name: str, sourced: Sourced[Jail]) -> Program:
         text = spec.text if spec.text.endswith("\n") else spec.text + "\n"
         return compile_text(text, given, f"{folder}/{name}.makejail")
     path = sourced.resolve(spec.file or "Makejail")
-    return compile_makejail(f"file+{path}", LocalFiles(), str(path.parent), given)
+    # The folder given is where places are shown from; the path itself is absolute.
+    return compile_makejail(f"file+{path}", LocalFiles(), str(Path.cwd()), given)
