@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import replace
 
 from reconciler.makejail.files import LocalFiles
 from reconciler.makejail.problem import MakejailError
 from reconciler.makejail.program import Given, Program, compile_makejail, compile_text
-from reconciler.model.diagnostic import Diagnostic, SpecError
+from reconciler.model.diagnostic import Diagnostic, Span, SpecError
 from reconciler.spec.document import Jail
 from reconciler.spec.select import Selected
 from reconciler.spec.specset import Sourced
@@ -26,7 +26,7 @@ def compile_all(specs: Selected) -> tuple[Mapping[str, Program], Mapping[str, st
         try:
             programs[name] = _compile(name, sourced)
             contexts[name] = programs[name].root or posixpath.dirname(str(sourced.source.path))
-        except MakejailError as error:
+        except SpecError as error:
             problems += error.diagnostics
     if problems:
         raise SpecError(problems)
@@ -48,5 +48,24 @@ def _compile(name: str, sourced: Sourced[Jail]) -> Program:
         text = spec.text if spec.text.endswith("\n") else spec.text + "\n"
         return compile_text(text, given, f"{folder}/{name}.makejail")
     path = sourced.resolve(spec.file or "Makejail")
-    # The folder given is where places are shown from; the path itself is absolute.
-    return compile_makejail(f"file+{path}", LocalFiles(), str(Path.cwd()), given)
+    shown = posixpath.dirname(posixpath.join(posixpath.dirname(sourced.file), spec.file or "Makejail"))
+    try:
+        return _placed(compile_makejail(f"file+{path}", LocalFiles(), str(path.parent), given), shown)
+    except MakejailError as error:
+        raise SpecError(replace(d, span=_place(d.span, shown)) for d in error.diagnostics) from error
+
+
+def _placed(program: Program, folder: str) -> Program:
+    """The language names files from the Makejail's own folder; a user names them from where the specs are."""
+    segments = tuple(
+        replace(s, instructions=tuple(replace(i, span=_place(i.span, folder) or i.span) for i in s.instructions))
+        for s in program.segments
+    )
+    warnings = tuple(replace(w, span=_place(w.span, folder)) for w in program.warnings)
+    return replace(program, segments=segments, warnings=warnings)
+
+
+def _place(span: Span | None, folder: str) -> Span | None:
+    if span is None or span.file.startswith("/"):
+        return span
+    return replace(span, file=posixpath.normpath(posixpath.join(folder, span.file)))
