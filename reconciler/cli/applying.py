@@ -48,7 +48,7 @@ def run(asked: Asked) -> int:
         if saved is not None:
             saved_plan.check(saved, current, decided)
         show.show(current.specs.warnings)
-        print(render_plan.render(decided, paper()), flush=True)
+        print(render_plan.render(decided, paper(), current.options.only), flush=True)
         if decided.refusals:
             show.show(decided.refusals)
             print("\nRefused: nothing was changed.", file=sys.stderr)
@@ -102,9 +102,7 @@ def _end(done: Report, stop: Stopping, again: Session) -> int:
         print("Stopped before the end; `reconcile apply` goes on from here.", flush=True)
         return stop.status
     left = again.decide()
-    if left.plan.empty:
-        print(render_plan.render(left, paper()), end="", flush=True)
-    else:
+    if not left.plan.empty:
         print("Left to do:\n", flush=True)
-        print(render_plan.render(left, paper()), end="", flush=True)
+    print(render_plan.render(left, paper(), again.options.only), end="", flush=True)
     return report.status(done, left)

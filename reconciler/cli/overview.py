@@ -55,9 +55,8 @@ def _one(session: Session, decided: Decided, name: str, changed: str, *, look: b
     observed = "running" if running else "stopped" if row else "absent"
     live = _live(session, name)
     good = int(user["good"]) if user.get("good", "").isdigit() else 0
-    pruned = user.get("pruned", "")
     notes = list(_notes(decided, name))
-    if pruned:
+    if pruned := user.get("pruned", ""):
         notes.append(f"pruned on {pruned}; its data stays: reconcile undelete {name}, or reconcile destroy {name}")
     elif declared is None:
         notes.append("in no spec")

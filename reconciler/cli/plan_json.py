@@ -104,7 +104,7 @@ def document(session: Session, decided: Decided) -> PlanDocument:
         refusals=tuple(RefusalDocument(**show.as_json(refusal)) for refusal in decided.refusals),
         summary=SummaryDocument(
             **number,
-            unchanged=render_plan.unchanged(decided),
+            unchanged=render_plan.unchanged(decided, session.options.only),
             interrupted=render_plan.interrupted(plan),  # type: ignore[arg-type]
         ),
     )

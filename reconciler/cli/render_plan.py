@@ -94,23 +94,27 @@ def counts(plan: Plan) -> dict[Operation, int]:
     return found
 
 
-def unchanged(decided: Decided) -> int:
-    """How many jails are as their specs say: nothing to do for them, and nothing that keeps them from it."""
+def unchanged(decided: Decided, only: frozenset[str] = frozenset()) -> int:
+    """How many jails are as their specs say: nothing to do for them, and nothing that keeps them from it.
+
+    `only` are the jails that were looked at; empty means all.
+    """
     notes = decided.plan.notes
     touched = {step.scope for step in decided.plan.steps}
     touched |= {note.scope for note in notes if note.failing or note.code in _LEFT}
-    return len(decided.desired.specs.jails.keys() - touched)
+    names = decided.desired.specs.jails.keys()
+    return len((names & only if only else names) - touched)
 
 
-def render(decided: Decided, on: Paper) -> str:
-    """The plan as text that ends in a newline."""
+def render(decided: Decided, on: Paper, only: frozenset[str] = frozenset()) -> str:
+    """The plan as text that ends in a newline; `only` are the jails that were looked at, empty for all."""
     lines: list[str] = []
     notes: dict[str, list[Note]] = {}
     for note in decided.plan.notes:
         notes.setdefault(note.scope, []).append(note)
     for scope, group in entries(decided.plan, homes(decided)).items():
         lines += [*_group(scope, group, notes.get(scope, ()), decided, on), ""]
-    return "\n".join([*lines, _summary(decided, on)]) + "\n"
+    return "\n".join([*lines, _summary(decided, on, only)]) + "\n"
 
 
 def _group(scope: str, group: list[Entry], notes: Iterable[Note], decided: Decided, on: Paper) -> list[str]:
@@ -133,9 +137,9 @@ def _where(span: Span | None) -> str:
     return f"{span.file}:{span.line}" if span.line else span.file
 
 
-def _summary(decided: Decided, on: Paper) -> str:
+def _summary(decided: Decided, on: Paper, only: frozenset[str]) -> str:
     plan = decided.plan
-    same = unchanged(decided)
+    same = unchanged(decided, only)
     failing = {note.scope for note in plan.notes if note.failing}
     if plan.empty:
         held = f" {many(len(failing), 'jail')} cannot be brought to {_its(len(failing))} now." if failing else ""

@@ -89,6 +89,7 @@ def test_only_narrows_to_a_jail(desk):
     answer = desk.run("plan", "--only", "db")
     assert "\ndb  " in answer.out
     assert "\nweb  " not in answer.out
+    assert "unchanged" not in answer.out
 
 
 def test_only_of_an_unknown_jail_is_an_error(desk):

@@ -10,29 +10,34 @@ import typer
 from reconciler.cli import options as given
 
 REFUSED = 3
+Saved = Annotated[
+    Path | None, typer.Option("--plan", help="Apply exactly this saved plan, or nothing if it is out of date.")
+]
+Jobs = Annotated[int, typer.Option("--jobs", min=1, max=64, help="How many steps may run at once.")]
+AllowPrune = Annotated[
+    bool, typer.Option("--allow-prune", help="Let many jails go at once that no spec names any more.")
+]
+AllowDataLoss = Annotated[
+    list[str] | None,
+    typer.Option("--allow-data-loss", help="A jail, or JAIL/VOLUME, whose undeclared data may be let go."),
+]
+AdoptSource = Annotated[
+    bool, typer.Option("--adopt-source", help="Make this folder of specs the one that the pool belongs to.")
+]
 
 
 def apply(
     path: given.SpecPath = Path("specs"),
-    plan: Annotated[
-        Path | None, typer.Option("--plan", help="Apply exactly this saved plan, or nothing if it is out of date.")
-    ] = None,
+    plan: Saved = None,
     host: given.HostURL = "",
     label: given.Labels = None,
     only: given.Only = None,
     retry: given.Retry = None,
     mirror: given.Mirror = "",
-    jobs: Annotated[int, typer.Option("--jobs", min=1, max=64, help="How many steps may run at once.")] = 4,
-    allow_prune: Annotated[
-        bool, typer.Option("--allow-prune", help="Let many jails go at once that no spec names any more.")
-    ] = False,
-    allow_data_loss: Annotated[
-        list[str] | None,
-        typer.Option("--allow-data-loss", help="A jail, or JAIL/VOLUME, whose undeclared data may be let go."),
-    ] = None,
-    adopt_source: Annotated[
-        bool, typer.Option("--adopt-source", help="Make this folder of specs the one that the pool belongs to.")
-    ] = False,
+    jobs: Jobs = 4,
+    allow_prune: AllowPrune = False,
+    allow_data_loss: AllowDataLoss = None,
+    adopt_source: AdoptSource = False,
 ) -> int:
     """Plan, show the plan, and carry it out, holding the pool's lock. What failed is tried again by the next run.
 

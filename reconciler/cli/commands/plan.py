@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from reconciler.cli import options as given
 
+if TYPE_CHECKING:
+    from reconciler.reconcile import Decided
+
 DIFFERENCES = 2
+Out = Annotated[
+    Path | None, typer.Option("--out", help="Save the plan in this file, for `reconcile apply --plan FILE`.")
+]
+Detailed = Annotated[
+    bool, typer.Option("--detailed-exitcode", help="Exit with status 2 when the host differs from the specs.")
+]
 
 
 def plan(
@@ -21,19 +30,14 @@ def plan(
     retry: given.Retry = None,
     mirror: given.Mirror = "",
     as_json: given.AsJSON = False,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="Save the plan in this file, for `reconcile apply --plan FILE`.")
-    ] = None,
-    detailed_exitcode: Annotated[
-        bool, typer.Option("--detailed-exitcode", help="Exit with status 2 when the host differs from the specs.")
-    ] = False,
+    out: Out = None,
+    detailed_exitcode: Detailed = False,
 ) -> int:
     """Compare the specs with a host and show what `apply` would do. Nothing is changed.
 
     Exit status: 0 done, 1 failed or a jail is held back, 2 differences (with --detailed-exitcode), 64 usage.
     """
-    from reconciler.cli import plan_json, render_plan, saved_plan, session, show
-    from reconciler.cli.paper import paper
+    from reconciler.cli import plan_json, saved_plan, session, show
 
     asked = session.options(path, given.labels(label), only=only, retry=retry)
     run = session.planning(asked, host)
@@ -44,13 +48,20 @@ def plan(
         print(plan_json.document(run, decided).model_dump_json(indent=2))
     else:
         show.show(run.specs.warnings)
-        print(render_plan.render(decided, paper()), end="")
-        if decided.refusals:
-            print("\n`reconcile apply` would refuse this plan:\n")
-            show.show(decided.refusals, sys.stdout)
+        _print(decided, run.options.only)
     if any(note.failing for note in decided.plan.notes):
         return 1
     return DIFFERENCES if detailed_exitcode and not decided.plan.empty else 0
+
+
+def _print(decided: Decided, only: frozenset[str]) -> None:
+    from reconciler.cli import render_plan, show
+    from reconciler.cli.paper import paper
+
+    print(render_plan.render(decided, paper(), only), end="")
+    if decided.refusals:
+        print("\n`reconcile apply` would refuse this plan:\n")
+        show.show(decided.refusals, sys.stdout)
 
 
 COMMAND = plan
