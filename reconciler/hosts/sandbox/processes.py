@@ -213,7 +213,8 @@ def _started(machine: Machine, spec: dict[str, Any], task: Task) -> Ended:
     process = subprocess.Popen(
         (sys.executable, "-I", "-S", helper, str(told)),
         stdin=fed if fed is not None else subprocess.PIPE if task.stdin else subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=(told, report, go), start_new_session=True,
+        stdout=None if task.direct else subprocess.PIPE, stderr=None if task.direct else subprocess.PIPE,
+        pass_fds=(told, report, go), start_new_session=True,
     )  # fmt: skip
     for fd in (told, report, go):
         os.close(fd)
@@ -276,8 +277,7 @@ def _watched(process: subprocess.Popen[bytes], task: Task, problem: dict[str, An
     limit = time.monotonic() + task.timeout
     timed_out = False
     with selectors.DefaultSelector() as chosen:
-        for stream in (process.stdout, process.stderr):
-            assert stream is not None
+        for stream in filter(None, (process.stdout, process.stderr)):
             os.set_blocking(stream.fileno(), False)
             kept[stream.fileno()] = bytearray()
             chosen.register(stream.fileno(), selectors.EVENT_READ)
@@ -297,8 +297,7 @@ def _watched(process: subprocess.Popen[bytes], task: Task, problem: dict[str, An
                     chosen.unregister(fd)
     os.close(pidfd)
     status = process.wait()
-    assert process.stdout is not None and process.stderr is not None
-    out, err = (bytes(kept[stream.fileno()]) for stream in (process.stdout, process.stderr))
+    out, err = (bytes(kept[stream.fileno()]) if stream else b"" for stream in (process.stdout, process.stderr))
     os.set_blocking(heard, False)
     told = problem or _last(heard)
     stage = str(told.get("stage", ""))

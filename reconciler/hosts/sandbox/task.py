@@ -12,7 +12,7 @@ from reconciler.model.command import Completed, Output
 class Task:
     """A process to run: in the jail of number `jail`, or on the sandbox host (0).
 
-    `timeout` is in seconds. `error` is the stage at which it could not be started.
+    `timeout` is in seconds. A `direct` one writes to our own standard streams as it goes, and none of it is kept.
     """
 
     argv: tuple[str, ...]
@@ -23,6 +23,7 @@ class Task:
     timeout: float = 120.0
     limit: int = 256 * 1024 * 1024
     output: Output | None = None
+    direct: bool = False
 
 
 @dataclass(frozen=True, slots=True)

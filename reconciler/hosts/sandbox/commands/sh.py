@@ -14,11 +14,14 @@ NAMES = (
 )  # fmt: skip
 
 
-def main(machine: Machine, command: Command) -> Completed:
-    """Run the program on the sandbox host; TimeoutError when it does not end in time."""
+def main(machine: Machine, command: Command, *, direct: bool = False) -> Completed:
+    """Run the program on the sandbox host; TimeoutError when it does not end in time.
+
+    A `direct` one has our own standard streams, so that what it says is heard while it runs.
+    """
     rc.ready(machine)
     env = dict(command.env)
-    task = Task(command.argv, 0, env, "/", command.stdin, command.timeout, command.limit)
+    task = Task(command.argv, 0, env, "/", command.stdin, command.timeout, command.limit, command.output, direct)
     ended = processes.run(machine, task)
     if ended.timed_out:
         raise TimeoutError(f"{' '.join(command.argv)} did not end within {command.timeout:g} seconds")

@@ -238,8 +238,20 @@ def _found(
     except OSError as error:
         answer.warn(f"tar: {operand}: Cannot stat: {reason(error)}")
         return
+    shown = operand.lstrip("/") or "."
+    yield from _below(machine, request, place, shown)
+    # What is mounted below is archived too. Parents come first.
+    for target in sorted({mount["target"] for mount in machine.mounts_below(place.path)} - {place.path}):
+        inner = target[len(place.path) :].strip("/")
+        yield from _below(machine, request, machine.place(target, write=False), f"{shown.rstrip('/')}/{inner}")
+
+
+def _below(
+    machine: Machine, request: _Request, place: Place, shown: str
+) -> Iterator[tuple[tarfile.TarInfo, Place, str]]:
+    """What lies in one mounted tree."""
     skipped: tuple[str, ...] = ()
-    for member, path in members(place.tree, place.inside, operand.lstrip("/") or ".", machine.sidecar(place)):
+    for member, path in members(place.tree, place.inside, shown, machine.sidecar(place)):
         if path.startswith(skipped) if skipped else False:
             continue
         if _excluded(request, member.name):
