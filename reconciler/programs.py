@@ -9,22 +9,28 @@ from dataclasses import replace
 from reconciler.makejail.files import LocalFiles
 from reconciler.makejail.problem import MakejailError
 from reconciler.makejail.program import Given, Program, compile_makejail, compile_text
+from reconciler.makejail.sources import Sources
 from reconciler.model.diagnostic import Diagnostic, Span, SpecError
 from reconciler.spec.document import Jail
-from reconciler.spec.select import Selected
 from reconciler.spec.specset import Sourced
 
 
-def compile_all(specs: Selected) -> tuple[Mapping[str, Program], Mapping[str, str]]:
-    """(programs, folders of the Makejails) by jail. Raises SpecError with the problems of all of them."""
+def compile_all(
+    jails: Mapping[str, Sourced[Jail]], sources: Sources | None = None
+) -> tuple[Mapping[str, Program], Mapping[str, str]]:
+    """(programs, folders of the Makejails) by jail, read from `sources` or else from this machine's files.
+
+    Raises SpecError with the problems of all of them.
+    """
+    sources = sources or LocalFiles()
     programs: dict[str, Program] = {}
     contexts: dict[str, str] = {}
     problems: list[Diagnostic] = []
-    for name, sourced in specs.jails.items():
+    for name, sourced in jails.items():
         if sourced.doc.makejail is None:
             continue
         try:
-            programs[name] = _compile(name, sourced)
+            programs[name] = _compile(name, sourced, sources)
             contexts[name] = programs[name].root or posixpath.dirname(str(sourced.source.path))
         except SpecError as error:
             problems += error.diagnostics
@@ -33,7 +39,16 @@ def compile_all(specs: Selected) -> tuple[Mapping[str, Program], Mapping[str, st
     return programs, contexts
 
 
-def _compile(name: str, sourced: Sourced[Jail]) -> Program:
+def makejail_problems(jails: Mapping[str, Sourced[Jail]]) -> tuple[Diagnostic, ...]:
+    """What is wrong with the Makejails, without stopping at it: errors, else the language's warnings."""
+    try:
+        programs, _folders = compile_all(jails)
+    except SpecError as error:
+        return error.diagnostics
+    return tuple(dict.fromkeys(w for program in programs.values() for w in program.warnings))
+
+
+def _compile(name: str, sourced: Sourced[Jail], sources: Sources) -> Program:
     spec = sourced.doc.makejail
     if spec is None:
         raise ValueError(f"{name} has no Makejail")
@@ -50,7 +65,7 @@ def _compile(name: str, sourced: Sourced[Jail]) -> Program:
     path = sourced.resolve(spec.file or "Makejail")
     shown = posixpath.dirname(posixpath.join(posixpath.dirname(sourced.file), spec.file or "Makejail"))
     try:
-        return _placed(compile_makejail(f"file+{path}", LocalFiles(), str(path.parent), given), shown)
+        return _placed(compile_makejail(f"file+{path}", sources, str(path.parent), given), shown)
     except MakejailError as error:
         raise SpecError(replace(d, span=_place(d.span, shown)) for d in error.diagnostics) from error
 

@@ -14,7 +14,9 @@ from reconciler.execute import Executor, Watch
 from reconciler.guard import Consent, guard
 from reconciler.kind import Desired, Kind, Place, Seen
 from reconciler.kinds.source import recorded_source
+from reconciler.makejail.files import LocalFiles
 from reconciler.makejail.program import Program
+from reconciler.makejail.recorded import Recorded
 from reconciler.model.action import Note, Plan, Site, Step
 from reconciler.model.diagnostic import Diagnostic, HostError, Refused, SpecError
 from reconciler.model.outcome import Report
@@ -58,12 +60,23 @@ class Decided:
 class Session:
     """One run on one host. Nothing is changed but by `apply`."""
 
-    def __init__(self, host: Host, options: Options, specs: SpecSet | None = None) -> None:
-        """Specs are loaded at once: an invalid folder never reaches a host. Raises SpecError."""
+    def __init__(
+        self,
+        host: Host,
+        options: Options,
+        specs: SpecSet | None = None,
+        earlier: tuple[Request, Observation] | None = None,
+    ) -> None:
+        """Specs are loaded at once: an invalid folder never reaches a host. Raises SpecError.
+
+        `earlier` is what this run has already seen of the host; it counts where it answers the same request.
+        """
         self.host = host
         self.options = options
         self.specs = specs if specs is not None else load(options.path)
         self.kinds: Mapping[str, Kind] = kinds()
+        self._earlier = earlier
+        self.sources = Recorded(LocalFiles())
 
     @cached_property
     def selected(self) -> Selected:
@@ -89,7 +102,7 @@ class Session:
     @cached_property
     def compiled(self) -> tuple[Mapping[str, Program], Mapping[str, str]]:
         """Every jail's Makejail as a program, and its folder. Raises SpecError."""
-        return compile_all(self.selected)
+        return compile_all(self.selected.jails, self.sources)
 
     @cached_property
     def request(self) -> Request:
@@ -107,6 +120,8 @@ class Session:
     @cached_property
     def observation(self) -> Observation:
         """The raw answer of the host."""
+        if self._earlier is not None and self._earlier[0] == self.request:
+            return self._earlier[1]
         return self.host.observe(self.request)
 
     @cached_property
@@ -156,7 +171,8 @@ class Session:
         desired = Desired(self.selected, self.seen, self.allocated, self._source(), self.options.adopt_source)
         observed = observed_world(self.kinds, self.seen)
         wanted = wanted_world(self.kinds, desired)
-        limits = Limits(self.options.only, self._may_prune(), self._skipped())
+        waiting = conditions.unmounted(self.selected, self.seen)
+        limits = Limits(self.options.only, self._may_prune(), self._skipped(), waiting)
         plan = make_plan(self.kinds, observed, wanted, desired, limits)
         lost = self._undeclared(plan)
         refusals = guard(plan, self.selected, self.options.consent, self._protected(), lost)

@@ -14,11 +14,15 @@ def validate(
     path: Annotated[Path, typer.Argument(help="A spec file, or a folder of them.")] = Path("specs"),
     as_json: Annotated[bool, typer.Option("--json", help="Print the diagnostics as a JSON list.")] = False,
 ) -> int:
-    """Check the specs: syntax, fields, and how documents fit together."""
+    """Check the specs: syntax, fields, how documents fit together, and the Makejails they name."""
     from reconciler.cli import show
+    from reconciler.programs import makejail_problems
     from reconciler.spec.load import examine
 
     specs, problems = examine(path)
+    if not any(problem.severity == "error" for problem in problems):
+        # Documents first: a Makejail whose file is missing is already said there.
+        problems = (*problems, *makejail_problems(specs.jails))
     failed = any(problem.severity == "error" for problem in problems)
     if as_json:
         print(json.dumps([show.as_json(problem) for problem in problems], indent=2))
