@@ -5,6 +5,7 @@ Pure: from the specs, the compiled Makejails and one observation.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_interface
@@ -207,6 +208,11 @@ def _rulesets(inputs: Inputs) -> dict[str, int]:
     if not wanted:
         return {}
     ours = {}
+    for name in wanted:
+        # A stopped jail's ruleset stays loaded; the number stands in its fstab.
+        text = inputs.seen.observed.files.get(f"jails/{name}/fstab", b"").decode("utf-8", "replace")
+        if (number_ := re.search(r"ruleset=(\d+)", text)) and int(number_[1]) in runtime.RULESETS:
+            ours[name] = int(number_[1])
     for row in inputs.seen.observed.jails:
         number = str(row.parameters.get("devfs_ruleset", ""))
         if row.name in wanted and number.isdigit():

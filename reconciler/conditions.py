@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from reconciler.kind import Seen
 from reconciler.makejail.program import Program
 from reconciler.model.action import Note
 from reconciler.model.ports import Facts
@@ -24,6 +25,20 @@ def unmet(specs: Selected, facts: Facts, programs: Mapping[str, Program]) -> dic
         problems += _policy(name, sourced, specs.host.policy, programs)
         if problems:
             found[name] = problems[0]
+    return found
+
+
+def unmounted(specs: Selected, seen: Seen) -> dict[str, Note]:
+    """Jails whose own datasets are not mounted where they belong: what lies there is not absent, but not seen."""
+    found: dict[str, Note] = {}
+    for name, sourced in specs.jails.items():
+        for path in (f"jails/{name}", f"state/{name}"):
+            row = seen.rows.get(path)
+            if row is None or (row.mounted and row.mountpoint == seen.place.folder(path)):
+                continue
+            text = f"{row.name} is not mounted on {seen.place.folder(path)}; it is mounted first, the rest follows."
+            found[name] = Note(name, "dataset-unmounted", text, sourced.place(()))
+            break
     return found
 
 

@@ -139,6 +139,16 @@ def digest(*parts: str | bytes) -> str:
     return h.hexdigest()
 
 
+def attributes(row: DatasetRow) -> tuple[tuple[str, str], ...]:
+    """What decides where a dataset appears, and whether it can be written, as zfs(8) prints it."""
+    readonly = "on" if row.readonly else "off"
+    return (("canmount", row.canmount), ("mountpoint", row.mountpoint), ("readonly", readonly))
+
+
+ROOT = (("canmount", "noauto"), ("mountpoint", "legacy"), ("readonly", "off"))
+SEALED = (("canmount", "noauto"), ("mountpoint", "legacy"), ("readonly", "on"))
+
+
 def make_dataset(
     site: Site, name: str, properties: Mapping[str, str], origin: str | None = None, *, claim: bool = True
 ) -> None:

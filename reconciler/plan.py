@@ -17,11 +17,15 @@ from reconciler.model.value import Ref, World
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What this run may touch: `only` narrows to jails; `prune` allows letting go of what no spec names."""
+    """What this run may touch: `only` narrows to jails; `prune` allows letting go of what no spec names.
+
+    Of jails in `waiting` only the datasets are put right: what lies in them is not seen yet.
+    """
 
     only: frozenset[str] = frozenset()
     prune: bool = True
     skip: Mapping[str, Note] = field(default_factory=dict)
+    waiting: Mapping[str, Note] = field(default_factory=dict)
 
 
 def make_plan(
@@ -33,7 +37,7 @@ def make_plan(
     """
     limits = limits or Limits()
     notes = [note for kind in kinds.values() for note in kind.notes(desired)]
-    notes += limits.skip.values()
+    notes += (*limits.skip.values(), *(n for s, n in limits.waiting.items() if s not in limits.skip))
     differences = [d for d in diff(kinds, observed, wanted) if _allowed(d, limits)]
     settled = _settled(observed, wanted)
     chains: dict[Ref, list[Action]] = {}
@@ -63,7 +67,7 @@ def _scope(difference: Difference) -> str:
 
 def _allowed(difference: Difference, limits: Limits) -> bool:
     scope = _scope(difference)
-    if scope in limits.skip:
+    if scope in limits.skip or (scope in limits.waiting and difference.ref.kind != "dataset"):
         return False
     return not limits.only or scope == "" or scope in limits.only
 

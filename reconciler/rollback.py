@@ -13,6 +13,7 @@ from reconciler.kinds.jail import sweep
 from reconciler.kinds.verdict import Verdict
 from reconciler.model.action import Plan, Site, Step
 from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.ports import DatasetRow
 
 PREVIOUS = "previous"
 
@@ -36,9 +37,11 @@ def recover(site: Site, step: Step, plan: Plan, place: Place) -> tuple[Diagnosti
         for path, data in files.items()
         if path.startswith(f"jails/{jail}/{PREVIOUS}/")
     }
+    wanted = next((r for r in plan.wanted.values() if isinstance(r, Verdict) and r.name == jail), None)
     if not good or not previous or generation(previous.get("fstab"), place, jail) != good:
         return _nothing(jail, good)
-    wanted = next((r for r in plan.wanted.values() if isinstance(r, Verdict) and r.name == jail), None)
+    if row and wanted is not None and _settled(row, wanted, plan):
+        return _nothing(jail, good)
     folder = f"{site.mountpoint}/jails/{jail}"
     if any(r.name == jail for r in seen.observed.jails):
         site.host.jails.stop(f"{folder}/jail.conf", jail, site.output(step.action.ref))
@@ -56,6 +59,12 @@ def recover(site: Site, step: Step, plan: Plan, place: Place) -> tuple[Diagnosti
             f"Change the spec, or try the same again: reconcile apply --retry {jail}",
         ),
     )
+
+
+def _settled(row: DatasetRow, wanted: Verdict, plan: Plan) -> bool:
+    """What failed was the correction of a drift: the files are the good ones, those set aside are older."""
+    writes = any(s.scope == wanted.name and s.action.ref.kind == "config" for s in plan.steps)
+    return row.user.get("inputs") == wanted.inputs and not writes
 
 
 def restore(site: Site, jail: str, previous: dict[str, bytes], now: object) -> None:

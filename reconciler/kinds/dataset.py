@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from reconciler.kind import Desired, Kind, Place, Seen, claim_dataset, make_dataset
 from reconciler.model.action import Action, Phase, Site
+from reconciler.model.ports import DatasetRow
 from reconciler.model.value import Ref, Resource
 
 # Containers whose children carry mountpoints of their own; nothing is ever mounted at them.
 CONTAINERS = ("releases", "layers", "volumes")
 MOUNTED = ("jails", "state")
 PER_JAIL = ("jails", "state", "volumes")
+PROTECT = "reconciler:protect"
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset(Resource):
-    """A dataset by its path below the pool. `claimed`: marked by guid; `pruned`: date it was let go, or ""."""
+    """A dataset by its path below the pool, or `//` and its whole name on another pool.
+
+    `claimed`: marked by guid; `pruned`: date it was let go, or ""; `mounted`: whether it is, and may be.
+    """
 
     kind: ClassVar[str] = "dataset"
     dataset: str = field(default="", compare=False)
@@ -26,6 +31,8 @@ class Dataset(Resource):
     jail: str = ""
     claimed: bool = True
     pruned: str = ""
+    mounted: bool = False
+    protect: bool = False
 
     @property
     def scope(self) -> str:
@@ -41,7 +48,9 @@ class Dataset(Resource):
 
     def facts(self) -> Mapping[str, str]:
         """What a plan shows."""
-        return {"mountpoint": self.mountpoint, **({"pruned": self.pruned} if self.pruned else {})}
+        shown = {"mountpoint": self.mountpoint, "mounted": "yes" if self.mounted else "no"}
+        shown |= {"pruned": self.pruned} if self.pruned else {}
+        return shown | ({"protect": "on"} if self.protect else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,8 @@ class CreateDataset(Action):
         properties = {"mountpoint": wanted.mountpoint or "none"}
         if not wanted.mountpoint:
             properties["canmount"] = "off"
+        if wanted.protect:
+            properties[PROTECT] = "on"
         make_dataset(site, wanted.dataset, properties, claim=False)
         if wanted.name == "pool":
             site.host.files.chmod(wanted.mountpoint, 0o700)
@@ -67,27 +78,45 @@ class CreateDataset(Action):
 
 @dataclass(frozen=True, slots=True)
 class SetDataset(Action):
-    """Correct the mark, the mountpoint, or take back a pruning."""
+    """Correct the mark, the mountpoint, whether it is mounted, its protection; or take back a pruning."""
 
     def title(self) -> str:
         """A verb and its object."""
         before = self.before
         if isinstance(before, Dataset) and before.pruned:
             return f"bring back {self.subject.name}, pruned on {before.pruned}"
+        after = self.after
+        assert isinstance(before, Dataset) and isinstance(after, Dataset)
+        if replace(before, protect=after.protect) == after:
+            return f"{'protect' if after.protect else 'no longer protect'} {after.name}"
+        if replace(before, mounted=True) == after:
+            return f"mount dataset {after.name}"
         return f"correct dataset {self.subject.name}"
 
     def apply(self, site: Site) -> None:
         """Set what differs."""
         before, after = self.before, self.after
         assert isinstance(before, Dataset) and isinstance(after, Dataset)
-        if before.mountpoint != after.mountpoint:
-            site.host.datasets.set(after.dataset, {"mountpoint": after.mountpoint or "none"})
+        if (before.mountpoint, before.mounted) != (after.mountpoint, after.mounted):
+            self._mount(site, after)
         if before.pruned:
             site.host.datasets.unset(after.dataset, "reconciler:pruned")
+        if before.protect and not after.protect:
+            site.host.datasets.unset(after.dataset, PROTECT)
+        elif after.protect and not before.protect:
+            site.host.datasets.set(after.dataset, {PROTECT: "on"})
         if after.name == "pool":
             site.host.files.chmod(after.mountpoint, 0o700)
         if not before.claimed:
             claim_dataset(site, after.dataset)
+
+    @staticmethod
+    def _mount(site: Site, after: Dataset) -> None:
+        canmount = "on" if after.mountpoint else "off"
+        site.host.datasets.set(after.dataset, {"canmount": canmount, "mountpoint": after.mountpoint or "none"})
+        rows = site.observe("datasets", roots=(after.dataset,)).datasets
+        if after.mounted and not any(row.mounted for row in rows if row.name == after.dataset):
+            site.host.datasets.mount(after.dataset)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,21 +146,46 @@ class PruneDataset(Action):
 def want(desired: Desired) -> Iterable[Dataset]:
     """The pool's own, the containers, and three for each jail."""
     place = desired.place
-    yield Dataset("pool", place.pool, place.mountpoint)
+    yield Dataset("pool", place.pool, place.mountpoint, mounted=True)
     for name in CONTAINERS:
         yield Dataset(name, place.dataset(name), "")
     for name in MOUNTED:
-        yield Dataset(name, place.dataset(name), place.folder(name))
-    for jail in desired.specs.jails:
+        yield Dataset(name, place.dataset(name), place.folder(name), mounted=True)
+    for jail, sourced in desired.specs.jails.items():
         for name in PER_JAIL:
-            mountpoint = "" if name in CONTAINERS else place.folder(f"{name}/{jail}")
-            yield Dataset(f"{name}/{jail}", place.dataset(f"{name}/{jail}"), mountpoint, jail)
+            path, inside = f"{name}/{jail}", name in CONTAINERS
+            yield Dataset(
+                path,
+                place.dataset(path),
+                "" if inside else place.folder(path),
+                jail,
+                mounted=not inside,
+                protect=sourced.doc.protect and name == "jails",
+            )
+    yield from _elsewhere(desired)
+
+
+def _elsewhere(desired: Desired) -> Iterable[Dataset]:
+    """What holds volumes on other pools. A pool's own dataset is left as it is when somebody else made it."""
+    there = {row.name for row in desired.seen.observed.datasets}
+    wanted: dict[str, Dataset] = {}
+    for jail, sourced in desired.specs.jails.items():
+        for pool in sorted({v.pool for v in sourced.doc.volumes if v.pool and v.pool != desired.place.pool}):
+            if pool not in there or f"//{pool}" in desired.seen.rows:
+                wanted[pool] = Dataset(f"//{pool}", pool)
+            wanted[f"{pool}/volumes"] = Dataset(f"//{pool}/volumes", f"{pool}/volumes")
+            mine = f"{pool}/volumes/{jail}"
+            wanted[mine] = Dataset(f"//{mine}", mine, jail=jail)
+    return wanted.values()
 
 
 def have(seen: Seen) -> Iterable[Dataset]:
     """Those of ours at the first and second level."""
     for path, row in seen.rows.items():
-        if "@" in path or path.startswith("//"):
+        if "@" in path:
+            continue
+        if path.startswith("//"):
+            yield from _have_elsewhere(seen, row)
             continue
         parts = path.split("/") if path else []
         if len(parts) == 2 and parts[0] not in PER_JAIL:
@@ -146,7 +200,33 @@ def have(seen: Seen) -> Iterable[Dataset]:
             jail=parts[1] if len(parts) == 2 else "",
             claimed=seen.place.owner(row) == "ours",
             pruned=row.user.get("pruned", "") if len(parts) == 2 and parts[0] == "jails" else "",
+            mounted=_settled(row),
+            protect=len(parts) == 2 and parts[0] == "jails" and row.user.get("protect") == "on",
         )
+
+
+def _settled(row: DatasetRow) -> bool:
+    """Mounted, and so again after a boot; a container counts as mounted when anything could mount it."""
+    if row.mountpoint in ("none", "legacy", "-", ""):
+        return row.canmount == "on"
+    return row.mounted and row.canmount == "on"
+
+
+def _have_elsewhere(seen: Seen, row: DatasetRow) -> Iterable[Dataset]:
+    for pool in seen.observed.pools:
+        local = row.name[len(pool) :].split("/")
+        if row.name != pool and not row.name.startswith(f"{pool}/volumes"):
+            continue
+        if len(local) <= 3 and local[1:2] in ([], ["volumes"]):
+            yield Dataset(
+                f"//{row.name}",
+                row.name,
+                row.mountpoint if row.mountpoint not in ("none", "legacy", "-") else "",
+                local[2] if len(local) == 3 else "",
+                seen.place.owner(row) == "ours",
+                mounted=_settled(row),
+            )
+            return
 
 
 def steps(before: Dataset | None, after: Dataset | None) -> Iterable[Action]:

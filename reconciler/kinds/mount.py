@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from reconciler.kind import Desired, Kind, Place, Seen
@@ -17,9 +17,13 @@ from reconciler.model.value import Ref, Resource
 BLANKS = re.compile(r"[ \t]+")  # fstab(5) knows no other; str.split() would also cut at Unicode's
 
 
+# Compared where the spec asks for them; a mount may have more of its own.
+FLAGS = frozenset({"noexec", "nosuid"})
+
+
 @dataclass(frozen=True, slots=True)
 class Mount(Resource):
-    """One mount by `JAIL:TARGET` (target relative to the jail's root)."""
+    """One mount by `JAIL:TARGET` (target relative to the jail's root). `flags`: those of FLAGS that it has."""
 
     kind: ClassVar[str] = "mount"
     source: str = ""
@@ -27,6 +31,7 @@ class Mount(Resource):
     read_only: bool = False
     jail: str = ""
     options: str = field(default="rw", compare=False)
+    flags: frozenset[str] = frozenset()
 
     @property
     def scope(self) -> str:
@@ -43,7 +48,8 @@ class Mount(Resource):
 
     def facts(self) -> Mapping[str, str]:
         """What a plan shows."""
-        return {"source": self.source, "type": self.fstype, "mode": "ro" if self.read_only else "rw"}
+        mode = ",".join(["ro" if self.read_only else "rw", *sorted(self.flags)])
+        return {"source": self.source, "type": self.fstype, "mode": mode}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +97,8 @@ def of_fstab(text: str, place: Place, jail: str) -> Iterable[Mount]:
         source, target, fstype, options = fields[:4]
         if target == live or target.startswith(live + "/"):
             rel = target[len(live) :]
-            yield Mount(f"{jail}:{rel}", source, fstype, "ro" in options.split(","), jail, options)
+            words = frozenset(options.split(","))
+            yield Mount(f"{jail}:{rel}", source, fstype, "ro" in words, jail, options, words & FLAGS)
 
 
 def want(desired: Desired) -> Iterable[Mount]:
@@ -111,8 +118,14 @@ def have(seen: Seen) -> Iterable[Mount]:
             jail, slash, rest = row.target[len(prefix) :].partition("/")
             if jail in running:
                 name = f"{jail}:{slash}{rest}"
-                found[name] = Mount(name, row.source, row.fstype, "read-only" in row.options, jail)
+                flags = row.options & FLAGS
+                found[name] = Mount(name, row.source, row.fstype, "read-only" in row.options, jail, flags=flags)
     return found.values()
+
+
+def align(before: Mount, after: Mount) -> Mount:
+    """Only the flags that are asked for."""
+    return replace(before, flags=before.flags & after.flags)
 
 
 def steps(before: Mount | None, after: Mount | None) -> Iterable[Action]:
@@ -121,4 +134,4 @@ def steps(before: Mount | None, after: Mount | None) -> Iterable[Action]:
         yield Remount(before, after)
 
 
-KIND = Kind(Mount, want, have, steps, frozenset({"jails", "mounts"}), drift="mounts")
+KIND = Kind(Mount, want, have, steps, frozenset({"jails", "mounts"}), drift="mounts", align=align)

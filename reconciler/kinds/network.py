@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from ipaddress import ip_interface
 from typing import ClassVar
 
 from reconciler.kind import Desired, Kind, Seen
@@ -15,16 +16,23 @@ from reconciler.model.action import Action, Phase, Site
 from reconciler.model.diagnostic import Span
 from reconciler.model.value import Ref, Resource
 from reconciler.runtime import names
+from reconciler.spec.document import Vnet
+
+OURS = "reconciler: "  # and the bridge's name: how the start hook describes a bridge that it makes
 
 
 @dataclass(frozen=True, slots=True)
 class Attachment(Resource):
-    """One attachment by `JAIL:TYPE:WHAT`: type is `alias` (IF|ADDRESS), `member` (BRIDGE/IF) or `pf`."""
+    """One attachment by `JAIL:TYPE:WHAT`: type is `alias` (IF|ADDRESS), `member` (BRIDGE/IF) or `pf`.
+
+    A bridge of ours has its gateway address for all its jails: `:gateway:BRIDGE|ADDRESS`.
+    """
 
     kind: ClassVar[str] = "network"
     jail: str = ""
     present: bool = True
     rules: str = field(default="", compare=False)
+    gateway: str = field(default="", compare=False)
 
     @property
     def scope(self) -> str:
@@ -39,11 +47,11 @@ class Attachment(Resource):
 
     def needs(self) -> frozenset[Ref]:
         """The running jail."""
-        return frozenset({Ref("jail", self.jail)})
+        return frozenset({Ref("jail", self.jail)} if self.jail else ())
 
     def provider(self) -> Ref | None:
         """Starting the jail makes it."""
-        return Ref("jail", self.jail)
+        return Ref("jail", self.jail) if self.jail else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +68,7 @@ class Attach(Action):
         wanted = self.subject
         assert isinstance(wanted, Attachment)
         type_, rest = wanted.what
-        verbs = {"alias": "add address", "member": "join bridge", "pf": "load pf anchor"}
+        verbs = {"alias": "add address", "gateway": "add address", "member": "join bridge", "pf": "load pf anchor"}
         return f"{verbs[type_]} {rest.replace('|', ' ')} again"
 
     def apply(self, site: Site) -> None:
@@ -68,18 +76,24 @@ class Attach(Action):
         wanted = self.subject
         assert isinstance(wanted, Attachment)
         type_, rest = wanted.what
-        if type_ == "alias":
+        if type_ in ("alias", "gateway"):
             interface, _, address = rest.partition("|")
             site.host.network.add_address(interface, address)
         elif type_ == "member":
             bridge, _, interface = rest.partition("/")
+            if all(row.name != bridge for row in site.observe("interfaces").interfaces):
+                site.host.network.create_bridge(bridge, f"{OURS}{bridge}")
+                if wanted.gateway:
+                    site.host.network.add_address(bridge, wanted.gateway)
             site.host.network.add_member(bridge, interface)
         else:
             site.host.network.load_anchor(rest, wanted.rules)
 
 
 def want(desired: Desired) -> Iterable[Attachment]:
-    """The attachments of each running jail."""
+    """The attachments of each running jail, and the gateways of the bridges that are there."""
+    bridges = _bridges(desired.seen)
+    gateways: dict[str, None] = {}
     for name, allocation in desired.allocated.items():
         if allocation.jail is None:
             continue
@@ -88,10 +102,24 @@ def want(desired: Desired) -> Iterable[Attachment]:
             yield Attachment(f"{name}:alias:{item.interface}|{item.address}", name)
         if network.vnet is not None:
             outer = names(desired.place.hostid, name).outer
-            yield Attachment(f"{name}:member:{network.vnet.bridge}/{outer}", name)
+            gateway = _gateway(network.vnet)
+            yield Attachment(f"{name}:member:{network.vnet.bridge}/{outer}", name, gateway=gateway)
+            if gateway and network.vnet.bridge in bridges:
+                gateways[f":gateway:{network.vnet.bridge}|{gateway}"] = None
         rules = allocation.config.content.get("pf.conf", (0, ""))[1]
         if rules:
             yield Attachment(f"{name}:pf:reconciler/{name}", name, rules=rules)
+    yield from (Attachment(name) for name in gateways)
+
+
+def _gateway(vnet: Vnet) -> str:
+    """The address that a bridge of ours has for a jail, with the jail's prefix length; "" for none."""
+    return f"{vnet.gateway}/{ip_interface(vnet.address).network.prefixlen}" if vnet.gateway else ""
+
+
+def _bridges(seen: Seen) -> dict[str, tuple[str, ...]]:
+    """The addresses of the bridges that we made, by name."""
+    return {i.name: i.addresses for i in seen.observed.interfaces if i.description == f"{OURS}{i.name}"}
 
 
 def have(seen: Seen) -> Iterable[Attachment]:
@@ -110,6 +138,8 @@ def have(seen: Seen) -> Iterable[Attachment]:
             yield Attachment(f"{row.name}:member:{bridge}/{outer}", row.name)
         if seen.observed.firewall.get(f"reconciler/{row.name}"):
             yield Attachment(f"{row.name}:pf:reconciler/{row.name}", row.name)
+    for bridge, addresses in _bridges(seen).items():
+        yield from (Attachment(f":gateway:{bridge}|{address}") for address in addresses)
 
 
 def _by_address(seen: Seen) -> dict[str, list[str]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from reconciler.build.workspace import Workspace
-from reconciler.kind import Desired, Kind, Place, Seen, make_dataset
+from reconciler.kind import SEALED, Desired, Kind, Place, Seen, attributes, make_dataset
 from reconciler.model.action import Action, Site
 from reconciler.model.diagnostic import Diagnostic, HostError, Span
 from reconciler.model.value import Ref, Resource
@@ -21,6 +21,7 @@ class Release(Resource):
     kind: ClassVar[str] = "release"
     level: int = 0
     source: Any = field(default=None, compare=False)
+    attributes: tuple[tuple[str, str], ...] = SEALED
 
     def needs(self) -> frozenset[Ref]:
         """The container."""
@@ -28,7 +29,7 @@ class Release(Resource):
 
     def facts(self) -> Mapping[str, str]:
         """What a plan shows."""
-        return {"patch level": str(self.level)}
+        return {"patch level": str(self.level), **dict(self.attributes)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,24 @@ class FetchRelease(Action):
             {"reconciler:release": wanted.name.rpartition("-p")[0], "reconciler:patch_level": str(level)},
         )
         site.host.datasets.hold("reconciler", f"{dataset}@sealed")
+
+
+@dataclass(frozen=True, slots=True)
+class SetRelease(Action):
+    """Close it again: read-only, mounted nowhere by itself. Its jails are clones of the snapshot, and not touched."""
+
+    def title(self) -> str:
+        """A verb and its object."""
+        return f"correct dataset releases/{self.subject.name}"
+
+    def apply(self, site: Site) -> None:
+        """Set what differs."""
+        before, after = self.before, self.after
+        assert isinstance(before, Release) and isinstance(after, Release)
+        changed = sorted(set(after.attributes) - set(before.attributes))
+        for name, value in changed:
+            # A mountpoint cannot be taken from what a running jail uses; readonly counts only once it is remounted.
+            site.host.datasets.set(f"{site.pool}/releases/{after.name}", {name: value}, remount=name == "readonly")
 
 
 def _observed_level(site: Site, path: str, wanted: Release) -> int:
@@ -102,13 +121,17 @@ def have(seen: Seen) -> Iterable[Release]:
     """Those that are sealed."""
     for path, row in seen.rows.items():
         if path.startswith("releases/") and path.endswith("@sealed") and row.user.get("patch_level", "").isdigit():
-            yield Release(path[len("releases/") : -len("@sealed")], int(row.user["patch_level"]))
+            name = path[len("releases/") : -len("@sealed")]
+            level = int(row.user["patch_level"])
+            yield Release(name, level, attributes=attributes(seen.rows[f"releases/{name}"]))
 
 
 def steps(before: Release | None, after: Release | None) -> Iterable[Action]:
     """Fetch what is missing; what nobody wants stays until `reconcile gc`."""
     if before is None:
         yield FetchRelease(before, after)
+    elif after is not None and before.level == after.level:
+        yield SetRelease(before, after)
 
 
 def narrow(resource: Release, place: Place) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from reconciler.build.seal import seal
 from reconciler.build.workspace import Workspace
-from reconciler.kind import Desired, Kind, Place, Seen, make_dataset
+from reconciler.kind import ROOT, Desired, Kind, Place, Seen, attributes, make_dataset
 from reconciler.model.action import Action, Phase, Site
 from reconciler.model.diagnostic import Diagnostic, HostError, Span
 from reconciler.model.value import Ref, Resource
@@ -22,7 +22,7 @@ class Root(Resource):
     """A sealed generation by `JAIL/NUMBER`.
 
     `digest` covers the chain's tip and what sealing adds; `tip` is the layer (or release) cloned;
-    `folders` are the mount points made in it.
+    `folders` are the mount points made in it; `attributes` are those of the dataset that a user can change.
     """
 
     kind: ClassVar[str] = "root"
@@ -33,6 +33,7 @@ class Root(Resource):
     folders: tuple[str, ...] = field(default=(), compare=False)
     written: int = field(default=0, compare=False)
     former: int = field(default=0, compare=False)
+    attributes: tuple[tuple[str, str], ...] = ROOT
 
     @property
     def scope(self) -> str:
@@ -46,7 +47,7 @@ class Root(Resource):
 
     def facts(self) -> Mapping[str, str]:
         """What a plan shows."""
-        return {"digest": self.digest[:12]}
+        return {"digest": self.digest[:12], **dict(self.attributes)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,24 @@ def _tip(site: Site, root: Root) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class SetRoot(Action):
+    """Put the dataset's attributes right; what is in it is not touched."""
+
+    def title(self) -> str:
+        """A verb and its object."""
+        return f"correct dataset jails/{self.subject.name}"
+
+    def apply(self, site: Site) -> None:
+        """Set what differs."""
+        before, after = self.before, self.after
+        assert isinstance(before, Root) and isinstance(after, Root)
+        changed = sorted(set(after.attributes) - set(before.attributes))
+        for name, value in changed:
+            # A mountpoint cannot be taken from what a running jail uses; readonly counts only once it is remounted.
+            site.host.datasets.set(f"{site.pool}/jails/{after.name}", {name: value}, remount=name == "readonly")
+
+
+@dataclass(frozen=True, slots=True)
 class ExpireRoot(Action):
     """Destroy an old generation beyond the spec's number, unless the jail wrote something into it."""
 
@@ -133,15 +152,20 @@ def have(seen: Seen) -> Iterable[Root]:
         if not number.isdigit():
             continue
         head = seen.rows[f"jails/{jail}/{number}"]
-        yield Root(f"{jail}/{number}", jail, int(number), row.user.get("digest", ""), written=head.written)
+        sealed = row.user.get("digest", "")
+        yield Root(
+            f"{jail}/{number}", jail, int(number), sealed, written=head.written, attributes=attributes(head)
+        )
 
 
 def steps(before: Root | None, after: Root | None) -> Iterable[Action]:
-    """Build beside; expire the old. A sealed root is never changed."""
+    """Build beside; expire the old. What a sealed root holds is never changed."""
     if before is None:
         yield BuildRoot(before, after)
     elif after is None:
         yield ExpireRoot(before, after)
+    elif before.digest == after.digest:
+        yield SetRoot(before, after)
 
 
 def narrow(resource: Root, place: Place) -> tuple[tuple[str, ...], tuple[str, ...]]:

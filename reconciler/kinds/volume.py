@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
-from reconciler.kind import Desired, Kind, Place, Seen, claim_dataset, make_dataset
+from reconciler.kind import ROOT, Desired, Kind, Place, Seen, attributes, claim_dataset, make_dataset
 from reconciler.model.action import Action, Phase, Site
 from reconciler.model.diagnostic import Span
 from reconciler.model.value import Ref, Resource
@@ -29,8 +29,10 @@ class Volume(Resource):
     properties: tuple[tuple[str, str], ...] = ()
     claimed: bool = True
     pruned: str = ""
+    attributes: tuple[tuple[str, str], ...] = ROOT
     renamed_from: str = field(default="", compare=False)
     guid: str = field(default="", compare=False)
+    parent: str = field(default="", compare=False)
 
     @property
     def scope(self) -> str:
@@ -38,12 +40,12 @@ class Volume(Resource):
         return self.jail
 
     def needs(self) -> frozenset[Ref]:
-        """The jail's container, unless the volume lies on another pool."""
-        return frozenset({Ref("dataset", f"volumes/{self.jail}")})
+        """The jail's container, here or on another pool."""
+        return frozenset({Ref("dataset", f"//{self.parent}" if self.parent else f"volumes/{self.jail}")})
 
     def facts(self) -> Mapping[str, str]:
         """What a plan shows."""
-        return dict(self.properties)
+        return {**dict(self.properties), **dict(self.attributes)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +77,12 @@ class SetVolume(Action):
         assert isinstance(before, Volume) and isinstance(after, Volume)
         if not before.claimed:
             claim_dataset(site, after.dataset)
-        was = dict(before.properties)
-        changed = {k: v for k, v in after.properties if was.get(k) != v}
-        if changed:
-            site.host.datasets.set(after.dataset, changed)
+        was = {**dict(before.properties), **dict(before.attributes)}
+        changed = {k: v for k, v in (*after.properties, *after.attributes) if was.get(k) != v}
+        place: dict[str, str] = {k: changed.pop(k) for k in ("canmount", "mountpoint") if k in changed}
+        site.host.datasets.set(after.dataset, changed)
+        # A mountpoint cannot be taken from what a running jail uses.
+        site.host.datasets.set(after.dataset, place, remount=False)
         if before.pruned:
             site.host.datasets.unset(after.dataset, "reconciler:pruned")
 
@@ -132,6 +136,7 @@ def want(desired: Desired) -> Iterable[Volume]:
                 name,
                 properties(spec),
                 renamed_from=spec.renamed_from or "",
+                parent=f"{spec.pool}/volumes/{name}" if spec.pool and spec.pool != desired.place.pool else "",
             )
 
 
@@ -154,6 +159,7 @@ def have(seen: Seen) -> Iterable[Volume]:
             tuple(sorted(kept.items())),
             claimed=seen.place.owner(row) == "ours",
             pruned=row.user.get("pruned", ""),
+            attributes=attributes(row),
             guid=row.guid,
         )
 

@@ -30,6 +30,7 @@ USER = (
     "guid_of",
     "volume_owner",
     "made_by",
+    "protect",
 )
 """Our user properties, by the part after `reconciler:`. A new one is added here and nowhere else."""
 
@@ -163,9 +164,9 @@ def snapshot(names: Sequence[str], properties: Mapping[str, str]) -> tuple[str, 
     return ("zfs", "snapshot", *_options(properties), *names)
 
 
-def assign(name: str, properties: Mapping[str, str]) -> tuple[str, ...]:
-    """Set properties."""
-    return ("zfs", "set", *(f"{key}={value}" for key, value in properties.items()), name)
+def assign(name: str, properties: Mapping[str, str], *, remount: bool = True) -> tuple[str, ...]:
+    """Set properties; without `remount` what is mounted stays where it is (zfs-set(8), OpenZFS 2.2)."""
+    return ("zfs", "set", *(() if remount else ("-u",)), *(f"{key}={value}" for key, value in properties.items()), name)
 
 
 def inherit(name: str, property_: str) -> tuple[str, ...]:
@@ -226,10 +227,10 @@ class ZFSDatasets:
         """Take all of these snapshots (of one pool) at one instant, or none."""
         self._run(snapshot(names, properties))
 
-    def set(self, name: str, properties: Mapping[str, str]) -> None:
-        """Set properties; nothing to do for none."""
+    def set(self, name: str, properties: Mapping[str, str], *, remount: bool = True) -> None:
+        """Set properties; nothing to do for none. Without `remount` what is mounted stays where it is."""
         if properties:
-            self._run(assign(name, properties))
+            self._run(assign(name, properties, remount=remount))
 
     def unset(self, name: str, property_: str) -> None:
         """Remove a local property, so that it is inherited again."""
