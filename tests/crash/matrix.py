@@ -1,0 +1,110 @@
+"""Converge, killed for real (SIGKILL) at every single changing host call, before and after its effect; then the next run.
+
+    python tests/crash/matrix.py [--fleet small|example] [--every N] [--jobs N]
+
+Exit status 1 when any next run does not converge, leaves anything behind, loses a volume, disturbs a jail that the
+change was not about, or needs a lock to be removed by hand. The last line is the counts as JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
+
+from reconciler.hosts.sandbox.mirror import build
+from tests.crash.fleets import FLEETS
+from tests.crash.trial import Bench, Case, Result
+
+LONG = 0.04  # seconds from which a call counts as a child at work that is worth killing the tool under
+PARTS = (0.3, 0.7)  # how far into it
+
+
+def cases(number: int, calls: list[tuple[str, float]], every: int) -> Iterator[Case]:
+    """Every kill of a scenario; with `every`, one of so many calls, the first and the last among them."""
+    for n, (what, seconds) in enumerate(calls, start=1):
+        if (n - 1) % every and n != len(calls):
+            continue
+        yield Case(number, n, "before", what)
+        yield Case(number, n, "after", what)
+        if seconds >= LONG:
+            for part in PARTS:
+                yield Case(number, n, "during", what, seconds * part)
+
+
+def _shown(result: Result, name: str) -> str:
+    case = result.case
+    lines = [f"  {name}: killed {case.when} call {case.n}: {case.what}"]
+    for word in ("failed", "orphans", "lost", "disturbed"):
+        lines += [f"    {word}: {text}" for text in getattr(result, word)]
+    return "\n".join(lines)
+
+
+def counted(results: Iterable[Result], calls: int) -> dict[str, int]:
+    """The counts of a scenario."""
+    found = list(results)
+    return {
+        "calls": calls,
+        "kills": sum(r.killed for r in found),
+        "recovered": sum(r.killed and not r.failed and not r.unlocks for r in found),
+        "orphans": sum(len(r.orphans) for r in found),
+        "lost volumes": sum(len(r.lost) for r in found),
+        "disturbed jails": sum(len(r.disturbed) for r in found),
+        "manual unlocks": sum(r.unlocks for r in found),
+    }
+
+
+def main(words: list[str]) -> int:
+    """Run the matrix; see the module."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--fleet", choices=sorted(FLEETS), default="small")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="kill at one of N calls")
+    parser.add_argument("--only", default="", metavar="WORDS", help="scenarios with these words in their name")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 2, metavar="N")
+    asked = parser.parse_args(words)
+    memory = Path("/dev/shm")  # noqa: S108 - a place for folders that mkdtemp makes
+    quick = str(memory) if os.access(memory, os.W_OK) else None
+    scratch = Path(tempfile.mkdtemp(prefix="crash-", dir=quick))
+    try:
+        return _run(asked, scratch)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _run(asked: argparse.Namespace, scratch: Path) -> int:
+    began = time.monotonic()
+    build(scratch / "mirror")
+    scenarios = tuple(s for s in FLEETS[asked.fleet]() if asked.only in s.name)
+    bench = Bench(scratch, f"file:{scratch}/mirror/releases", scenarios)
+    total: dict[str, int] = {}
+    fork = multiprocessing.get_context("fork")
+    print(f"{'scenario':<28}{'calls':>7}{'kills':>7}{'recovered':>11}{'orphans':>9}{'lost':>6}{'disturbed':>11}{'unlocks':>9}")
+    good = True
+    for number, scenario in enumerate(scenarios):
+        calls = bench.calls(number)
+        with ProcessPoolExecutor(asked.jobs, mp_context=fork) as pool:
+            results = list(pool.map(bench.trial, cases(number, calls, asked.every)))
+        counts = counted(results, len(calls))
+        shown = (f"{value:>{width}}" for value, width in zip(counts.values(), (7, 7, 11, 9, 6, 11, 9), strict=True))
+        print(f"{scenario.name:<28}{''.join(shown)}", flush=True)
+        for result in results:
+            if not result.good:
+                print(_shown(result, scenario.name), flush=True)
+        good = good and all(result.good for result in results)
+        total = {word: total.get(word, 0) + value for word, value in counts.items()}
+    print(json.dumps({**total, "seconds": round(time.monotonic() - began), "ok": good}))
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
