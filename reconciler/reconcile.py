@@ -192,12 +192,13 @@ class Session:
     def _skipped(self) -> dict[str, Note]:
         """Jails that this run leaves alone, and why."""
         skipped = conditions.unmet(self.selected, self.facts, self.compiled[0])
-        for name, allocation in self.allocated.items():
-            row = self.seen.rows.get(f"jails/{name}")
-            reason = row.user.get("suspended", "") if row else ""
-            if reason and name not in self.options.resumed:
+        for path, row in self.seen.rows.items():
+            name = path.removeprefix("jails/")
+            reason = row.user.get("suspended", "") if path.count("/") == 1 and path == f"jails/{name}" else ""
+            if reason and "@" not in name and name not in self.options.resumed:
                 skipped[name] = Note(name, "suspended", f"suspended: {reason}. reconcile resume {name}")
-            elif allocation.held:
+        for name, allocation in self.allocated.items():
+            if allocation.held and name not in skipped:
                 text = (
                     "held: the root these specs ask for failed its check; the last good one runs. "
                     f"Change the spec, or: reconcile apply --retry {name}"

@@ -138,9 +138,10 @@ class ExpireRoot(Action):
 
 
 def want(desired: Desired) -> Iterable[Root]:
-    """Each jail's root, and the older ones that it keeps."""
+    """Each jail's root, and the older ones that it keeps; all of a jail that no spec names, so that it can come back."""
     for allocation in desired.allocated.values():
         yield from (allocation.root, *allocation.kept)
+    yield from (root for root in have(desired.seen) if root.jail not in desired.allocated)
 
 
 def have(seen: Seen) -> Iterable[Root]:
