@@ -7,6 +7,7 @@ Exit statuses: 0 done, 1 failed, 64 usage; a command may have more.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -50,6 +51,23 @@ def _run(args: list[str]) -> int:
     except KeyboardInterrupt:
         print("reconcile: interrupted", file=sys.stderr)
         return INTERRUPTED
+    except Exception as error:  # the outermost edge: an operator gets a sentence, a developer the traceback
+        if os.environ.get("RECONCILER_DEBUG"):
+            raise
+        _say_internal(error)
+        return 1
+
+
+def _say_internal(error: Exception) -> None:
+    from traceback import extract_tb
+
+    from reconciler.cli.show import show
+    from reconciler.model.diagnostic import Diagnostic
+
+    frame = extract_tb(error.__traceback__)[-1]
+    detail = f"{type(error).__name__}: {error} ({Path(frame.filename).name}:{frame.lineno})"
+    hint = "Run the same again with RECONCILER_DEBUG=1 in the environment and report what it prints."
+    show((Diagnostic("internal-error", "This is a mistake in reconcile itself", detail, hint),))
 
 
 def _dispatch(args: list[str]) -> int:
