@@ -32,6 +32,10 @@ test-crash: $(VENV)/.ready
 test-zfs: $(VENV)/.ready
 	sh tests/zfs/run
 
+# What is generated from the schemas and the commands' own help.
+docs: $(VENV)/.ready
+	$(RUN) docs/generate.py
+
 bench: $(VENV)/.ready
 	$(RUN) bench/noop.py
 

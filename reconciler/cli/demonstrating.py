@@ -73,6 +73,7 @@ class Stage:
         log.write_text(f"$ {shown}\n{done.stdout}", encoding="utf-8")
         _show(done.stdout, log)
         if done.returncode != status:
+            print("\n".join(f"  | {line}" for line in done.stdout.splitlines()[-_LINES:]), file=sys.stderr)
             raise Unexpected(f"`{shown}` ended with status {done.returncode}, not {status}. Its output: {log}")
         for pattern in shows:
             if not re.search(pattern, done.stdout, re.MULTILINE):
