@@ -75,7 +75,8 @@ def _version() -> str:
     """What a seeded folder depends on: the version, and the code that decides what a jail's files say."""
     summed = hashlib.sha256(__version__.encode())
     top = Path(__file__).parent.parent / "reconciler"
-    for path in (*sorted((top / "runtime").glob("*.py")), *sorted(top.glob("*.py")), Path(__file__)):
+    for path in (*sorted(top.glob("*.py")), *sorted(top.glob("runtime/*.py")), *sorted(top.glob("kinds/*.py")),
+                 *sorted(top.glob("hosts/sandbox/*.py")), Path(__file__)):  # fmt: skip
         summed.update(path.read_bytes())
     return summed.hexdigest()[:12]
 
@@ -159,10 +160,15 @@ def _configure(machine: Machine, specs: Path) -> None:
     session = Session(FreeBSDHost(SandboxRunner(machine), "sandbox:bench"), Options(specs))
     with machine.state.transaction():
         datasets = machine.state.table("datasets")
+        running = {row["name"]: (key, row["values"]) for key, row in machine.state.table("jails").items()}
         for name, allocation in session.allocated.items():
             key = f"zroot/reconciler/jails/{name}"
             datasets[key]["props"]["reconciler:inputs"] = allocation.inputs
             machine.state.touch("datasets", key)
+            if allocation.jail is not None:
+                row, values = running[name]
+                values.update((k, v) for k, v in allocation.jail.parameters if str(values[k]).lower() != v)
+                machine.state.touch("jails", row)
             folder = machine.contents.path(datasets[key]["content"])
             for path, text, mode in _files(allocation.config.content):
                 descriptor = os.open(folder / path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)

@@ -19,8 +19,6 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
 
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
-
 from reconciler.faults import FailRunner
 from reconciler.model.command import Command, Completed, Runner
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Refused
@@ -274,6 +272,9 @@ def retry(call: Callable[[], T], *, attempts: int = 4, sleep: Callable[[float], 
     Waits a random time below 0.5, 1, 2 … seconds (at most 20) in between, so that many who failed
     together do not return together.
     """
+    # Loaded when something is tried again: a run that only looks does without.
+    from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
     again = Retrying(
         retry=retry_if_exception(is_transient),
         stop=stop_after_attempt(attempts),

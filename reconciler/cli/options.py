@@ -40,6 +40,9 @@ Mirror = Annotated[
     ),
 ]
 AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+NoCache = Annotated[
+    bool, typer.Option("--no-cache", help="Use nothing that an earlier run remembered of specs and verdicts.")
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 

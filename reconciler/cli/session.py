@@ -13,10 +13,11 @@ from reconciler.guard import Consent
 from reconciler.hosts.freebsd.host import FreeBSDHost
 from reconciler.hosts.open import default_url, open_runner
 from reconciler.model.command import Output
-from reconciler.model.ports import Host
+from reconciler.model.ports import Host, Observation, Request
 from reconciler.model.value import Ref
 from reconciler.reconcile import Options, Session
 from reconciler.site import LocalSite, Progress
+from reconciler.spec.cache import cache_folder
 from reconciler.spec.load import load
 from reconciler.spec.specset import SpecSet
 from reconciler.wraps import ReadOnlyRunner
@@ -56,10 +57,15 @@ def options(
     )
 
 
-def planning(asked: Options, url: str) -> Session:
-    """A session that can change nothing. Raises SpecError before it looks for a host."""
-    specs = load(asked.path)
-    return Session(reading(url), asked, specs)
+def planning(
+    asked: Options, url: str, *, cached: bool = True, earlier: tuple[Request, Observation] | None = None
+) -> Session:
+    """A session that can change nothing. Raises SpecError before it looks for a host.
+
+    `cached` allows specs to be known from an earlier run; `earlier` is what this run has seen already.
+    """
+    specs = load(asked.path, cache_folder(os.environ) if cached else None)
+    return Session(reading(url), asked, specs, earlier)
 
 
 def pool_session(host: Host, specs: Path | None, labels: dict[str, str]) -> Session:

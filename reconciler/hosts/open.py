@@ -30,10 +30,7 @@ def open_runner(url: str) -> Runner:
 
             return SSHRunner.open(url)
         case "sandbox" if rest:
-            from reconciler.hosts.sandbox.machine import Machine
-            from reconciler.hosts.sandbox.runner import SandboxRunner
-
-            return SandboxRunner(Machine(Path(rest).expanduser()))
+            return _sandbox(Path(rest).expanduser())
         case _:
             raise SpecError(
                 Diagnostic(
@@ -43,6 +40,19 @@ def open_runner(url: str) -> Runner:
                     "Write freebsd: for this machine, ssh://[user@]host[:port], or sandbox:DIR.",
                 )
             )
+
+
+def _sandbox(directory: Path) -> Runner:
+    """The server of a sandbox where one answers, else the simulation in this process."""
+    if (directory / "socket").exists():
+        from reconciler.hosts.sandbox.served import ServedRunner, live
+
+        if live(directory):
+            return ServedRunner(directory, start=False)
+    from reconciler.hosts.sandbox.machine import Machine
+    from reconciler.hosts.sandbox.runner import SandboxRunner
+
+    return SandboxRunner(Machine(directory))
 
 
 def open_host(url: str = "") -> Host:

@@ -53,7 +53,7 @@ class Cache:
     def open(cls, folder: Path, root: Path) -> Cache:
         """Read what is remembered of `root`; empty where nothing can be trusted or read."""
         try:
-            held = json.loads(_read(folder, _name(root)))
+            held = json.loads(read_private(folder, _name(root)))
             if held["code"] == code_digest():
                 return cls(held["files"], held["trees"])
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
@@ -95,8 +95,8 @@ class Cache:
         looks = [os.path.relpath(path, tree.root) for path in examined.looks]
         entry = {"warnings": [_plain(problem) for problem in examined.problems], "looks": looks}
         held = {"code": code_digest(), "files": files, "trees": {_key(tree): entry}}
-        with contextlib.suppress(OSError, ValueError, RecursionError):
-            _write(folder, _name(tree.root), json.dumps(held, separators=(",", ":")).encode())
+        with contextlib.suppress(ValueError, RecursionError):
+            write_private(folder, _name(tree.root), json.dumps(held, separators=(",", ":")).encode())
 
 
 def code_digest() -> str:
@@ -143,7 +143,8 @@ def _trusted(status: os.stat_result) -> bool:
     return status.st_uid == os.geteuid() and not stat.S_IMODE(status.st_mode) & 0o022
 
 
-def _read(folder: Path, name: str) -> bytes:
+def read_private(folder: Path, name: str) -> bytes:
+    """A file that only we can have written. Raises OSError for any other."""
     if not _trusted(os.lstat(folder)):
         raise PermissionError(folder)
     descriptor = os.open(folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -154,8 +155,13 @@ def _read(folder: Path, name: str) -> bytes:
         return stream.read()
 
 
+def write_private(folder: Path, name: str, data: bytes) -> None:
+    """Write by rename, so that a reader never sees half of it. Where that fails there is just no cache."""
+    with contextlib.suppress(OSError):
+        _write(folder, name, data)
+
+
 def _write(folder: Path, name: str, data: bytes) -> None:
-    """Write by rename, so that a reader never sees half of it."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     status = os.lstat(folder)
     if not stat.S_ISDIR(status.st_mode) or not _trusted(status):

@@ -32,15 +32,24 @@ def plan(
     as_json: given.AsJSON = False,
     out: Out = None,
     detailed_exitcode: Detailed = False,
+    no_cache: given.NoCache = False,
 ) -> int:
     """Compare the specs with a host and show what `apply` would do. Nothing is changed.
 
     Exit status: 0 done, 1 failed or a jail is held back, 2 differences (with --detailed-exitcode), 64 usage.
     """
+    kept = None
+    if not (no_cache or as_json or out or retry):
+        from reconciler.cli import unchanged
+
+        kept = unchanged.memory(path, host, given.labels(label), only)
+        if kept is not None and (answer := kept.recall()) is not None:
+            print(answer, end="")
+            return 0
     from reconciler.cli import plan_json, saved_plan, session, show
 
     asked = session.options(path, given.labels(label), only=only, retry=retry)
-    run = session.planning(asked, host)
+    run = session.planning(asked, host, cached=not no_cache, earlier=kept.earlier if kept else None)
     decided = run.decide()
     if out is not None:
         saved_plan.save(out, run, decided, mirror)
@@ -48,20 +57,24 @@ def plan(
         print(plan_json.document(run, decided).model_dump_json(indent=2))
     else:
         show.show(run.specs.warnings)
-        _print(decided, run.options.only)
+        text = _print(decided, run.options.only)
+        if kept is not None:
+            kept.remember(run, decided, text)
     if any(note.failing for note in decided.plan.notes):
         return 1
     return DIFFERENCES if detailed_exitcode and not decided.plan.empty else 0
 
 
-def _print(decided: Decided, only: frozenset[str]) -> None:
+def _print(decided: Decided, only: frozenset[str]) -> str:
     from reconciler.cli import render_plan, show
     from reconciler.cli.paper import paper
 
-    print(render_plan.render(decided, paper(), only), end="")
+    text = render_plan.render(decided, paper(), only)
+    print(text, end="")
     if decided.refusals:
         print("\n`reconcile apply` would refuse this plan:\n")
         show.show(decided.refusals, sys.stdout)
+    return text
 
 
 COMMAND = plan
