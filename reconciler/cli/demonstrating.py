@@ -123,9 +123,13 @@ def _story(stage: Stage) -> None:
 def _from_nothing(stage: Stage, specs: str) -> None:
     stage.chapter(
         "1. From nothing",
-        "The specs describe eight jails, two releases and a package. The host has an empty pool. A plan is what "
-        "apply would do: it is computed from what the host shows, and planning changes nothing.",
+        "The specs describe eight jails, two releases and a package. The host has a pool with nothing in it. A plan "
+        "is what apply would do: it is computed from what the host shows, and planning changes nothing.",
     )
+    stage.reconcile("sandbox", "shims", str(stage.folder / "bin"))
+    stage.host("freebsd-version", shows=(r"^\d+\.\d-RELEASE",))
+    stage.host("sysrc", "zfs_enable=YES", shows=(r"zfs_enable: .*-> YES",))
+    stage.host("zfs", "list", shows=(r"^zroot ",))
     stage.reconcile("plan", specs, shows=(r"^Plan: \d+ to create, 0 to change, 0 to remove\.",))
     stage.reconcile("apply", specs, shows=(r"^\d+ steps done\.", r"^No changes\. 8 jails are as their specs say\."))
     stage.chapter(
@@ -134,7 +138,6 @@ def _from_nothing(stage: Stage, specs: str) -> None:
         "it reads from datasets, jails, mounts and rules. The programs of the host say the same.",
     )
     stage.reconcile("plan", specs, "--detailed-exitcode", shows=(r"^No changes\.",))
-    stage.reconcile("sandbox", "shims", str(stage.folder / "bin"))
     stage.host("jls", shows=(r"/reconciler/live/site$", r"/reconciler/live/worker$"))
 
 

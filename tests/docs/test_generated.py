@@ -45,5 +45,6 @@ def test_the_manual_page_is_sound_mdoc():
     linter = shutil.which("mandoc")
     if linter is None:  # only some machines have it; what it would say is checked on those that do
         return
-    done = subprocess.run([linter, "-Tlint", "-W", "warning", str(DOCS / "man" / "reconcile.8")], capture_output=True, text=True)
+    page = DOCS / "man" / "reconcile.8"
+    done = subprocess.run([linter, "-Tlint", "-W", "warning", page], capture_output=True, text=True)
     assert done.stdout == ""
