@@ -20,7 +20,7 @@ from reconciler.makejail.recorded import Recorded
 from reconciler.model.action import Note, Plan, Site, Step
 from reconciler.model.diagnostic import Diagnostic, HostError, Refused, SpecError
 from reconciler.model.outcome import Report
-from reconciler.model.ports import Facts, Host, Observation, Observed, Request
+from reconciler.model.ports import FACETS, Facts, Host, Observation, Observed, Request
 from reconciler.plan import Limits, make_plan
 from reconciler.programs import compile_all
 from reconciler.rollback import recover
@@ -86,10 +86,20 @@ class Session:
         return select(self.specs, hostname, self.options.labels)
 
     @cached_property
+    def _likely(self) -> Selected:
+        """What an observation is asked for: one Host document needs no name to be known for it."""
+        if len(self.specs.hosts) == 1:
+            return select(self.specs, None, self.options.labels)
+        return self.selected
+
+    @cached_property
     def first_facts(self) -> Facts:
-        """What the host is, asked alone when documents are chosen by host name."""
-        request = Request("", "", frozenset({"facts"}))
-        facts = self.host.parse(request, self.host.observe(request)).facts
+        """What the host is; asked alone where documents are chosen among several by host name."""
+        if len(self.specs.hosts) == 1:
+            facts = self._parsed.facts
+        else:
+            request = Request("", "", frozenset({"facts"}))
+            facts = self.host.parse(request, self.host.observe(request)).facts
         if facts is None:
             raise HostError(Diagnostic("facts-missing", "The host did not say what it is", self.host.url))
         return facts
@@ -106,15 +116,18 @@ class Session:
 
     @cached_property
     def request(self) -> Request:
-        """One observation of everything."""
-        parameters = {k for s in self.selected.jails.values() for k in s.doc.parameters}
+        """One observation of everything that these specs have a say in."""
+        likely = self._likely
+        parameters = {k for s in likely.jails.values() for k in s.doc.parameters}
+        unasked = set() if any(s.doc.devfs for s in likely.jails.values()) else {"devices"}
         shown = {k for k in parameters if not k.startswith(("exec.", "mount.", "meta", "env"))}
         plain = {_positive(k) for k in shown}
         return Request(
-            self.document.pool,
-            self.document.mountpoint,
+            likely.host.pool,
+            likely.host.mountpoint,
+            FACETS - unasked,
             parameters=tuple(sorted(plain)),
-            extra_pools=volume_pools(self.selected, self.document.pool),
+            extra_pools=volume_pools(likely, likely.host.pool),
         )
 
     @cached_property
@@ -125,9 +138,13 @@ class Session:
         return self.host.observe(self.request)
 
     @cached_property
+    def _parsed(self) -> Observed:
+        return self.host.parse(self.request, self.observation)
+
+    @cached_property
     def observed(self) -> Observed:
         """What the host showed. Raises Refused while the pool is not ready, HostError where it cannot be used."""
-        observed = self.host.parse(self.request, self.observation)
+        observed = self._parsed
         states = {self.document.pool: (observed.pool_state, observed.pool_reason), **observed.pools}
         for pool, (state, reason) in states.items():
             if state == "waiting":
@@ -136,7 +153,22 @@ class Session:
                 raise Refused(Diagnostic("pool-waiting", "The pool is not ready", detail, hint))
             if state == "refused":
                 raise HostError(Diagnostic("pool-refused", "The pool cannot be used", f"{pool}: {reason}"))
+        self._readable(observed)
         return observed
+
+    def _readable(self, observed: Observed) -> None:
+        """Raises Refused while a folder that says which roots are live cannot be read: it is not empty, but unmounted.
+
+        One whose mark is pending was left by a kill between making and mounting it; its step mounts it.
+        """
+        place = Place(self.document.pool, self.document.mountpoint, observed.facts.hostid if observed.facts else "")
+        for row in observed.datasets:
+            parts = (place.path(row.name) or "").split("/")
+            holds = parts[0] == "jails" and len(parts) <= 2 and row.mountpoint.startswith("/")
+            if holds and not row.mounted and place.owner(row) == "ours" and not row.user.get("pruned"):
+                detail = f"{row.name} is not mounted, so the files of its jails cannot be read."
+                hint = f"zfs mount {row.name}"
+                raise Refused(Diagnostic("pool-waiting", "The pool is not ready", detail, hint))
 
     @cached_property
     def facts(self) -> Facts:

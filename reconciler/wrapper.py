@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 
 from reconciler.model.command import Command, Completed, Runner
 
-Trees = dict[str, dict[str, bytes]]
+Trees = Mapping[str, Mapping[str, bytes]]
 """Files by their path below a folder, by folder."""
 
 

@@ -43,8 +43,8 @@ class PackageRef:
     span: Span
 
 
-def select(specs: SpecSet, hostname: str, labels: Mapping[str, str] | None = None) -> Selected:
-    """The documents for the machine with this host name and these labels.
+def select(specs: SpecSet, hostname: str | None, labels: Mapping[str, str] | None = None) -> Selected:
+    """The documents for the machine with this host name and these labels; None fits every `match.hostname`.
 
     Raises SpecError: `no-host-matches` when Host documents exist and none does, `two-hosts-match`,
     `missing-release` for a jail without release.
@@ -127,7 +127,7 @@ def _for_host(group: Mapping[str, Sourced[D]], host: Sourced[Host] | None) -> di
     return {item.name: item for item in group.values() if host is None or applies(item, name)}
 
 
-def _host(specs: SpecSet, hostname: str, labels: Mapping[str, str]) -> Sourced[Host] | None:
+def _host(specs: SpecSet, hostname: str | None, labels: Mapping[str, str]) -> Sourced[Host] | None:
     if not specs.hosts:
         return None
     found = [item for item in specs.hosts.values() if _matches(item.doc.match, hostname, labels)]
@@ -151,11 +151,11 @@ def _host(specs: SpecSet, hostname: str, labels: Mapping[str, str]) -> Sourced[H
     )
 
 
-def _matches(match: Match, hostname: str, labels: Mapping[str, str]) -> bool:
+def _matches(match: Match, hostname: str | None, labels: Mapping[str, str]) -> bool:
     """Both must fit where both are given; a match without either fits nothing."""
     if match.hostname is None and not match.labels:
         return False
-    if match.hostname is not None and not fnmatchcase(hostname.lower(), match.hostname.lower()):
+    if None not in (match.hostname, hostname) and not fnmatchcase(str(hostname).lower(), str(match.hostname).lower()):
         return False
     return all(labels.get(key) == value for key, value in match.labels.items())
 

@@ -13,11 +13,12 @@ from reconciler.hosts.freebsd import devfs, jail, mount, network, rctl, sysctl, 
 from reconciler.hosts.freebsd.failure import failed, text, tool
 from reconciler.model.command import Command, Completed, Runner
 from reconciler.model.ports import FACETS, DatasetRow, Observation, Observed, Request
+from reconciler.spool import Below
 
 BELOW = ("jails", "/usr/local/etc/rc.d", "/etc/rc.conf.d")
 """The folders that are read when a request names none: relative ones lie below the mountpoint."""
 
-_TIMEOUT = 300.0
+_TIMEOUT = 900.0
 
 
 def facets(request: Request) -> frozenset[str]:
@@ -55,15 +56,11 @@ def observe(runner: Runner, request: Request, *, jailed: bool) -> Observation:
     raw, found = runner.gather(asked, trees) if trees else (runner.batch(asked), {})
     if any(tool(done.argv) == "zfs" and done.status not in {0, 127} for done in raw):
         raw = [*raw, *runner.batch([Command(zfs.pools(), timeout=_TIMEOUT)])]
-    files = {
-        f"{folder}/{path}": data
-        for folder, tree in zip(below, trees, strict=True)
-        for path, data in found.get(tree, {}).items()
-    }
-    return Observation(digest(raw, files), tuple(raw), files)
+    files = Below([(folder, found.get(tree, {})) for folder, tree in zip(below, trees, strict=True)])
+    return Observation(digest(raw, found), tuple(raw), files)
 
 
-def digest(raw: list[Completed], files: Mapping[str, bytes]) -> str:
+def digest(raw: list[Completed], trees: Mapping[str, Mapping[str, bytes]]) -> str:
     """SHA-256 over all that was read, each part with its length; sizes of datasets are left out."""
     summed = hashlib.sha256()
     for done in raw:
@@ -71,6 +68,14 @@ def digest(raw: list[Completed], files: Mapping[str, bytes]) -> str:
         for part in ("\0".join(done.argv).encode(), str(done.status).encode(), stdout, done.stderr):
             summed.update(b"%d:" % len(part))
             summed.update(part)
+    for folder, files in sorted(trees.items()):
+        known = getattr(files, "digest", None) or _digest(files)
+        summed.update(f"{len(folder)}:{folder}={known}".encode("utf-8", "surrogateescape"))
+    return summed.hexdigest()
+
+
+def _digest(files: Mapping[str, bytes]) -> str:
+    summed = hashlib.sha256()
     for path in sorted(files):
         for part in (path.encode("utf-8", "surrogateescape"), files[path]):
             summed.update(b"%d:" % len(part))

@@ -98,8 +98,20 @@ class Server:
         if verb == "write":
             self.runner.write(request["path"], b"".join(stdin), request["mode"])
             return {}, b"", b""
+        if verb == "trees":
+            return self._trees(connection, request["paths"])
         files = self.runner.tree(request["path"])
         return {"sizes": [[name, len(data)] for name, data in files.items()]}, b"".join(files.values()), b""
+
+
+    def _trees(self, connection: socket.socket, paths: list[str]) -> tuple[dict[str, Any], bytes, bytes]:
+        """The content of all as standard output; as standard error, for each folder names and sizes by turns."""
+        listed = []
+        for path in paths:
+            files = self.runner.tree(path)
+            wire.send_bytes(connection, b"1", [b"".join(files.values())])
+            listed.append([word for name, data in files.items() for word in (name, len(data))])
+        return {}, b"", json.dumps(listed).encode()
 
 
 def _stdin(connection: socket.socket) -> Iterator[bytes]:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from reconciler.hosts.sandbox import wire
 from reconciler.model.command import Command, Completed, Output, Runner
 from reconciler.model.diagnostic import Diagnostic, HostError, Refused
+from reconciler.spool import Files, Index, Spool, at
 
 
 class ServedRunner(Runner):
@@ -62,6 +65,17 @@ class ServedRunner(Runner):
         """Run read-only commands one after the other."""
         return [self.run(command) for command in commands]
 
+    def gather(
+        self, commands: Sequence[Command], trees: Sequence[str]
+    ) -> tuple[list[Completed], dict[str, Mapping[str, bytes]]]:
+        """Run commands, and read folders as one stream that is looked into only when asked."""
+        done = self.batch(commands)
+        spool = Spool()
+        _result, _, names = self._ask({"verb": "trees", "paths": list(trees)}, spool=spool.write)
+        index = _Index(names)
+        digest = hashlib.sha256(names).hexdigest() + spool.digest
+        return done, {path: Files(spool, partial(index.of, n), digest) for n, path in enumerate(trees)}
+
     def read(self, path: str) -> bytes | None:
         """The content of a regular file, None where there is none."""
         result, out, _ = self._ask({"verb": "read", "path": path})
@@ -93,7 +107,11 @@ class ServedRunner(Runner):
         return SandboxRunner(Machine(self.directory)).lock(path, holder)
 
     def _ask(
-        self, request: dict[str, Any], stdin: Iterable[bytes] = (), output: Output | None = None
+        self,
+        request: dict[str, Any],
+        stdin: Iterable[bytes] = (),
+        output: Output | None = None,
+        spool: Output | None = None,
     ) -> tuple[dict[str, Any], bytes, bytes]:
         with self._lock:
             connection = self._free.pop() if self._free else None
@@ -102,7 +120,7 @@ class ServedRunner(Runner):
             wire.send_json(connection, b"Q", request)
             wire.send_bytes(connection, b"I", stdin)
             wire.send(connection, b".")
-            result, out, err = _reply(connection, output)
+            result, out, err = _reply(connection, output, spool)
         except (OSError, EOFError) as error:
             if connection is not None:
                 connection.close()
@@ -112,6 +130,28 @@ class ServedRunner(Runner):
         if "error" in result:
             raise _raised(result)
         return result, out, err
+
+
+class _Index:
+    """Which part of a stream each file of several folders is: read once, when the first is asked for."""
+
+    def __init__(self, names: bytes) -> None:
+        """`names` is JSON: for each folder, names and sizes by turns."""
+        self._names = names
+        self._found: list[Index] = []
+
+    def of(self, number: int) -> Index:
+        """The files of one folder."""
+        if not self._found:
+            offset = 0
+            for listed in json.loads(self._names):
+                index: Index = {}
+                for name, size in zip(listed[::2], listed[1::2], strict=True):
+                    index[name] = at(offset, size)
+                    offset += size
+                self._found.append(index)
+            self._names = b""
+        return self._found[number]
 
 
 def live(directory: Path) -> bool:
@@ -133,7 +173,10 @@ def _connect(directory: Path) -> socket.socket:
     return connection
 
 
-def _reply(connection: socket.socket, output: Output | None) -> tuple[dict[str, Any], bytes, bytes]:
+def _reply(
+    connection: socket.socket, output: Output | None, spool: Output | None
+) -> tuple[dict[str, Any], bytes, bytes]:
+    """The answer; standard output goes into `spool` where there is one."""
     parts: dict[bytes, list[bytes]] = {b"1": [], b"2": []}
     while True:
         tag, data = wire.receive(connection)
@@ -143,6 +186,8 @@ def _reply(connection: socket.socket, output: Output | None) -> tuple[dict[str, 
         if tag == b"L":
             if output is not None:
                 output(data)
+        elif tag == b"1" and spool is not None:
+            spool(data)
         else:
             parts[tag].append(data)
 

@@ -58,11 +58,12 @@ def receive(connection: socket.socket) -> tuple[bytes, bytes]:
 
 
 def _exactly(connection: socket.socket, length: int) -> bytes:
-    parts = []
-    while length:
-        part = connection.recv(min(length, CHUNK))
-        if not part:
+    # One buffer: what comes in pieces is small, and pieces that were asked for large hold a lot of memory.
+    whole = bytearray(length)
+    rest = memoryview(whole)
+    while rest:
+        count = connection.recv_into(rest)
+        if not count:
             raise EOFError("the sandbox server has gone")
-        parts.append(part)
-        length -= len(part)
-    return b"".join(parts)
+        rest = rest[count:]
+    return bytes(whole)
