@@ -32,6 +32,9 @@ from reconciler.spec.specset import Sourced
 UNSHOWN = ("exec.", "mount.", "allow.mount.no", "stop.timeout", "interface", "depend", "command", "ip_hostname")
 
 
+Rendering = tuple[tuple[tuple[str, str], ...], Mapping[str, tuple[int, str]]]
+
+
 @dataclass(frozen=True, slots=True)
 class Chain:
     """How a root is made: a release, then layers. `tip` is what the root clones."""
@@ -106,10 +109,12 @@ def _one(
     row = inputs.seen.rows.get(f"jails/{name}")
     good = int(row.user["good"]) if row and row.user.get("good", "").isdigit() else 0
     root = Root(f"{name}/{number}", name, number, wanted, chain.tip, folders, former=former)
-    content = _files(inputs, name, spec, f"{place.dataset('jails')}/{name}/{number}", ruleset)
+    files, content = _files(inputs, name, spec, f"{place.dataset('jails')}/{name}/{number}", ruleset)
+    if config is not None and config.files == files:
+        files = config.files  # the same object: most jails are as they should be
     volumes = frozenset(Ref("volume", f"{name}/{v.name}") for v in spec.volumes)
     at_rest = bool(live) and live == good and name not in inputs.retry
-    now = Config(name, config_files(content), number, content, save=at_rest, root=root.ref, volumes=volumes)
+    now = Config(name, files, number, content, save=at_rest, root=root.ref, volumes=volumes)
     if held and config is not None and live:
         root = next((r for r in roots if r.number == live), root)
         now = config
@@ -144,10 +149,10 @@ def _generation(roots: list[Root], live: int, wanted: str) -> tuple[int, int]:
 
 
 def _kept(roots: list[Root], root: Root, good: int, keep: int) -> tuple[Root, ...]:
-    """The older roots that stay: the good one, the newest ones up to `keep`."""
-    older = sorted((r for r in roots if r.number != root.number), key=lambda r: -r.number)
+    """The older roots that stay: the good one, the newest ones up to `keep`, those with snapshots of others."""
+    older = sorted((r for r in roots if r.number != root.number and not r.expired), key=lambda r: -r.number)
     stay = older[:keep]
-    return tuple(dict.fromkeys([*stay, *(r for r in older if r.number == good)]))
+    return tuple(dict.fromkeys([*stay, *(r for r in older if r.number == good or r.others)]))
 
 
 def _chain(inputs: Inputs, name: str, sourced: Sourced[document.Jail]) -> Chain:
@@ -215,30 +220,31 @@ def _rulesets(inputs: Inputs) -> dict[str, int]:
             ours[name] = int(number_[1])
     for row in inputs.seen.observed.jails:
         number = str(row.parameters.get("devfs_ruleset", ""))
-        if row.name in wanted and number.isdigit():
+        if row.name in wanted and row.name not in ours and number.isdigit():
             ours[row.name] = int(number)
     taken = inputs.seen.observed.devices - set(ours.values())
     return dict(runtime.allocate_rulesets(inputs.seen.place.hostid, wanted, taken))
 
 
-def _files(inputs: Inputs, name: str, spec: document.Jail, root: str, ruleset: int) -> Mapping[str, tuple[int, str]]:
+def _files(inputs: Inputs, name: str, spec: document.Jail, root: str, ruleset: int) -> Rendering:
+    """The compared form of a jail's files, and the files."""
     place, facts = inputs.seen.place, inputs.seen.observed.facts
     program = inputs.programs.get(name)
     number = ruleset or (5 if spec.network.vnet else 4)
-    return runtime.files(
-        runtime.Runtime(
-            jail=spec,
-            pool=place.pool,
-            mountpoint=place.mountpoint,
-            root=root,
-            hostid=place.hostid,
-            osrelease=spec.release or "",
-            host_osrelease=facts.osrelease if facts else "",
-            external=inputs.specs.host.external,
-            devfs_ruleset=number,
-            stages=program.stages if program is not None else {},
-        )
+    asked = runtime.Runtime(
+        jail=spec,
+        pool=place.pool,
+        mountpoint=place.mountpoint,
+        root=root,
+        hostid=place.hostid,
+        osrelease=spec.release or "",
+        host_osrelease=facts.osrelease if facts else "",
+        external=inputs.specs.host.external,
+        devfs_ruleset=number,
+        stages=program.stages if program is not None else {},
     )
+    made = runtime.files(asked)
+    return config_files(made), runtime.Rendered(asked, made)
 
 
 def _jail(spec: document.Jail, started: str, root: Root, ruleset: int, hostid: str) -> Jail:

@@ -113,9 +113,15 @@ class SetDataset(Action):
     @staticmethod
     def _mount(site: Site, after: Dataset) -> None:
         canmount = "on" if after.mountpoint else "off"
-        site.host.datasets.set(after.dataset, {"canmount": canmount, "mountpoint": after.mountpoint or "none"})
-        rows = site.observe("datasets", roots=(after.dataset,)).datasets
-        if after.mounted and not any(row.mounted for row in rows if row.name == after.dataset):
+        properties = {"canmount": canmount, "mountpoint": after.mountpoint or "none"}
+        # What is mounted where it belongs stays so, for others are mounted below it.
+        site.host.datasets.set(after.dataset, properties, remount=False)
+        targets = [m.target for m in site.observe("mounts").mounts if m.source == after.dataset]
+        if after.mounted and after.mountpoint in targets:
+            return
+        for target in targets:
+            site.host.mounts.unmount(target)
+        if after.mounted:
             site.host.datasets.mount(after.dataset)
 
 

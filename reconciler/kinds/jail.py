@@ -90,7 +90,11 @@ class StopJail(Action):
         jail = self.subject
         folder = f"{site.mountpoint}/jails/{jail.name}"
         if any(row.name == jail.name for row in site.observe("jails").jails):
-            site.host.jails.stop(f"{folder}/jail.conf", jail.name, site.output(jail.ref))
+            # One that somebody made over our live path, without our root, has nothing that could shut it down.
+            if isinstance(jail, Jail) and not jail.root:
+                site.host.jails.remove(jail.name)
+            else:
+                site.host.jails.stop(f"{folder}/jail.conf", jail.name, site.output(jail.ref))
         sweep(site, jail.name)
 
 
