@@ -25,7 +25,7 @@ def text(folders: Iterable[str]) -> str:
 
 def seal(site: Site, room: Workspace, ref: Ref, folders: Iterable[str]) -> None:
     """Run it; raises HostError (code `seal-failed`)."""
-    done = room.exec(("/bin/sh", "-s"), stdin=text(folders).encode(), output=site.output(ref), timeout=300)
+    done = room.exec(("/bin/sh", "-s"), stdin=text(folders).encode(), output=site.output(ref), timeout=3600)
     if done.status:
         tail = (done.stdout + done.stderr)[-TAIL:].decode("utf-8", "replace").strip()
         raise HostError(

@@ -113,7 +113,7 @@ class Workspace:
         *,
         stdin: bytes | Iterable[bytes] = b"",
         output: Output | None = None,
-        timeout: float = 3600.0,
+        timeout: float = 6 * 3600.0,
     ) -> Completed:
         """Run a program of the root inside the build jail."""
         return self.site.host.jails.exec(self.jail, tuple(argv), stdin=stdin, output=output, timeout=timeout)

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
 Output = Callable[[bytes], None]
 
+UNREAD = "console.log"
+"""What `tree` leaves out, by the beginning of a file's name: logs grow without end, and say nothing of a state."""
+
 
 @dataclass(frozen=True, slots=True)
 class Command:
     """An argument vector, never a shell string.
 
-    `stdin` is bytes or an iterable of chunks (streamed); `timeout` is in seconds; `limit` bounds
-    the bytes kept of each output stream; `output` sees chunks of both streams as they come.
+    `stdin` is bytes or an iterable of chunks (streamed); `timeout` is in seconds, and generous: it ends
+    what hangs, not what is slow on a small or emulated machine; `limit` bounds the bytes kept of each
+    output stream; `output` sees chunks of both streams as they come.
     """
 
     argv: tuple[str, ...]
     stdin: bytes | Iterable[bytes] = b""
-    timeout: float = 120.0
+    timeout: float = 900.0
     env: tuple[tuple[str, str], ...] = ()
     limit: int = 256 * 1024 * 1024
     output: Output | None = field(default=None, compare=False)
@@ -54,8 +58,11 @@ class Runner(Protocol):
 
     def gather(
         self, commands: Sequence[Command], trees: Sequence[str]
-    ) -> tuple[list[Completed], dict[str, dict[str, bytes]]]:
-        """`batch` and the `tree` of each folder by its path, in one round trip where the host is remote."""
+    ) -> tuple[list[Completed], Mapping[str, Mapping[str, bytes]]]:
+        """`batch` and the `tree` of each folder by its path, in one round trip where the host is remote.
+
+        A tree may be read lazily; one that has an attribute `digest` is known by that.
+        """
         return self.batch(commands), {path: self.tree(path) for path in trees}
 
     def read(self, path: str) -> bytes | None:
@@ -67,7 +74,7 @@ class Runner(Protocol):
         ...
 
     def tree(self, path: str) -> dict[str, bytes]:
-        """All regular files below a folder of ours, by path relative to it; {} when absent."""
+        """All regular files below a folder of ours but its logs, by path relative to it; {} when absent."""
         ...
 
     def lock(self, path: str, holder: str) -> AbstractContextManager[None]:

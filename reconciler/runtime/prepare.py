@@ -26,11 +26,16 @@ state=@STATE@
 /bin/mkdir -p "$live" || fail "cannot make $live"
 newline='
 '
+dying() { /usr/sbin/jls -d path dying | /usr/bin/grep -qxF "$1 true"; }
 mounts() { /sbin/mount -p | /usr/bin/tr '\t' ' '; }
 table=$(mounts) || fail "cannot read the mount table"
 for path in @TARGETS@; do
     case "$newline$table" in
-    *" $path "*) /sbin/umount "$path" || fail "$path is still mounted and in use" ;;
+    *" $path "*)
+        # A removed jail holds its root until the last of its connections has timed out.
+        /sbin/umount "$path" || { dying "$path" && /sbin/umount -f "$path"; } ||
+            fail "$path is still mounted and in use"
+        ;;
     esac
 done
 table=$(mounts) || fail "cannot read the mount table"

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from reconciler.hosts.freebsd.failure import run
 from reconciler.model.command import Command, Completed, Output, Runner
 
-EXTRACT_TIMEOUT = 3600.0
+EXTRACT_TIMEOUT = 6 * 3600.0
 """Seconds that unpacking an archive may take."""
 
 
@@ -59,7 +59,7 @@ class HostFiles:
         run(self._runner, command, "extract-failed", "An archive could not be unpacked")
 
     def script(
-        self, path: str, env: Mapping[str, str], *, timeout: float = 3600.0, output: Output | None = None
+        self, path: str, env: Mapping[str, str], *, timeout: float = 6 * 3600.0, output: Output | None = None
     ) -> Completed:
         """Run a script that lies on the host with sh(1) and return how it ended, whatever its status.
 

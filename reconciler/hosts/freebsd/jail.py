@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from reconciler.hosts.freebsd.failure import failed, run, text, unreadable
+from reconciler.hosts.freebsd.mount import busy
 from reconciler.model.command import Command, Completed, Output, Runner
 from reconciler.model.ports import JailRow
 
@@ -29,7 +30,7 @@ PARAMETERS = (
 
 _NAMED = ("jid", "name", "path", "dying")
 
-START_TIMEOUT = 1800.0
+START_TIMEOUT = 2 * 3600.0
 """Seconds that all of exec.prepare to exec.poststart may take; exec.timeout of the jail usually ends it sooner."""
 
 
@@ -109,9 +110,17 @@ class JailJails:
         run(self._runner, command, "jail-start-failed", "A jail did not start")
 
     def stop(self, conf: str, name: str, output: Output | None = None) -> None:
-        """Stop a jail with its own configuration. Code `jail-stop-failed` when a hook fails."""
-        command = Command(stop(conf, name), timeout=START_TIMEOUT, output=output)
-        run(self._runner, command, "jail-stop-failed", "A jail did not stop")
+        """Stop a jail with its own configuration. Code `jail-stop-failed` when a hook fails.
+
+        When it is gone but its root is in use, jail(8) gives up before exec.release: that is run here, and
+        what is still mounted is the caller's to unmount (see `HostMounts.unmount`).
+        """
+        done = self._runner.run(Command(stop(conf, name), timeout=START_TIMEOUT, output=output))
+        if busy(done) and self._runner.run(Command(("jls", "-j", name, "jid"))).status != 0:
+            release = Command(("sh", f"{conf.rpartition('/')[0]}/release.sh"), timeout=START_TIMEOUT, output=output)
+            done = self._runner.run(release)
+        if done.status != 0:
+            raise failed(done, "jail-stop-failed", "A jail did not stop")
 
     def create(self, name: str, parameters: Mapping[str, str]) -> None:
         """Create a jail from parameters alone, for builds; include `persist`."""

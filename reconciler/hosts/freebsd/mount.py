@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from reconciler.hosts.freebsd.failure import run, unreadable
+from reconciler.hosts.freebsd.failure import failed, run, text, unreadable
 from reconciler.model.command import Command, Completed, Runner
 from reconciler.model.ports import MountRow
 
@@ -38,6 +38,26 @@ def unmount(target: str, *, force: bool) -> tuple[str, ...]:
     return ("umount", "-f", target) if force else ("umount", target)
 
 
+def busy(completed: Completed) -> bool:
+    """Whether an unmount was refused because something is in use."""
+    return completed.status != 0 and "Device busy" in text(completed.stderr)
+
+
+def dying() -> tuple[str, ...]:
+    """List jails with their paths, those that are gone but for a connection that still times out included."""
+    return ("jls", "-d", "--libxo", "json", "path", "dying")
+
+
+def parse_dying(completed: Completed) -> frozenset[str]:
+    """The paths of dying jails that no running jail has; none where the list cannot be read."""
+    try:
+        jails = json.loads(completed.stdout)["jail-information"]["jail"]
+        paths = {(str(jail["path"]), str(jail["dying"]).lower() == "true") for jail in jails}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return frozenset()
+    return frozenset({path for path, ended in paths if ended} - {path for path, ended in paths if not ended})
+
+
 class HostMounts:
     """The Mounts facet. Every method raises HostError when the command fails."""
 
@@ -50,5 +70,13 @@ class HostMounts:
         run(self._runner, Command(mount(fstype, source, target, options)), "mount-failed", "A mount failed")
 
     def unmount(self, target: str, *, force: bool = False) -> None:
-        """Unmount what is on `target`; `force` even when it is in use."""
-        run(self._runner, Command(unmount(target, force=force)), "unmount-failed", "An unmount failed")
+        """Unmount what is on `target`; `force` even when it is in use.
+
+        A removed jail holds its root as long as one of its connections times out, up to a minute,
+        although nothing of it runs. What only such a jail uses is unmounted all the same.
+        """
+        done = self._runner.run(Command(unmount(target, force=force)))
+        if busy(done) and not force and target in parse_dying(self._runner.run(Command(dying()))):
+            done = self._runner.run(Command(unmount(target, force=True)))
+        if done.status != 0:
+            raise failed(done, "unmount-failed", "An unmount failed")

@@ -98,8 +98,11 @@ def parse_rules(completed: Completed) -> tuple[dict[str, tuple[str, ...]], bool]
 
 
 def bridge(name: str, description: str) -> tuple[str, ...]:
-    """Make a bridge. The description comes first: it marks the bridge as ours even if the renaming fails."""
-    return ("ifconfig", "bridge", "create", "description", description, "name", name, "up")
+    """Make a bridge. The description comes first: it marks the bridge as ours even if the renaming fails.
+
+    The name comes last: nothing after it has to know that the interface is called otherwise by now.
+    """
+    return ("ifconfig", "bridge", "create", "description", description, "up", "name", name)
 
 
 def family(address: str) -> str:

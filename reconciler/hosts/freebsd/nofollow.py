@@ -14,6 +14,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from reconciler.model.command import UNREAD
 from reconciler.model.diagnostic import Diagnostic, HostError
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -116,7 +117,7 @@ def _fill(at: int, name: str, data: bytes, mode: int) -> None:
 
 
 def tree(path: str) -> dict[str, bytes]:
-    """All regular files below a folder by path relative to it; {} where there is none. Links are left out."""
+    """All regular files below a folder by path relative to it; {} where there is none. Links and logs are left out."""
     found: dict[str, bytes] = {}
     try:
         with folder(path) as at:
@@ -134,6 +135,8 @@ def _walk(at: int, prefix: str, found: dict[str, bytes]) -> None:
     for name, is_folder in listed:
         # What goes away or turns into a link between the listing and the opening is as if it were not listed.
         with contextlib.suppress(FileNotFoundError):
+            if name.startswith(UNREAD):
+                continue
             if is_folder:
                 below = os.open(name, _FOLDER, dir_fd=at)
                 try:

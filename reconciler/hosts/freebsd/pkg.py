@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from reconciler.model.command import Command, Completed, Output, Runner
 
-INSTALL_TIMEOUT = 3600.0
+INSTALL_TIMEOUT = 6 * 3600.0
 """Seconds that installing packages may take."""
 
 

@@ -13,7 +13,7 @@ import shlex
 import tarfile
 from collections.abc import Mapping, Sequence
 
-from reconciler.model.command import Command, Completed
+from reconciler.model.command import UNREAD, Command, Completed
 
 ABSENT = 40
 """Exit status of a file script when there is no file."""
@@ -51,7 +51,8 @@ part() {
   command -p cat "$d/o" "$d/e"
 }
 tree() {
-  if ! nolink "$1"; then echo 41 0 0; elif [ -d "$1" ]; then part tar -cf - -C "$1" .; else echo 0 0 0; fi
+  if ! nolink "$1"; then echo 41 0 0; return; fi
+  if [ -d "$1" ]; then part tar -cf - --exclude '*/@UNREAD@*' -C "$1" .; else echo 0 0 0; fi
 }
 """
 
@@ -83,7 +84,7 @@ def framed(body: str, env: Mapping[str, str], mark: str, registers: Sequence[str
     noted = "".join(f"echo >{shlex.quote(folder)}/$$ 2>/dev/null\n" for folder in registers)
     cleared = "".join(f"rm -f {shlex.quote(folder)}/$$\n" for folder in registers)
     text = (
-        f"{{\n{exports(env)}{noted}echo {mark}\necho {mark} >&2\n(\n{body}\n)\ns=$?\n{cleared}"
+        f"{{\numask 022\ncd /\n{exports(env)}{noted}echo {mark}\necho {mark} >&2\n(\n{body}\n)\ns=$?\n{cleared}"
         f"printf %s {mark}.\nprintf %s {mark}.$s. >&2\nexit 0\n}}"
     )
     return text.encode("utf-8", "surrogateescape")
@@ -115,7 +116,12 @@ def unframed(completed: Completed, mark: str) -> Completed | None:
 def gather(commands: Sequence[Command], trees: Sequence[str]) -> str:
     """Run read-only commands and read folders; each answer is preceded by its status and two lengths."""
     parts = [f"part {quote(command.argv)}\n" for command in commands]
-    return _NOLINK + _PART + "".join(parts) + "".join(f"tree {shlex.quote(path)}\n" for path in trees)
+    return (
+        _NOLINK
+        + _PART.replace("@UNREAD@", UNREAD)
+        + "".join(parts)
+        + "".join(f"tree {shlex.quote(path)}\n" for path in trees)
+    )
 
 
 def parts(commands: Sequence[Command], trees: Sequence[str], stdout: bytes) -> list[Completed]:

@@ -22,7 +22,8 @@ from reconciler.hosts.freebsd.run import PATH, LocalRunner, holder_text, locked
 from reconciler.model.command import Command, Completed, Output
 from reconciler.model.diagnostic import Diagnostic, HostError, SpecError
 
-_OPTIONS = ("path", "IdentityFile", "ConnectTimeout")
+_OPTIONS = ("path", "IdentityFile", "ConnectTimeout", "StrictHostKeyChecking", "UserKnownHostsFile")
+_CONNECT_TIMEOUT = 900.0  # seconds for the first exchange; ssh's own ConnectTimeout ends a dead address sooner
 _SESSIONS = 8  # sshd(8) refuses an eleventh session on one connection (MaxSessions 10)
 _FOREVER = 10.0 * 365 * 86400
 _NEVER_STARTED = {
@@ -41,9 +42,10 @@ _NEVER_STARTED = {
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where `ssh://[user@]host[:port][?option=value]` leads. Options: path, IdentityFile, ConnectTimeout.
+    """Where `ssh://[user@]host[:port][?option=value]` leads.
 
-    `path` names folders of the host to search before the system's, separated by colons.
+    Options are those of ssh_config(5) by name: IdentityFile, ConnectTimeout, StrictHostKeyChecking,
+    UserKnownHostsFile. `path` names folders of the host to search before the system's, separated by colons.
     """
 
     host: str
@@ -91,14 +93,15 @@ class SSHRunner:
         folder = tempfile.mkdtemp(prefix="reconciler-", dir="/tmp")
         shared = (
             "-T", "-S", f"{folder}/%C", "-oControlMaster=auto", "-oControlPersist=60", "-oBatchMode=yes",
-            "-oServerAliveInterval=15", "-oServerAliveCountMax=4", "-oLogLevel=ERROR", "-oConnectTimeout=20",
+            "-oServerAliveInterval=15", "-oServerAliveCountMax=20", "-oLogLevel=ERROR", "-oConnectTimeout=120",
             "-oForwardAgent=no", "-oForwardX11=no", "-oClearAllForwardings=yes",
         )  # fmt: skip
         path = dict(target.options).get("path")
         # An option that is given twice counts as it was given first: those of the user go first.
         self._argv = (*ssh, *target.arguments()[:-2], *shared)
+        self._to = target.arguments()
         self._where = target.arguments()[-2:]
-        self._env = {"PATH": f"{path}:{PATH}" if path else PATH, "LC_ALL": "C", "HOME": "/root"}
+        self._env = {"PATH": f"{path}:{PATH}" if path else PATH, "LC_ALL": "C.UTF-8", "HOME": "/root"}
         agent = os.environ.get("SSH_AUTH_SOCK")
         self._local = LocalRunner(
             path=os.environ.get("PATH", "").split(":"),
@@ -198,7 +201,7 @@ class SSHRunner:
         """Make the shared connection once, so that first commands in parallel do not race for it."""
         with self._connecting:
             if not self._connected:
-                self._exchange(Command(("true",), timeout=60.0), "true", ())
+                self._exchange(Command(("true",), timeout=_CONNECT_TIMEOUT), "true", ())
                 self._connected = True
 
     def _exchange(self, command: Command, body: str, registers: Sequence[str]) -> Completed:
@@ -243,7 +246,7 @@ class SSHRunner:
                     "host-unreachable",
                     "A host cannot be reached",
                     f"ssh to {where}: {stderr.strip()}",
-                    f"Try it by hand: ssh -o BatchMode=yes {where} true",
+                    f"Try it by hand: ssh {shlex.join(word for word in self._to if word != '--')} true",
                 )
                 return HostError(problem, argv=command.argv, stderr=stderr, transient=transient)
         problem = Diagnostic(
@@ -295,7 +298,7 @@ class _Held:
     def give(self) -> None:
         """Let the lock go."""
         self._release.set()
-        self._thread.join(30.0)
+        self._thread.join(60.0)
 
     def _run(self) -> None:
         command = Command(("lockf", self._path), stdin=self._wait(), timeout=_FOREVER, output=self._hear)

@@ -52,8 +52,8 @@ _FIXED = (
     "keystatus",
     "encryptionroot",
 )
-_LISTING_TIMEOUT = 300.0
-_DIFF_TIMEOUT = 3600.0
+_LISTING_TIMEOUT = 1800.0
+_DIFF_TIMEOUT = 4 * 3600.0
 
 
 def columns(*, jailed: bool) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from reconciler.hosts.sandbox import beneath
 from reconciler.hosts.sandbox.answer import reason
 from reconciler.hosts.sandbox.machine import Machine
 from reconciler.hosts.sandbox.mounts import Place
-from reconciler.model.command import Command, Completed, Runner
+from reconciler.model.command import UNREAD, Command, Completed, Runner
 from reconciler.model.diagnostic import Diagnostic, HostError, Refused
 
 
@@ -117,7 +117,7 @@ class SandboxRunner(Runner):
                 mode = os.lstat(place.real / below).st_mode
                 if stat.S_ISDIR(mode):
                     pending.append(below)
-                elif stat.S_ISREG(mode):
+                elif stat.S_ISREG(mode) and not name.startswith(UNREAD):
                     found[below] = beneath.read(place.tree, f"{place.inside}/{below}".lstrip("/"))
         return found
 
