@@ -21,7 +21,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from bench.seed import seeded
 from reconciler.hosts.sandbox.served import ServedRunner
 
 REACH = {"cold_cpu_s": 6.0, "warm_cpu_s": 1.0, "peak_mb": 200.0, "host_commands": 8}
@@ -95,7 +94,10 @@ class Host:
 
 def row(cache: Path, count: int) -> dict[str, float]:
     """The measurements at one size. Raises RuntimeError when a plan finds anything to do."""
-    folder = seeded(cache, count)
+    # By a process of its own: a child's peak memory begins with that of the process that started it.
+    seeding = [sys.executable, "-m", "bench.seed", str(cache), str(count)]
+    top = Path(__file__).parent.parent
+    folder = Path(subprocess.run(seeding, cwd=top, check=True, capture_output=True, text=True).stdout.strip())
     host = Host(folder / "box")
     home = Path(tempfile.mkdtemp(prefix="noop-"))
     environment = os.environ | {"XDG_CACHE_HOME": str(home), "XDG_STATE_HOME": str(home)}

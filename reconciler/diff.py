@@ -21,14 +21,14 @@ class Difference:
 def diff(kinds: Mapping[str, Kind], observed: World, wanted: World) -> Iterator[Difference]:
     """Every difference, in the order of kinds and then of names."""
     for kind in kinds:
-        names = sorted({r.name for r in observed.of(kind)} | {r.name for r in wanted.of(kind)})
-        for name in names:
-            ref = Ref(kind, name)
-            before, after = observed.get(ref), wanted.get(ref)
+        have, want = observed.named(kind), wanted.named(kind)
+        align = kinds[kind].align
+        for name in sorted(have.keys() | want.keys()):
+            before, after = have.get(name), want.get(name)
             if before is not None and after is not None:
-                before = kinds[kind].align(before, after)
+                before = align(before, after)
             if before != after:
-                yield Difference(ref, before, after)
+                yield Difference(Ref(kind, name), before, after)
 
 
 def fingerprint(resource: Resource | None) -> str:

@@ -63,6 +63,8 @@ class Seen:
     place: Place
     observed: Observed
     rows: Mapping[str, DatasetRow] = field(default_factory=dict)
+    worked_out: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """What a kind derives from this observation once, by its own word."""
 
     @classmethod
     def of(cls, place: Place, observed: Observed) -> Seen:
@@ -131,6 +133,9 @@ class Kind:
 
 def digest(*parts: str | bytes) -> str:
     """SHA256 (hex) over parts framed by length, so that no two lists of parts collide."""
+    if len(parts) == 1:  # a file: there are a dozen for each jail
+        data = parts[0].encode() if isinstance(parts[0], str) else parts[0]
+        return hashlib.sha256(b"%d:%b" % (len(data), data)).hexdigest()
     h = hashlib.sha256()
     for part in parts:
         data = part.encode() if isinstance(part, str) else part

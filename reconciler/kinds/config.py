@@ -3,8 +3,9 @@ to the live root, the only one there is."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from sys import intern
 from typing import ClassVar
 
 from reconciler.kind import Desired, Kind, Place, Seen, digest
@@ -123,21 +124,53 @@ def generation(fstab: bytes | None, place: Place, jail: str) -> int:
     return 0
 
 
+class Held(Mapping[str, bytes]):
+    """The files of one jail as they were seen; read when asked for, since most are only compared by digest."""
+
+    __slots__ = ("_files", "_jail", "_names")
+
+    def __init__(self, files: Mapping[str, bytes], jail: str, names: tuple[str, ...]) -> None:
+        """Those of `names` among all the files that were seen."""
+        self._files, self._jail, self._names = files, jail, names
+
+    def __getitem__(self, path: str) -> bytes:
+        if path not in self._names:
+            raise KeyError(path)
+        return self._files[f"jails/{self._jail}/{path}"]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
 def have(seen: Seen) -> Iterable[Config]:
     """The files in the folder of every jail's dataset of ours."""
-    grouped: dict[str, dict[str, bytes]] = {}
+    if "config" not in seen.worked_out:
+        seen.worked_out["config"] = tuple(_have(seen))
+    found: tuple[Config, ...] = seen.worked_out["config"]
+    return found
+
+
+def _have(seen: Seen) -> Iterable[Config]:
+    sums: dict[str, dict[str, str]] = {}
+    live: dict[str, int] = {}
+    same: dict[str, str] = {}  # jails have many files in common
     for path, data in seen.observed.files.items():
         if path.startswith("jails/"):
             jail, _, rest = path[len("jails/") :].partition("/")
             if rest and rest.partition("/")[0] not in FOREIGN and not rest.endswith(".new"):
-                grouped.setdefault(jail, {})[rest] = data
-    for jail, files in grouped.items():
-        yield Config(
-            jail,
-            tuple(sorted((path, digest(data)) for path, data in files.items())),
-            generation(files.get("fstab"), seen.place, jail),
-            bytes_=files,
-        )
+                sha = digest(data)
+                sums.setdefault(jail, {})[intern(rest)] = same.setdefault(sha, sha)
+                if rest == "fstab":
+                    live[jail] = generation(data, seen.place, jail)
+    names: dict[tuple[str, ...], tuple[str, ...]] = {}
+    for jail, files in sums.items():
+        paths = tuple(sorted(files))
+        paths = names.setdefault(paths, paths)
+        held = Held(seen.observed.files, jail, paths)
+        yield Config(jail, tuple((path, files[path]) for path in paths), live.get(jail, 0), bytes_=held)
 
 
 def steps(before: Config | None, after: Config | None) -> Iterable[Action]:

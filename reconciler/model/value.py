@@ -63,10 +63,13 @@ class World(Mapping[Ref, Resource]):
     def __init__(self, resources: Iterable[Resource] = ()) -> None:
         """Collect resources; the same address twice is a programming error."""
         self._by_ref: dict[Ref, Resource] = {}
+        self._by_kind: dict[str, dict[str, Resource]] = {}
         for resource in resources:
-            if resource.ref in self._by_ref:
-                raise ValueError(f"{resource.ref} stands twice in one world")
-            self._by_ref[resource.ref] = resource
+            kind, name = resource.kind, resource.name
+            named = self._by_kind.setdefault(kind, {})
+            if name in named:
+                raise ValueError(f"{kind}/{name} stands twice in one world")
+            named[name] = self._by_ref[Ref(kind, name)] = resource
 
     def __getitem__(self, ref: Ref) -> Resource:
         return self._by_ref[ref]
@@ -79,4 +82,8 @@ class World(Mapping[Ref, Resource]):
 
     def of(self, kind: str) -> Iterator[Resource]:
         """All resources of one kind."""
-        return (r for r in self._by_ref.values() if r.kind == kind)
+        return iter(self._by_kind.get(kind, {}).values())
+
+    def named(self, kind: str) -> Mapping[str, Resource]:
+        """All resources of one kind by name."""
+        return self._by_kind.get(kind, {})

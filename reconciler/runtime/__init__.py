@@ -16,7 +16,7 @@ last, by rename).
 from __future__ import annotations
 
 from reconciler.runtime.check import check
-from reconciler.runtime.files import LOGS, MARKERS, files
+from reconciler.runtime.files import LOGS, MARKERS, Rendered, files
 from reconciler.runtime.fstab import mountpoints, pointer
 from reconciler.runtime.names import RULESETS, Names, allocate_rulesets, collisions, names, ruleset_number
 from reconciler.runtime.runtime import DEFAULT_KEEP, SECRETS, Runtime
@@ -28,6 +28,7 @@ __all__ = [
     "RULESETS",
     "SECRETS",
     "Names",
+    "Rendered",
     "Runtime",
     "allocate_rulesets",
     "check",

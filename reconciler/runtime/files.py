@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from sys import intern
+
 from reconciler.model.diagnostic import SpecError
 from reconciler.runtime import created, devfs, firewall, keep, stages
 from reconciler.runtime.check import check, check_stages
@@ -19,6 +22,39 @@ MARKERS = ("suspended", "stopped-by-operator")
 
 LOGS = ("console.log", "started")
 """Files that a start writes: the console, and the `config-id` that the running jail was started from."""
+
+
+READ = ("config-id", "devfs.rules", "fstab", "pf.conf")
+"""Files that planning looks into."""
+
+
+class Rendered(Mapping[str, tuple[int, str]]):
+    """The files of a jail as `files` renders them. Kept are those of READ; the rest, which are only needed
+    where they are written, are rendered again: ten thousand jails have 100 MB of them."""
+
+    __slots__ = ("_kept", "_names", "_runtime")
+
+    def __init__(self, runtime: Runtime, rendered: Mapping[str, tuple[int, str]]) -> None:
+        """`rendered` is what `files(runtime)` said."""
+        self._runtime = runtime
+        self._names = tuple(map(intern, rendered))
+        self._kept = {name: rendered[name] for name in READ if name in rendered}
+
+    def __getitem__(self, path: str) -> tuple[int, str]:
+        if path in self._kept:
+            return self._kept[path]
+        if path not in self._names:
+            raise KeyError(path)
+        return files(self._runtime)[path]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._names
 
 
 def _hooks(runtime: Runtime) -> dict[str, str]:

@@ -11,6 +11,7 @@ import base64
 import hashlib
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 RULESETS = range(40000, 60000)
 """devfs rulesets of jails with rules of their own; devfs(8) numbers are 16 bits, the system's are below 100."""
@@ -49,6 +50,7 @@ def _uuid(digest: bytes) -> str:
     return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
 
 
+@lru_cache(maxsize=64)  # several files of one jail ask, one after the other
 def names(hostid: str, jail: str) -> Names:
     """The names of a jail on the host whose kern.hostuuid is `hostid`."""
     slug = "".join(character for character in jail if character.isalnum())[:6]

@@ -6,12 +6,13 @@ strunvis(3) and cut at `#`; sh(1) has shlex.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from shlex import quote as sh
 
 __all__ = ["conf", "fstab", "printable", "sh", "words"]
 
-_FSTAB = frozenset(" \\#")
+_FSTAB = re.compile(r"[ \\#]")
 
 
 def printable(text: str) -> bool:
@@ -34,7 +35,7 @@ def fstab(field: str) -> str:
     """Escape a device or mount point as octal where it would end; ValueError when it is not printable."""
     if not field or not printable(field):
         raise ValueError(f"an fstab field is not empty and printable: {field!r}")
-    return "".join(f"\\{ord(character):03o}" if character in _FSTAB else character for character in field)
+    return _FSTAB.sub(lambda found: f"\\{ord(found[0]):03o}", field)
 
 
 def words(argv: Iterable[str]) -> str:

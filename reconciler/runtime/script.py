@@ -26,6 +26,9 @@ fail() {{ warn "$*"; exit 1; }}
 
 def finish(text: str) -> str:
     """The script without the definitions of its head that it does not use."""
-    lines = text.splitlines(keepends=True)
-    unused = {name for name in ("folder", "live") if f"${name}" not in text and f"${{{name}" not in text}
-    return "".join(line for line in lines if line.partition("=")[0] not in unused)
+    for name in ("folder", "live"):
+        if f"${name}" not in text and f"${{{name}" not in text:
+            start = text.find(f"\n{name}=") + 1
+            if start:
+                text = text[:start] + text[text.index("\n", start) + 1 :]
+    return text
