@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from reconciler.allocate import Allocation
+from reconciler.build.recipe import InstallPackages, Recipe, RunSegment
 from reconciler.kind import Seen
+from reconciler.kinds.layer import snapshots
+from reconciler.kinds.mount import of_fstab
 from reconciler.makejail.program import Program
 from reconciler.model.action import Note
 from reconciler.model.ports import Facts
@@ -39,6 +43,56 @@ def unmounted(specs: Selected, seen: Seen) -> dict[str, Note]:
             text = f"{row.name} is not mounted on {seen.place.folder(path)}; it is mounted first, the rest follows."
             found[name] = Note(name, "dataset-unmounted", text, sourced.place(()))
             break
+    return found
+
+
+def unpinned(specs: Selected, allocated: Mapping[str, Allocation], seen: Seen) -> dict[str, Note]:
+    """Jails for which something would be built now that reads the network, and that nothing pins."""
+    here = {digest for digest, _row in snapshots(seen.rows)}
+    deny = specs.host.policy.unpinned == "deny"
+    found: dict[str, Note] = {}
+    for name, allocation in allocated.items():
+        for layer in allocation.chain.layers:
+            what = "" if layer.name in here else _unpinned(layer.recipe)
+            if what:
+                text = f"{what} reads the network, and nothing pins what it finds there"
+                text += "; policy.unpinned is deny." if deny else ": building it again may give something else."
+                found[name] = Note(name, "unpinned", text, layer.where, failing=deny)
+                break
+    return found
+
+
+def _unpinned(recipe: Recipe | None) -> str:
+    """What of a recipe reads the network unpinned; "" for nothing."""
+    match recipe:
+        case InstallPackages(pins=()):
+            return f"pkg: {' '.join(recipe.names)}"
+        case RunSegment():
+            names = " ".join(dict.fromkeys(step.name for step in recipe.segment.instructions))
+            return names if recipe.segment.needs_network else ""
+        case _:
+            return ""
+
+
+def elsewhere(specs: Selected, seen: Seen) -> dict[str, Note]:
+    """Jails with a volume whose data lies on another pool than the spec says: a new one would be empty."""
+    found: dict[str, Note] = {}
+    for name, sourced in specs.jails.items():
+        text = seen.observed.files.get(f"jails/{name}/fstab", b"").decode("utf-8", "replace")
+        if text.count("/volumes/") == text.count(f"{seen.place.pool}/volumes/") and all(
+            v.pool in (None, seen.place.pool) for v in sourced.doc.volumes
+        ):
+            continue  # nothing is elsewhere, nor should be
+        mounted = {m.source for m in of_fstab(text, seen.place, name) if m.fstype == "zfs"}
+        for number, volume in enumerate(sourced.doc.volumes):
+            wanted = f"{volume.pool or seen.place.pool}/volumes/{name}/{volume.name}"
+            there = {source for source in mounted if source.endswith(f"/volumes/{name}/{volume.name}")} - {wanted}
+            if there:
+                lies = min(there)
+                text_ = f"the volume {volume.name} lies at {lies}, and the spec wants it at {wanted}. Stop the jail and "
+                text_ += f"copy it there (zfs send -p | zfs receive), or write pool: {lies.partition('/volumes/')[0]}."
+                found[name] = _note(name, "volume-elsewhere", text_, sourced, ("volumes", number))
+                break
     return found
 
 

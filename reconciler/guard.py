@@ -15,6 +15,7 @@ from reconciler.model.diagnostic import Diagnostic
 from reconciler.spec.document import Policy
 from reconciler.spec.select import Selected
 
+BUILT = frozenset({"release", "layer", "root"})
 FEW = 3  # pruning is never refused for its share below this many
 
 
@@ -27,9 +28,14 @@ class Consent:
 
 
 def guard(
-    plan: Plan, specs: Selected, consent: Consent, protected: Iterable[str], undeclared: Mapping[str, tuple[str, ...]]
+    plan: Plan,
+    specs: Selected,
+    consent: Consent,
+    protected: Iterable[str],
+    undeclared: Mapping[str, tuple[str, ...]],
+    free: int | None = None,
 ) -> tuple[Diagnostic, ...]:
-    """Every refusal; an empty tuple lets the plan pass."""
+    """Every refusal; an empty tuple lets the plan pass. `free` is the pool's free space in bytes, None when unknown."""
     going = {s.action.subject.scope for s in plan.steps if isinstance(s.action, PruneDataset)}
     replaced = {s.scope for s in plan.steps if s.action.ref.kind == "root" and s.action.before is None}
     lost = sorted((replaced & undeclared.keys()) - consent.data_loss)
@@ -37,7 +43,22 @@ def guard(
         *_prune(plan, specs.host.policy, consent),
         *(_protected(name) for name in sorted(going & set(protected))),
         *_volumes(plan, consent),
+        *_space(plan, specs.host.policy, free),
         *(_undeclared(name, undeclared[name], specs) for name in lost),
+    )
+
+
+def _space(plan: Plan, policy: Policy, free: int | None) -> Iterable[Diagnostic]:
+    builds = [s for s in plan.steps if s.action.ref.kind in BUILT and s.action.before is None]
+    if free is None or not builds or free >= policy.min_free:
+        return
+    yield Diagnostic(
+        "free-space-low",
+        "There is too little space to build in",
+        f"{free} bytes are free, and policy.min_free asks for {policy.min_free}; "
+        f"{len(builds)} of the steps would build something.",
+        "reconcile gc",
+        builds[0].span,
     )
 
 

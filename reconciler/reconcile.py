@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from reconciler.allocate import Allocation, Inputs, allocate, volume_pools
 from reconciler.execute import Executor, Watch
 from reconciler.guard import Consent, guard
 from reconciler.kind import Desired, Kind, Place, Seen
+from reconciler.kinds.layer import leave
 from reconciler.kinds.source import recorded_source
 from reconciler.makejail.files import LocalFiles
 from reconciler.makejail.program import Program
@@ -25,7 +26,7 @@ from reconciler.plan import Limits, make_plan
 from reconciler.programs import compile_all
 from reconciler.rollback import recover
 from reconciler.spec.document import Host as HostDocument
-from reconciler.spec.load import load
+from reconciler.spec.load import collector_paused, load
 from reconciler.spec.select import Selected, package_refs, select
 from reconciler.spec.specset import SpecSet
 from reconciler.undeclared import undeclared
@@ -196,6 +197,10 @@ class Session:
 
     def decide(self) -> Decided:
         """The plan and the guard's word on it. Raises SpecError, Refused, HostError."""
+        with collector_paused():
+            return self._decide()
+
+    def _decide(self) -> Decided:
         unknown = sorted(self.options.only - self.selected.jails.keys())
         if unknown:
             detail = f"No jail of these specs is named {', '.join(unknown)}."
@@ -207,7 +212,12 @@ class Session:
         limits = Limits(self.options.only, self._may_prune(), self._skipped(), waiting)
         plan = make_plan(self.kinds, observed, wanted, desired, limits)
         lost = self._undeclared(plan)
-        refusals = guard(plan, self.selected, self.options.consent, self._protected(), lost)
+        pool = self.seen.rows.get("")
+        free = pool.available if pool else None
+        refusals = guard(plan, self.selected, self.options.consent, self._protected(), lost, free)
+        if self.document.policy.unpinned == "warn":
+            unpinned = conditions.unpinned(self.selected, self.allocated, self.seen)
+            plan = replace(plan, notes=(*plan.notes, *unpinned.values()))
         return Decided(plan, refusals, desired)
 
     def _source(self) -> str:
@@ -224,6 +234,9 @@ class Session:
     def _skipped(self) -> dict[str, Note]:
         """Jails that this run leaves alone, and why."""
         skipped = conditions.unmet(self.selected, self.facts, self.compiled[0])
+        skipped |= conditions.elsewhere(self.selected, self.seen)
+        if self.document.policy.unpinned == "deny":
+            skipped |= conditions.unpinned(self.selected, self.allocated, self.seen)
         for path, row in self.seen.rows.items():
             name = path.removeprefix("jails/")
             reason = row.user.get("suspended", "") if path.count("/") == 1 and path == f"jails/{name}" else ""
@@ -277,7 +290,10 @@ class Session:
         plan = decided.plan
         back: Callable[[Site, Step], tuple[Diagnostic, ...]] = partial(_recover, plan=plan, place=self.place)
         executor = Executor(self.kinds, site, self.place, jobs, watch, back, stop)
-        return executor.run(plan)
+        try:
+            return executor.run(plan)
+        finally:
+            leave(site)
 
 
 def _recover(site: Site, step: Step, plan: Plan, place: Place) -> tuple[Diagnostic, ...]:
