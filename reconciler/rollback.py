@@ -43,7 +43,11 @@ def recover(site: Site, step: Step, plan: Plan, place: Place) -> tuple[Diagnosti
     if row and wanted is not None and _settled(row, wanted, plan):
         return _nothing(jail, good)
     folder = f"{site.mountpoint}/jails/{jail}"
-    if any(r.name == jail for r in seen.observed.jails):
+    running = next((r for r in seen.observed.jails if r.name == jail), None)
+    if running is not None and running.path != place.folder(f"live/{jail}"):
+        # Somebody else's jail of that name: it is not stopped, and while it runs ours cannot start.
+        return _nothing(jail, good)
+    if running is not None:
         site.host.jails.stop(f"{folder}/jail.conf", jail, site.output(step.action.ref))
     sweep(site, jail)
     restore(site, jail, previous, files)

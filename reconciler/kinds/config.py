@@ -13,6 +13,8 @@ from reconciler.model.action import Action, Phase, Site
 from reconciler.model.diagnostic import Span
 from reconciler.model.value import Ref, Resource
 
+# A jail.conf that jail(8) was asked about, and that did not take its place.
+UNCHECKED = "jail.conf.new"
 # Written by others than this kind: markers and what the jail itself leaves.
 FOREIGN = frozenset({"started", "suspended", "stopped-by-operator", "console.log", "console.log.0", "previous"})
 
@@ -99,7 +101,7 @@ class WriteConfig(Action):
         """Keep the files of the last good configuration, whole or not at all: the fstab goes last."""
         site.host.files.remove(f"{folder}/previous/fstab")
         site.host.files.clear(f"{folder}/previous")
-        for path in sorted(good.bytes_, key=lambda p: (p == "fstab", p)):
+        for path in sorted(set(good.bytes_) - {UNCHECKED}, key=lambda p: (p == "fstab", p)):
             site.host.files.mkdir(f"{folder}/previous/{path}".rpartition("/")[0], 0o700)
             site.host.files.write(f"{folder}/previous/{path}", good.bytes_[path])
 
@@ -160,7 +162,7 @@ def _have(seen: Seen) -> Iterable[Config]:
     for path, data in seen.observed.files.items():
         if path.startswith("jails/"):
             jail, _, rest = path[len("jails/") :].partition("/")
-            if rest and rest.partition("/")[0] not in FOREIGN and not rest.endswith(".new"):
+            if rest and rest.partition("/")[0] not in FOREIGN and (rest == UNCHECKED or not rest.endswith(".new")):
                 sha = digest(data)
                 sums.setdefault(jail, {})[intern(rest)] = same.setdefault(sha, sha)
                 if rest == "fstab":

@@ -37,9 +37,9 @@ class Layer(Resource):
     where: Span | None = field(default=None, compare=False)
 
     def needs(self) -> frozenset[Ref]:
-        """The container and the parent."""
+        """The container, the parent, and a clean place to work."""
         parent = {self.parent} if self.parent.name else set()
-        return frozenset({Ref("dataset", "layers"), *parent})
+        return frozenset({Ref("dataset", "layers"), Ref("workplace", "build"), *parent})
 
     def facts(self) -> Mapping[str, str]:
         """What a plan shows."""
@@ -72,6 +72,7 @@ class BuildLayer(Action):
             _discard(site, room)
             raise
         if layer.last:
+            site.scratch().pop(room.dataset, None)
             site.host.datasets.set(room.dataset, {"readonly": "on"})
         else:
             site.scratch()[room.dataset] = (layer.name, room)
@@ -82,6 +83,14 @@ def _discard(site: Site, room: Workspace) -> None:
     rows = site.observe("datasets", roots=(room.dataset,)).datasets
     if not any(row.kind == "snapshot" for row in rows):
         room.discard_unfinished()
+
+
+def leave(site: Site) -> None:
+    """End the builds that a run left open because it was stopped, or because what was to follow was blocked."""
+    for _tip, room in site.scratch().values():
+        room.clear()
+        site.host.datasets.set(room.dataset, {"readonly": "on"})
+    site.scratch().clear()
 
 
 def _environment(site: Site, layer: Layer) -> tuple[str, str]:

@@ -24,8 +24,8 @@ class Release(Resource):
     attributes: tuple[tuple[str, str], ...] = SEALED
 
     def needs(self) -> frozenset[Ref]:
-        """The container."""
-        return frozenset({Ref("dataset", "releases")})
+        """The container, and a clean place to work."""
+        return frozenset({Ref("dataset", "releases"), Ref("workplace", "build")})
 
     def facts(self) -> Mapping[str, str]:
         """What a plan shows."""

@@ -23,6 +23,7 @@ class Root(Resource):
 
     `digest` covers the chain's tip and what sealing adds; `tip` is the layer (or release) cloned;
     `folders` are the mount points made in it; `attributes` are those of the dataset that a user can change.
+    `others`: somebody else's snapshots stand on it; `expired`: its destruction began.
     """
 
     kind: ClassVar[str] = "root"
@@ -34,6 +35,8 @@ class Root(Resource):
     written: int = field(default=0, compare=False)
     former: int = field(default=0, compare=False)
     attributes: tuple[tuple[str, str], ...] = ROOT
+    others: bool = field(default=False, compare=False)
+    expired: bool = field(default=False, compare=False)
 
     @property
     def scope(self) -> str:
@@ -41,9 +44,9 @@ class Root(Resource):
         return self.jail
 
     def needs(self) -> frozenset[Ref]:
-        """The jail's dataset and the tip of the chain."""
+        """The jail's dataset, the tip of the chain, and a clean place to work."""
         tip = {self.tip} if self.tip.name else set()
-        return frozenset({Ref("dataset", f"jails/{self.jail}"), *tip})
+        return frozenset({Ref("dataset", f"jails/{self.jail}"), Ref("workplace", "build"), *tip})
 
     def facts(self) -> Mapping[str, str]:
         """What a plan shows."""
@@ -126,14 +129,24 @@ class ExpireRoot(Action):
         return f"destroy old root {root.number} (more are kept than update.keep says)"
 
     def apply(self, site: Site) -> None:
-        """Destroy our snapshot, then the dataset; anything else that stands on it makes ZFS refuse."""
+        """Mark it, so that a kill in between is gone on with; destroy our snapshot, then the dataset.
+
+        Raises HostError (code `dataset-unexpected`) when snapshots of others stand on it; then nothing was touched.
+        """
         root = self.subject
         assert isinstance(root, Root)
         dataset = f"{site.pool}/jails/{root.name}"
         rows = site.observe("datasets", roots=(dataset,)).datasets
-        if any(row.name == f"{dataset}@sealed" for row in rows):
+        names = {row.name for row in rows}
+        if strangers := sorted(names - {dataset, f"{dataset}@sealed"}):
+            what = f"{', '.join(strangers)} stand on the old root {root.name}."
+            hint = f"Look at it, then: zfs destroy -r {dataset}"
+            raise HostError(Diagnostic("dataset-unexpected", "An old root has snapshots of somebody else", what, hint))
+        if dataset in names:
+            site.host.datasets.set(dataset, {"reconciler:pruned": site.today})
+        if f"{dataset}@sealed" in names:
             site.host.datasets.destroy(f"{dataset}@sealed")
-        if any(row.name == dataset for row in rows):
+        if dataset in names:
             site.host.datasets.destroy(dataset)
 
 
@@ -145,18 +158,34 @@ def want(desired: Desired) -> Iterable[Root]:
 
 
 def have(seen: Seen) -> Iterable[Root]:
-    """Every sealed generation."""
-    for path, row in seen.rows.items():
-        if not path.startswith("jails/") or not path.endswith("@sealed"):
+    """Every sealed generation, and those whose destruction was interrupted. One that is being built is none yet."""
+    heads = {path: row for path, row in seen.rows.items() if "@" not in path and _number(path)}
+    snapshots: dict[str, list[str]] = {path: [] for path in heads}
+    for path in seen.rows:
+        name, at, snapshot = path.partition("@")
+        if at and name in snapshots:
+            snapshots[name].append(snapshot)
+    for path, head in heads.items():
+        sealed = seen.rows.get(f"{path}@sealed")
+        expired = "pruned" in head.user
+        if sealed is None and not expired:
             continue
-        jail, _, number = path[len("jails/") : -len("@sealed")].partition("/")
-        if not number.isdigit():
-            continue
-        head = seen.rows[f"jails/{jail}/{number}"]
-        sealed = row.user.get("digest", "")
         yield Root(
-            f"{jail}/{number}", jail, int(number), sealed, written=head.written, attributes=attributes(head)
+            path.removeprefix("jails/"),
+            path.split("/")[1],
+            _number(path),
+            sealed.user.get("digest", "") if sealed else "",
+            written=head.written,
+            attributes=attributes(head),
+            others=snapshots[path] not in ([], ["sealed"]),
+            expired=expired,
         )
+
+
+def _number(path: str) -> int:
+    """The generation that a dataset's path names; 0 for any other dataset."""
+    parts = path.split("/")
+    return int(parts[2]) if len(parts) == 3 and parts[0] == "jails" and parts[2].isdigit() else 0
 
 
 def steps(before: Root | None, after: Root | None) -> Iterable[Action]:
