@@ -1,0 +1,73 @@
+"""What hands did behind the tool's back is seen as drift, and put right."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.crash.invariants import orphans
+from tests.faults.conftest import Hand
+from tests.fleet import Fleet, problems
+
+SPEC = """
+kind: Jail
+name: web
+release: 15.1-RELEASE
+makejail: {text: "CMD echo one > /etc/one"}
+volumes: [{name: www, mountpoint: /usr/local/www}]
+"""
+STOPPED = SPEC + "state: stopped\n"
+
+
+def jid(hand: Hand) -> str:
+    """The number of the running jail."""
+    return hand("jls", "-j", "web", "jid").strip()
+
+
+def test_a_jail_that_was_killed_by_hand_is_started_again(fleet: Fleet, hand: Hand) -> None:
+    fleet.write(SPEC)
+    fleet.apply()
+    hand("jail", "-r", "web")
+    assert fleet.titles() == ["web: start jail"]
+    assert problems(fleet.apply()) == []
+    assert fleet.titles() == []
+    assert orphans(fleet) == []
+
+
+@pytest.mark.parametrize("file", ["fstab", "jail.conf"])
+def test_a_file_that_was_edited_by_hand_is_written_again_without_a_restart(
+    fleet: Fleet, hand: Hand, file: str
+) -> None:
+    fleet.write(SPEC)
+    fleet.apply()
+    before = jid(hand)
+    path = f"/reconciler/jails/web/{file}"
+    text = fleet.runner.read(path)
+    assert text is not None
+    fleet.runner.write(path, text + b"# by hand\n")
+    assert fleet.titles() == [f"web: write {file}"]
+    assert problems(fleet.apply()) == []
+    assert fleet.runner.read(path) == text
+    assert fleet.titles() == []
+    assert jid(hand) == before
+
+
+def test_a_layer_that_was_destroyed_by_hand_is_built_again(fleet: Fleet, hand: Hand) -> None:
+    fleet.write(STOPPED)
+    fleet.apply()
+    layer = hand("zfs", "list", "-H", "-r", "-t", "snapshot", "-o", "name", "zroot/reconciler/layers").strip()
+    hand("zfs", "release", "reconciler", layer)
+    hand("zfs", "destroy", "-R", layer.partition("@")[0])
+    assert problems(fleet.apply()) == []
+    assert fleet.titles() == []
+    assert orphans(fleet) == []
+
+
+def test_a_mount_that_was_stacked_by_hand_does_not_outlive_a_replacement(fleet: Fleet, hand: Hand) -> None:
+    fleet.write(SPEC)
+    fleet.apply()
+    hand("mount", "-t", "tmpfs", "tmpfs", "/reconciler/live/web/mnt")
+    fleet.write(SPEC.replace("one", "two"))
+    assert problems(fleet.apply()) == []
+    assert fleet.titles() == []
+    assert orphans(fleet) == []
+    assert fleet.runner.read("/reconciler/live/web/etc/two") == b"two\n"
