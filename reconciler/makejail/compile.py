@@ -23,56 +23,23 @@ from reconciler.makejail.stages import APPLY, BUILD
 from reconciler.makejail.step import EnvWord, Line, State, Step
 from reconciler.model.diagnostic import Diagnostic, Span
 
-LANGUAGE = frozenset(
-    [
-        "ADD",
-        "ARG",
-        "CLEAR",
-        "CMD",
-        "COPY",
-        "DESTROY",
-        "DEVICE",
-        "ENTRYPOINT",
-        "ENV",
-        "EXEC",
-        "FROM",
-        "GLOBAL",
-        "INCLUDE",
-        "LABEL",
-        "LOGIN",
-        "MOUNT",
-        "OPTION",
-        "PKG",
-        "RAW",
-        "REPLACE",
-        "RESTART",
-        "RUN",
-        "SERVICE",
-        "SET",
-        "STAGE",
-        "START",
-        "STOP",
-        "SYSRC",
-        "UMOUNT",
-        "USER",
-        "VAR",
-        "VOLUME",
-        "WORKDIR",
-    ]
-)
 BUILD_ONLY = frozenset({"FROM", "LOGIN", "OPTION", "RESTART", "START", "STOP"})
-HOISTED = frozenset({"ARG", "OPTION"})
+HOISTED = frozenset({"ARG", "FROM", "OPTION"})
+_NO_IMAGE = "Name what the jail is made of in its spec: release: and packages:."
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a run adds to a Makejail: OPTION texts, RUN environment (NAME=VALUE words), and
-    whether only the apply stage counts."""
+    """What a run adds to a Makejail: OPTION texts, RUN environment (NAME=VALUE words), whether
+    only the apply stage counts, and FROM's default platform. `runnable` refuses what no build of
+    ours can carry out."""
 
     options: Sequence[str] = ()
     environment: Sequence[str] = ()
     apply: bool = False
+    platform: str = "amd64"
+    runnable: bool = False
 
 
 @dataclass(slots=True)
@@ -82,6 +49,7 @@ class Compiled:
     stages: dict[str, State] = field(default_factory=dict)
     lines: list[tuple[str, str]] = field(default_factory=list)
     warnings: list[Diagnostic] = field(default_factory=list)
+    globals: dict[str, list[str]] = field(default_factory=dict)
 
 
 def compile_lines(expanded: Expanded, root: str, settings: Settings | None = None) -> Compiled:
@@ -91,18 +59,27 @@ def compile_lines(expanded: Expanded, root: str, settings: Settings | None = Non
     compiled = Compiled()
     target = APPLY if settings.apply else BUILD
     given = _given(settings.environment, problems)
+
+    def state_of(stage: str) -> State:
+        if stage not in compiled.stages:
+            words = given if stage == target else ()
+            compiled.stages[stage] = State(given=words, globals=compiled.globals, platform=settings.platform)
+        return compiled.stages[stage]
+
     if not settings.apply:
-        compiled.stages[BUILD] = State(given=given)
+        state_of(BUILD)
     for line in parse_lines(expanded.lines, root, problems):
         if (line.stage == APPLY) != settings.apply:
             continue
-        state = compiled.stages.setdefault(line.stage, State(given=given if line.stage == target else ()))
+        state = state_of(line.stage)
         compiled.lines.append((line.stage, line.name))
         try:
             step = _compile_line(line, state)
         except MakejailError as error:
             problems.add(error)
             continue
+        if settings.runnable and step:
+            _check_runnable(step, problems)
         if step is None and line.name not in HOISTED:
             step = Step(line.name, line.rest, line.span, silent=True)
         if step:
@@ -111,6 +88,9 @@ def compile_lines(expanded: Expanded, root: str, settings: Settings | None = Non
     if not settings.apply:
         extra = [(DoubleQuoted.host(text), Span("-o")) for text in settings.options]
         compiled.stages[BUILD].options.extend(extra)
+    build = compiled.stages.get(BUILD)
+    if settings.runnable and build and build.image:
+        _check_runnable(Step("FROM", "", build.image.span, unavailable=_NO_IMAGE), problems)
     problems.raise_any()
     return compiled
 
@@ -139,21 +119,28 @@ def _compile_line(line: Line, state: State) -> Step | None:
         )
     if known:
         return known.compile(line, state)
-    if line.name in LANGUAGE - {"INCLUDE"}:
-        raise problem(
-            UNAVAILABLE,
-            "instruction-unavailable",
-            "The instruction is not available",
-            f"{line.name} belongs to the language, but cannot be built yet.",
-            f"Available are {', '.join(sorted(instructions()))}.",
-            line.span,
-        )
     raise _unknown(line)
+
+
+def _check_runnable(step: Step, problems: Problems) -> None:
+    if step.unavailable:
+        detail = f"{step.name} is understood, but a build here cannot carry it out."
+        summary = "The instruction is not available"
+        code = "instruction-unavailable"
+        problems.add(problem(UNAVAILABLE, code, summary, detail, step.unavailable, step.span))
+    elif not all(word.parses for word in step.words):
+        problems.add(broken(step.name, step.span))
+
+
+def broken(name: str, span: Span) -> MakejailError:
+    """The error about an instruction whose own text breaks the quoting of the script."""
+    detail = f"In {name} a ${{ is never closed, or a backslash stands before the closing quote."
+    return problem(DATA, "quoting", "The text breaks its own quoting", detail, "Close it, or remove it.", span)
 
 
 def _unknown(line: Line) -> MakejailError:
     word = line.name.partition("\t")[0]
-    near = get_close_matches(word.upper(), sorted(LANGUAGE), n=1)
+    near = get_close_matches(word.upper(), sorted({*instructions(), "INCLUDE", "STAGE"}), n=1)
     hint = f"Did you mean {near[0]}?" if near else "Instructions are written in capital letters."
     if line.name == "INCLUDE":
         hint = "INCLUDE happens before build arguments are replaced; write it out."

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from reconciler.makejail.lines import LogicalLine, logical_lines
-from reconciler.makejail.problem import DATA, MISSING, UNAVAILABLE, USAGE, problem, warning
+from reconciler.makejail.problem import DATA, MISSING, UNAVAILABLE, USAGE, MakejailError, problem, warning
 from reconciler.makejail.quoting import host_text
 from reconciler.makejail.sources import Sources
 from reconciler.makejail.stages import BUILD, check_stage
@@ -43,12 +43,14 @@ class FlatLine:
 
 @dataclass(frozen=True, slots=True)
 class Flat:
-    """All lines; `root` is the directory in which the build script runs."""
+    """All lines; `root` is the directory in which the build script runs. `included` says for each
+    included file, as spans name it, where its INCLUDE stands."""
 
     lines: tuple[FlatLine, ...]
     root: str
     files: tuple[str, ...]
     warnings: tuple[Diagnostic, ...] = ()
+    included: Mapping[str, Span] = field(default_factory=dict)
 
 
 def flatten(
@@ -67,9 +69,27 @@ def flatten(
     or stage, 69 a method for which `methods` has nothing.
     """
     flattening = _Flattening(sources, dict(methods or {}), cwd, sources.realpath(cwd))
-    flattening.include(entry, Span(entry), before, after)
-    root = posixpath.dirname(flattening.seen[0])
-    return Flat(tuple(flattening.lines), root, tuple(flattening.seen), tuple(flattening.warnings))
+    try:
+        flattening.include(entry, Span(entry), before, after)
+    except MakejailError as error:
+        raise through(error, flattening.included) from error
+    root, seen = posixpath.dirname(flattening.seen[0]), tuple(flattening.seen)
+    return Flat(tuple(flattening.lines), root, seen, tuple(flattening.warnings), flattening.included)
+
+
+def through(error: MakejailError, included: Mapping[str, Span]) -> MakejailError:
+    """Return the error with the INCLUDEs by which each of its places was reached."""
+    return MakejailError(tuple(_reached(found, included) for found in error.diagnostics), error.status)
+
+
+def _reached(found: Diagnostic, included: Mapping[str, Span]) -> Diagnostic:
+    chain, file = [], found.span.file if found.span else ""
+    while file in included:
+        chain.append(f"Included from {included[file]}.")
+        file = included[file].file
+    if not chain or chain[0] in found.detail:
+        return found
+    return replace(found, detail="\n".join([*filter(None, [found.detail]), *chain]))
 
 
 @dataclass(slots=True)
@@ -82,6 +102,7 @@ class _Flattening:
     lines: list[FlatLine] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)
     warnings: list[Diagnostic] = field(default_factory=list)
+    included: dict[str, Span] = field(default_factory=dict)
 
     def include(self, argument: str, span: Span, before: Sequence[str] = (), after: Sequence[str] = ()) -> None:
         path = self._resolve(argument, span)
@@ -92,7 +113,8 @@ class _Flattening:
                 "include-missing",
                 "The file to include is not there",
                 f"{path} is missing or is no file. The path is the whole rest of the line, quotes included.",
-                span=span,
+                f"Make the file, or name one that is there: ls {posixpath.dirname(path) or '.'}",
+                span,
             )
         real = self.sources.realpath(path)
         if real in self.seen:
@@ -105,14 +127,15 @@ class _Flattening:
                 span,
             )
         self.seen.append(real)
+        if span.line:
+            self.included[self._name(real)] = span
         text = "".join(f"INCLUDE {ref}\n" for ref in before)
         text += data.decode("utf-8", "surrogateescape") + "".join(f"INCLUDE {ref}\n" for ref in after)
         self._enter(real, span)
         self._read(text, real, len(before))
 
     def _read(self, text: str, file: str, added: int) -> None:
-        # Places are shown as the user named them: relative to where the run was started.
-        found = logical_lines(text, file.removeprefix(self.start.rstrip("/") + "/"))
+        found = logical_lines(text, self._name(file))
         for line in found.lines:
             line = _shifted(line, added)
             name, _, rest = line.text.partition(" ")
@@ -134,6 +157,10 @@ class _Flattening:
                     found.lost,
                 )
             )
+
+    def _name(self, file: str) -> str:
+        """Places are shown as the user named them: relative to where the run was started."""
+        return file.removeprefix(self.start.rstrip("/") + "/")
 
     def _include_line(self, rest: str, span: Span, file: str) -> None:
         if not rest.strip():

@@ -57,7 +57,7 @@ def read_options(line: Line, flags: Collection[str], valued: Collection[str], us
         if word in flags:
             given.append((word, ""))
         elif word not in valued:
-            raise _refuse(line, f"{word} is no option of {line.name}.", _near(word, {*flags, *valued}) or usage)
+            raise _refuse(line, f"{word} is no option of {line.name}.", near(word, {*flags, *valued}) or usage)
         elif len(tokens) == 2:
             raise _refuse(line, f"Nothing follows the value of {word}.", usage)
         else:
@@ -68,9 +68,10 @@ def read_options(line: Line, flags: Collection[str], valued: Collection[str], us
         tokens = tokens[1:]
 
 
-def _near(word: str, known: set[str]) -> str:
-    near = get_close_matches(word, sorted(known), n=1)
-    return f"Did you mean {near[0]}?" if near else ""
+def near(word: str, known: set[str]) -> str:
+    """Return a hint with the known option that looks like `word`, or nothing."""
+    found = get_close_matches(word, sorted(known), n=1)
+    return f"Did you mean {found[0]}?" if found else ""
 
 
 def _refuse(line: Line, detail: str, hint: str) -> Exception:

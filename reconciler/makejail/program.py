@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from reconciler.makejail.arguments import apply_arguments, defaults
 from reconciler.makejail.compile import Compiled, Settings, compile_lines
 from reconciler.makejail.expand import evaluate
-from reconciler.makejail.include import Flat, Method, flatten
+from reconciler.makejail.include import Flat, Method, flatten, through
 from reconciler.makejail.macros import expand_macros
 from reconciler.makejail.problem import MakejailError, Problems
 from reconciler.makejail.quoting import DoubleQuoted
@@ -106,10 +106,14 @@ def compile_makejail(
     """
     given = given or Given()
     flat = flatten(entry, sources, cwd, before=given.before, after=given.after, methods=methods)
-    expanded = expand_macros(flat, given.build_arguments)
-    compiled = compile_lines(expanded, flat.root, Settings(given.options, given.run_environment, given.apply))
-    compiled.warnings[:0] = [*flat.warnings, *expanded.warnings]
-    return _program(compiled, flat, sources, given)
+    settings = Settings(given.options, given.run_environment, given.apply, runnable=True)
+    try:
+        expanded = expand_macros(flat, given.build_arguments)
+        compiled = compile_lines(expanded, flat.root, settings)
+        compiled.warnings[:0] = [*flat.warnings, *expanded.warnings]
+        return _program(compiled, flat, sources, given)
+    except MakejailError as error:
+        raise through(error, flat.included) from error
 
 
 def compile_text(text: str, given: Given | None = None, name: str = "/Makejail") -> Program:

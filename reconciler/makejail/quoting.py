@@ -83,12 +83,17 @@ class DoubleQuoted:
     @property
     def static(self) -> str | None:
         """The word's value when nothing in it expands, else None."""
+        if not self.parses:
+            return None
         parts = list(self.parts())
         return None if any(isinstance(part, Expansion) for part in parts) else "".join(map(str, parts))
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The variables that the host's shell reads for this word, those inside `${x:-$y}` too."""
+        """The variables that the host's shell reads for this word, those inside `${x:-$y}` too;
+        none when the text breaks its own quoting."""
+        if not self.parses:
+            return ()
         found = [part for part in self.parts() if isinstance(part, Expansion)]
         inner = [name for part in found for name in re.findall(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)", part.body)]
         return tuple(dict.fromkeys(name for name in (*(part.name for part in found), *inner) if name))

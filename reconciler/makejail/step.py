@@ -6,9 +6,10 @@ stage's `State` to a `Step`, or to None when it only changes the state.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from reconciler.makejail.effects import Effect
 from reconciler.makejail.problem import USAGE, problem
 from reconciler.makejail.quoting import DoubleQuoted
 from reconciler.model.diagnostic import Diagnostic, Span
@@ -59,7 +60,8 @@ class Step:
     `names` are the host variables it reads. `inside` means it enters the jail, `host_code` that
     it runs the user's code on the host, `needs_context` that it reads the Makejail's folder.
     `lasting` means that it may change files in the jail. `enters` marks the `cd` of an INCLUDE,
-    `silent` an instruction that only changed the state.
+    `silent` an instruction that only changed the state. `effect` is what the instruction wants of
+    the jail's runtime; `unavailable` says what to do instead where a build cannot carry it out.
     """
 
     name: str
@@ -79,7 +81,14 @@ class Step:
     lasting: bool = False
     enters: bool = False
     silent: bool = False
+    effect: Effect | None = None
+    unavailable: str = ""
     warnings: tuple[Diagnostic, ...] = ()
+
+    @property
+    def words(self) -> Iterator[DoubleQuoted]:
+        """Every operand that the host's shell expands."""
+        return _quoted(self.operands)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +104,21 @@ class EnvWord:
     names: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What FROM names: the jail is then made of an image instead of a release."""
+
+    platform: DoubleQuoted
+    name: DoubleQuoted
+    tag: DoubleQuoted
+    span: Span
+
+
 @dataclass(slots=True)
 class State:
-    """What the state instructions of one stage have set so far."""
+    """What the state instructions of one stage have set so far. `globals` are shared by all stages;
+    `imports` are FROM's steps, which run before the jail is made; `platform` is what FROM defaults to.
+    """
 
     user: str = "root"
     workdir: str = ""
@@ -108,6 +129,10 @@ class State:
     arguments: list[Argument] = field(default_factory=list)
     options: list[tuple[DoubleQuoted, Span]] = field(default_factory=list)
     labels: list[tuple[str, DoubleQuoted, Span]] = field(default_factory=list)
+    imports: list[Step] = field(default_factory=list)
+    image: Image | None = None
+    globals: dict[str, list[str]] = field(default_factory=dict)
+    platform: str = "amd64"
     steps: list[Step] = field(default_factory=list)
 
     def pass_on(self, name: str) -> None:
@@ -128,6 +153,17 @@ class Instruction:
     name: str
     compile: Callable[[Line, State], Step | None]
     build_only: bool = False
+
+
+def _quoted(value: object) -> Iterator[DoubleQuoted]:
+    if isinstance(value, DoubleQuoted):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _quoted(item)
+    elif isinstance(value, tuple | list):
+        for item in value:
+            yield from _quoted(item)
 
 
 def required(line: Line, usage: str) -> str:

@@ -147,7 +147,7 @@ def test_options_see_argument_values_only() -> None:
 
 def test_all_problems_of_a_makejail_are_reported_with_their_places() -> None:
     with pytest.raises(MakejailError) as caught:
-        compile_text("CDM ls\nPKG\nADD http://h/x\nCMD echo 'a\n")
+        compile_text("CDM ls\nPKG\nLOGIN\nCMD echo 'a\n")
     found = [(d.code, d.span.line if d.span else 0) for d in caught.value.diagnostics]
     assert found == [
         ("unknown-instruction", 1),

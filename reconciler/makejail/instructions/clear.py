@@ -23,7 +23,7 @@ def _compile(line: Line, state: State) -> Step | None:
         case "workdir":
             state.workdir = ""
         case "stage":
-            for kept in (state.steps, state.arguments, state.options, state.labels):
+            for kept in (state.steps, state.arguments, state.options, state.labels, state.imports):
                 kept.clear()
         case other:
             raise problem(USAGE, "usage", "There is nothing of this name to clear", repr(other), _USAGE, line.span)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from reconciler.makejail.effects import ignored
 from reconciler.makejail.problem import DATA, problem
 from reconciler.makejail.quoting import DoubleQuoted
 from reconciler.makejail.step import Instruction, Line, State, Step, required
@@ -18,7 +19,8 @@ def _compile(line: Line, state: State) -> Step | None:
         raise problem(DATA, "label-key", "The key of a label is not valid", f"{key!r} is no key.", hint, line.span)
     value = DoubleQuoted.host(text)
     state.labels.append((key, value, line.span))
-    return Step("LABEL", line.rest, line.span, {"key": key, "value": value}, names=value.names)
+    warnings = (ignored("LABEL", f"In the spec: labels: {{{key}: {text or key}}}", line.span),)
+    return Step("LABEL", line.rest, line.span, {"key": key, "value": value}, names=value.names, warnings=warnings)
 
 
 INSTRUCTION = Instruction("LABEL", _compile)

@@ -1,0 +1,85 @@
+"""What instructions want of the jail beside its files: mounts, devices, volumes, parameters.
+
+A build makes files only, so these are data. Words hold host variables that only a run may know;
+`Program.value` gives a word's value as far as it is known.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reconciler.makejail.problem import warning
+from reconciler.makejail.quoting import DoubleQuoted
+from reconciler.model.diagnostic import Diagnostic, Span
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """MOUNT: a line of fstab(5). `persist` is false for one that is there during the build only,
+    `now` says that it is mounted at once, `number` is its place in the table or `auto`."""
+
+    device: DoubleQuoted
+    mountpoint: DoubleQuoted
+    type: DoubleQuoted
+    options: DoubleQuoted
+    dump: str
+    order: str
+    persist: bool
+    now: bool
+    number: DoubleQuoted
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Unmount:
+    """UMOUNT: undoes a mount below the jail's root."""
+
+    mountpoint: DoubleQuoted
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """DEVICE: one rule of devfs(8), without `add`."""
+
+    rule: DoubleQuoted
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """VOLUME: a declared volume; None where the Makejail leaves the choice to AppJail."""
+
+    name: DoubleQuoted
+    mountpoint: DoubleQuoted | None
+    owner: DoubleQuoted | None
+    group: DoubleQuoted | None
+    mode: DoubleQuoted | None
+    type: DoubleQuoted | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """SET: a jail(8) parameter of the template. `row` adds a value to a list when above 0, `column`
+    replaces one word of it, `required` marks it as one that must be given before a start."""
+
+    parameter: DoubleQuoted
+    row: DoubleQuoted
+    column: DoubleQuoted | None
+    required: bool
+    span: Span
+
+
+Effect = Mount | Unmount | Device | Volume | Parameter
+
+
+def ignored(instruction: str, instead: str, span: Span) -> Diagnostic:
+    """The warning about an effect that a build does not have; `instead` is what to write in the spec."""
+    return warning(
+        "makejail-effect-ignored",
+        "An instruction has no effect in a build",
+        f"{instruction} changes how the jail runs, and a build makes files only; the instruction is skipped.",
+        instead,
+        span,
+    )

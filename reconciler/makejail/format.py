@@ -1,0 +1,6 @@
+"""Formats."""
+
+
+def format_text(text: str) -> str:
+    """Format."""
+    return text

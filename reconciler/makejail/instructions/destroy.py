@@ -1,0 +1,29 @@
+"""DESTROY [--force] [--with-all-dependents] jail: removes another jail."""
+
+from __future__ import annotations
+
+from reconciler.makejail.options import read_options
+from reconciler.makejail.quoting import DoubleQuoted
+from reconciler.makejail.step import Instruction, Line, State, Step, required
+
+_USAGE = "Write DESTROY JAIL."
+_INSTEAD = "A jail goes when no spec declares it: remove its document, or use reconcile destroy JAIL."
+
+
+def _compile(line: Line, state: State) -> Step | None:
+    required(line, _USAGE)
+    options = read_options(line, {"--force", "--with-all-dependents"}, (), _USAGE)
+    if not options.words:
+        required(Line(line.stage, line.name, "", line.span), _USAGE)
+    jail = DoubleQuoted.host(options.words[0])
+    flags = [flag for flag, option in (("-f", "--force"), ("-R", "--with-all-dependents")) if options.has(option)]
+    steps = (
+        ("jail", "get", "-I", "--", jail, "ephemeral"),
+        ("status", "-q", "--", jail),
+        ("stop", "--", jail),
+        ("jail", "destroy", *flags, "--", jail),
+    )
+    return Step("DESTROY", line.rest, line.span, {"steps": steps}, names=jail.names, unavailable=_INSTEAD)
+
+
+INSTRUCTION = Instruction("DESTROY", _compile)

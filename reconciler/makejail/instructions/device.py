@@ -1,0 +1,35 @@
+r"""DEVICE rule…: one rule of devfs(8).
+
+The rule's words are applied at once, and its text as written, quotes included, is stored. A backslash
+is not escaped, so `\$devfsrules_x` keeps its `$`.
+"""
+
+from __future__ import annotations
+
+import re
+
+from reconciler.makejail.effects import Device, ignored
+from reconciler.makejail.quoting import DoubleQuoted
+from reconciler.makejail.step import Instruction, Line, State, Step, required
+from reconciler.makejail.tokens import words
+
+_USAGE = "Write DEVICE RULE, such as DEVICE path 'bpf*' unhide."
+
+
+def _compile(line: Line, state: State) -> Step | None:
+    applied = tuple(map(_word, words(required(line, _USAGE), line.span)))
+    if not applied:
+        required(Line(line.stage, line.name, "", line.span), _USAGE)
+    rule = _word(line.rest)
+    operands = {"apply": applied, "persist": (rule,)}
+    plain = " ".join(words(line.rest))
+    warnings = (ignored("DEVICE", f'In the spec: devfs: ["{plain}"]', line.span),)
+    effect = Device(rule, line.span)
+    return Step("DEVICE", line.rest, line.span, operands, names=rule.names, effect=effect, warnings=warnings)
+
+
+def _word(text: str) -> DoubleQuoted:
+    return DoubleQuoted(re.sub(r'[`"]|\$(?=\()', r"\\\g<0>", text))
+
+
+INSTRUCTION = Instruction("DEVICE", _compile)

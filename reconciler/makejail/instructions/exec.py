@@ -1,0 +1,72 @@
+"""EXEC … --file F --name N: builds another jail from a Makejail, or from the lines of a GLOBAL."""
+
+from __future__ import annotations
+
+from reconciler.makejail.options import near
+from reconciler.makejail.problem import USAGE, problem
+from reconciler.makejail.quoting import DoubleQuoted
+from reconciler.makejail.step import Instruction, Line, State, Step, required
+from reconciler.makejail.tokens import words
+
+_USAGE = "Write EXEC --file MAKEJAIL --name JAIL."
+_INSTEAD = "Give the other jail a document of its own in the specs, and name it in depends_on."
+_FLAGS = ("--continue-with-errors", "--verbose")
+_VALUED = ("--after-include", "--before-include", "--arg", "--build-arg", "--file", "--name", "--option")
+
+
+def _compile(line: Line, state: State) -> Step | None:
+    given = _options(line)
+    file, name = given["--file"][-1:], given["--name"][-1:]
+    if not file or not name:
+        raise problem(USAGE, "usage", "EXEC needs a file and a name", hint=_USAGE, span=line.span)
+    params = [part for word in given["--arg"] for part in _parameter(word)]
+    operands = {
+        "name": DoubleQuoted.host(name[0]),
+        "file": _file(file[0], state),
+        "after": _hosts(given["--after-include"]),
+        "before": _hosts(given["--before-include"]),
+        "options": _hosts(given["--option"] + given["repeated"]),
+        "build_args": _hosts(given["--build-arg"][-1:]),
+        "continue_with_errors": bool(given["--continue-with-errors"]),
+        "verbose": bool(given["--verbose"]),
+        "params": _hosts(params),
+    }
+    return Step("EXEC", line.rest, line.span, operands, unavailable=_INSTEAD)
+
+
+def _options(line: Line) -> dict[str, list[str]]:
+    """Read the options, up to the first other word; one that lacks its value is passed over."""
+    left = words(required(line, _USAGE), line.span)
+    given: dict[str, list[str]] = {option: [] for option in (*_FLAGS, *_VALUED, "repeated")}
+    while left and left[0].startswith("--") and left[0] != "--":
+        option, *left = left
+        if option in _FLAGS:
+            given[option].append("")
+        elif option not in _VALUED:
+            detail, hint = f"{option} is no option of EXEC.", near(option, {*_FLAGS, *_VALUED}) or _USAGE
+            summary = "The instruction's options are not valid"
+            raise problem(USAGE, "instruction-option", summary, detail, hint, line.span)
+        elif left:
+            given[option].append(left.pop(0))
+            if option == "--build-arg":
+                # The original collects it behind the options so far, and keeps only the last collection.
+                given["repeated"] = list(given["--option"])
+    return given
+
+
+def _file(file: str, state: State) -> DoubleQuoted:
+    """A GLOBAL counts only where it stands before; else the name is that of a file."""
+    known = file in state.globals
+    return DoubleQuoted.literal("${GLOBALS}/" + file) if known else DoubleQuoted.host(file)
+
+
+def _parameter(word: str) -> tuple[str, str]:
+    name, _, value = word.partition("=")
+    return f"--{name}", value
+
+
+def _hosts(texts: list[str]) -> tuple[DoubleQuoted, ...]:
+    return tuple(map(DoubleQuoted.host, texts))
+
+
+INSTRUCTION = Instruction("EXEC", _compile)

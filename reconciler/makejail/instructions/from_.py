@@ -1,0 +1,55 @@
+"""FROM [options] image[:tag]: the jail is made of an image in AppJail's own format. Out of the flow.
+
+Everything is quoted in the original's script but the ajspec, which its shell splits.
+"""
+
+from __future__ import annotations
+
+from reconciler.makejail.options import read_options
+from reconciler.makejail.problem import IO, USAGE, problem
+from reconciler.makejail.quoting import DoubleQuoted
+from reconciler.makejail.step import Image, Instruction, Line, State, Step, required
+
+_USAGE = "Write FROM IMAGE or FROM IMAGE:TAG."
+_AJSPEC, _TAG, _ENTRYPOINT = ".ajspec", "latest", "gh+AppJail-makejails/"
+
+
+def _compile(line: Line, state: State) -> Step | None:
+    required(line, _USAGE)
+    options = read_options(line, (), {"--ajspec", "--branch", "--entrypoint", "--platform"}, _USAGE)
+    if options.option_is_operand or not options.words:
+        raise problem(USAGE, "usage", "FROM needs an image", hint=_USAGE, span=line.span)
+    if state.image:
+        detail = "A jail is made of one image."
+        raise problem(IO, "from-twice", "FROM stands twice", detail, "Remove one of the two.", line.span)
+    name, _, tag = options.words[0].partition(":")
+    platform = DoubleQuoted.host(options.last("--platform") or state.platform)
+    image = Image(platform, DoubleQuoted.host(name), DoubleQuoted.host(tag or _TAG), line.span)
+    state.image = image
+    entrypoint = options.last("--entrypoint") or _ENTRYPOINT + name
+    if entrypoint != "none":
+        ajspec, branch = options.last("--ajspec") or _AJSPEC, options.last("--branch")
+        state.imports.append(Step("FROM", line.rest, line.span, _operands(image, ajspec, branch, entrypoint)))
+    return None
+
+
+def _operands(image: Image, ajspec: str, branch: str | None, entrypoint: str) -> dict[str, object]:
+    """Facts; where the ajspec is more than one word of sh, the words that its shell makes of all."""
+    source = DoubleQuoted.host(entrypoint)
+    shown = None if branch is None else DoubleQuoted.host(branch)
+    if ajspec.split() != [ajspec]:
+        first = ("-a", image.platform, *(() if shown is None else ("-b", shown)), "-N")
+        spread = (*first, *ajspec.split(), "-n", image.name, "-t", image.tag, "--", source)
+        return {"split_words": spread}
+    return {
+        "platform": image.platform,
+        "ajspec": DoubleQuoted.host(ajspec),
+        "image": image.name,
+        "tag": image.tag,
+        "branch": shown,
+        "entrypoint": source,
+        "extra": (),
+    }
+
+
+INSTRUCTION = Instruction("FROM", _compile, build_only=True)

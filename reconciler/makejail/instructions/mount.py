@@ -1,0 +1,65 @@
+"""MOUNT [--nopersist | --nomount --nro N] device mountpoint [type [options [dump [pass]]]]: one more mount."""
+
+from __future__ import annotations
+
+from reconciler.makejail.effects import Mount, ignored
+from reconciler.makejail.options import read_options
+from reconciler.makejail.problem import DATA, USAGE, problem
+from reconciler.makejail.quoting import DoubleQuoted
+from reconciler.makejail.step import Instruction, Line, State, Step, required
+
+_USAGE = "Write MOUNT DEVICE MOUNTPOINT, or MOUNT DEVICE MOUNTPOINT TYPE OPTIONS."
+_DEFAULTS = ("nullfs", "rw", "0", "0")
+
+
+def _compile(line: Line, state: State) -> Step | None:
+    required(line, _USAGE)
+    options = read_options(line, {"--nopersist", "--nomount"}, {"--nro"}, _USAGE)
+    words = options.words
+    if len(words) < 2:
+        raise problem(USAGE, "usage", "MOUNT needs a device and a mount point", hint=_USAGE, span=line.span)
+    device, mountpoint, kind, flags, dump, order = (*words[:6], *_DEFAULTS[max(len(words[:6]) - 2, 0) :])
+    for number in (dump, order):
+        if not (number.isascii() and number.isdigit()):
+            detail = f"{number!r} is no number; dump and pass are."
+            raise problem(DATA, "mount-number", "A field of a mount must be a number", detail, _USAGE, line.span)
+    mount = Mount(
+        device=DoubleQuoted.host(device),
+        mountpoint=DoubleQuoted.host(mountpoint),
+        type=DoubleQuoted.host(kind),
+        options=DoubleQuoted.host(flags),
+        dump=dump,
+        order=order,
+        persist=not options.has("--nopersist"),
+        now=not options.has("--nomount"),
+        number=DoubleQuoted.host(options.last("--nro") or "auto"),
+        span=line.span,
+    )
+    operands = _operands(mount)
+    instead = f"In the spec: mounts: [{{device: {device}, mountpoint: {mountpoint}, type: {kind}, options: {flags}}}]"
+    warnings = (ignored("MOUNT", instead, line.span),)
+    return Step("MOUNT", line.rest, line.span, operands, names=_names(mount), effect=mount, warnings=warnings)
+
+
+def _operands(mount: Mount) -> dict[str, object]:
+    fields = {"device": mount.device, "type": mount.type, "options": mount.options}
+    if not mount.persist:
+        place = DoubleQuoted("${APPJAIL_JAILDIR}/") + mount.mountpoint
+        return {"persist": False, **fields, "mountpoint": place}
+    return {
+        "persist": True,
+        "nro": mount.number,
+        **fields,
+        "mountpoint": mount.mountpoint,
+        "dump": mount.dump,
+        "pass": mount.order,
+        "mount_now": mount.now,
+    }
+
+
+def _names(mount: Mount) -> tuple[str, ...]:
+    words = (mount.device, mount.mountpoint, mount.type, mount.options)
+    return tuple(dict.fromkeys(name for word in words for name in word.names))
+
+
+INSTRUCTION = Instruction("MOUNT", _compile)

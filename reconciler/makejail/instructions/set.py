@@ -1,0 +1,39 @@
+"""SET [--mark] [--column C] [--row R] param[=value]: a jail(8) parameter; quotes of the value stay."""
+
+from __future__ import annotations
+
+from reconciler.makejail.effects import Parameter, ignored
+from reconciler.makejail.options import read_options
+from reconciler.makejail.quoting import DoubleQuoted
+from reconciler.makejail.step import Instruction, Line, State, Step, required
+
+_USAGE = "Write SET PARAMETER or SET PARAMETER=VALUE."
+
+
+def _compile(line: Line, state: State) -> Step | None:
+    required(line, _USAGE)
+    options = read_options(line, {"--mark"}, {"--column", "--row"}, _USAGE)
+    text = " ".join(token.quoted for token in options.operands)
+    if not text:
+        required(Line(line.stage, line.name, "", line.span), _USAGE)
+    word = DoubleQuoted.host(text)
+    row = DoubleQuoted.host(options.last("--row") or "0")
+    given = options.last("--column")
+    column = None if given is None else DoubleQuoted.host(given)
+    ops = [{"op": "set" if column is None else "setColumn", "row": row, "column": column, "param": word}]
+    if options.has("--mark"):
+        ops.insert(0, {"op": "set-mark", "row": row, "column": None, "param": word})
+    name, _, value = text.partition("=")
+    instead = f"In the spec: parameters: {{{name}: {value or 'true'}}}"
+    return Step(
+        "SET",
+        line.rest,
+        line.span,
+        {"ops": tuple(ops)},
+        names=word.names,
+        effect=Parameter(word, row, column, options.has("--mark"), line.span),
+        warnings=(ignored("SET", instead, line.span),),
+    )
+
+
+INSTRUCTION = Instruction("SET", _compile)

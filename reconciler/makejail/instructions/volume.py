@@ -1,0 +1,40 @@
+"""VOLUME [--group G] [--mountpoint M] [--owner O] [--perm P] [--type T] name: declares a volume."""
+
+from __future__ import annotations
+
+from reconciler.makejail.effects import Volume, ignored
+from reconciler.makejail.options import read_options
+from reconciler.makejail.quoting import DoubleQuoted
+from reconciler.makejail.step import Instruction, Line, State, Step, required
+
+_USAGE = "Write VOLUME NAME, or VOLUME --mountpoint PATH NAME."
+_FIELDS = ("group", "mountpoint", "owner", "perm", "type")
+
+
+def _compile(line: Line, state: State) -> Step | None:
+    required(line, _USAGE)
+    options = read_options(line, (), {f"--{field}" for field in _FIELDS}, _USAGE)
+    if not options.words:
+        required(Line(line.stage, line.name, "", line.span), _USAGE)
+    name = DoubleQuoted.host(options.words[0])
+    given = {field: options.last(f"--{field}") for field in _FIELDS}
+    group, mountpoint, owner, mode, kind = (
+        None if text is None else DoubleQuoted.host(text) for text in given.values()
+    )
+    operands = {"name": name, "group": group, "mountpoint": mountpoint, "owner": owner, "perm": mode, "type": kind}
+    instead = (
+        f"In the spec: volumes: [{{name: {options.words[0]}, "
+        f"mountpoint: {given['mountpoint'] or '/volumes/' + options.words[0]}}}]"
+    )
+    return Step(
+        "VOLUME",
+        line.rest,
+        line.span,
+        operands,
+        names=tuple(n for word in operands.values() if word for n in word.names),
+        effect=Volume(name, mountpoint, owner, group, mode, kind, line.span),
+        warnings=(ignored("VOLUME", instead, line.span),),
+    )
+
+
+INSTRUCTION = Instruction("VOLUME", _compile)
