@@ -37,7 +37,8 @@ def _failed(code: str, summary: str, what: str, done: Completed, hint: str) -> H
 def _apply(site: Site, room: Workspace, recipe: ApplyPackage, ref: Ref) -> None:
     for name, chunks in site.archive(recipe.source, ref):
         # The stream is unpacked by the root's own tar inside the jail: links resolve in there and nowhere else.
-        done = room.exec(("tar", "-xpf", "-", "-C", "/"), stdin=chunks, output=site.output(ref))
+        # Names beyond ASCII are an error to tar in the locale C.
+        done = room.exec(("env", "LC_ALL=C.UTF-8", "tar", "-xpf", "-", "-C", "/"), stdin=chunks, output=site.output(ref))
         if done.status:
             raise _failed(
                 "package-apply-failed",

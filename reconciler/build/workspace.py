@@ -83,10 +83,10 @@ class Workspace:
             )
         self.site.host.datasets.destroy(self.dataset)
 
-    def mount(self) -> None:
+    def mount(self, options: str = "rw") -> None:
         """Mount the dataset at the place."""
         self.site.host.files.mkdir(self.path, 0o700)
-        self.site.host.mounts.mount("zfs", self.dataset, self.path)
+        self.site.host.mounts.mount("zfs", self.dataset, self.path, options)
 
     def start(self, *, network: bool, hostname: str = "build") -> None:
         """Make the build jail over the mounted dataset: devices, no address of a live jail.

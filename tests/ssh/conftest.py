@@ -3,6 +3,7 @@
 import getpass
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -53,7 +54,7 @@ class Far:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # where sshd gives up its privileges
         # csh(1) was root's login shell before FreeBSD 14: what it is, the first words must not care.
         (self.folder / "login").write_text(
-            f"#!/bin/sh\necho >> {self.log}\nPYTHONPATH={ROOT} exec {sys.executable} -m"
+            f"#!/bin/sh\necho $PPID >> {self.log}\nPYTHONPATH={ROOT} exec {sys.executable} -m"
             f' reconciler.hosts.sandbox.shim {self.box} sh -c "$SSH_ORIGINAL_COMMAND"\n'
         )
         (self.folder / "login").chmod(0o755)
@@ -91,7 +92,20 @@ class Far:
 
     def sessions(self) -> int:
         """How many commands have come in over ssh."""
-        return len(self.log.read_text()) if self.log.exists() else 0
+        return len(self.log.read_text().split()) if self.log.exists() else 0
+
+    def cut(self) -> None:
+        """Kill the servers of all connections, with no word to anybody."""
+        for process in {int(word) for word in self.log.read_text().split()}:
+            # The caller of a session's command is the server, or a shell of its.
+            for _ in range(3):
+                try:
+                    name, _, rest = Path(f"/proc/{process}/stat").read_text().partition("(")[2].partition(") ")
+                except OSError:
+                    break
+                if name.startswith("sshd"):
+                    os.kill(process, signal.SIGKILL)
+                process = int(rest.split()[1])
 
     def close(self) -> None:
         """End every jail, so that no process outlives the test."""

@@ -3,10 +3,8 @@
 Real ssh, real sshd, real shells on both sides; behind the login lies the sandbox.
 """
 
-import os
 import signal
 import subprocess
-from pathlib import Path
 
 
 def fleet(mirror: str, content: str, *, port: int = 80, healthy: bool = True) -> str:
@@ -61,10 +59,8 @@ def test_a_connection_that_dies_in_the_middle_is_made_good_by_the_next_run(far):
     with subprocess.Popen(
         far.argv("apply", "specs"), cwd=far.folder, env=far.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as run:
-        while "create dataset volumes/web" not in (line := run.stdout.readline().decode()) or "done" not in line:
-            assert line, "it ended before its connection could be cut"
-        for process in serving(far.folder):
-            os.kill(process, signal.SIGKILL)
+        heard(run, "web: create dataset state/web ... done")
+        far.cut()
         said = run.stdout.read().decode()
         status = run.wait(60)
     assert status in {1, 4}, said
@@ -75,17 +71,12 @@ def test_a_connection_that_dies_in_the_middle_is_made_good_by_the_next_run(far):
     assert far.inside("jexec web cat /etc/version") == "one\n"
 
 
-def serving(folder: Path) -> list[int]:
-    """The servers of the connections that were made with a configuration of `folder`."""
-    found = []
-    for name in os.listdir("/proc"):
-        try:
-            words = Path(f"/proc/{name}/cmdline").read_bytes().split(b"\0") if name.isdigit() else []
-        except OSError:
-            continue
-        if f"{folder}/sshd_config".encode() in words:
-            found.append(int(name))
-    return found
+def heard(run: subprocess.Popen[bytes], words: str) -> None:
+    """Read until it has said `words`."""
+    said = []
+    while not said or words not in said[-1]:
+        said.append(run.stdout.readline().decode())
+        assert said[-1], f"it ended before it said {words!r}: {''.join(said)}"
 
 
 def test_a_second_client_is_told_who_holds_the_lock(far):
@@ -94,8 +85,7 @@ def test_a_second_client_is_told_who_holds_the_lock(far):
         far.argv("apply", "specs"), cwd=far.folder, env=far.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as run:
         try:
-            while b"create dataset" not in run.stdout.readline():
-                pass
+            heard(run, "create dataset pool ... done")
             refused = far.run("apply", "specs")
             assert refused.status == 3, refused
             assert f"process {run.pid}" in refused.err

@@ -17,6 +17,10 @@ def mkdir(path: str, mode: int) -> tuple[str, ...]:
     return ("mkdir", "-p", "-m", f"{mode:04o}", path)
 
 
+NAMES = ("LC_ALL", "C.UTF-8")
+"""The locale that tar(1) needs to unpack names beyond ASCII, which it takes for an error elsewhere."""
+
+
 def extract(target: str) -> tuple[str, ...]:
     """Unpack standard input below `target`. Without -P, bsdtar refuses `..` and paths through symlinks."""
     return ("tar", "-xpf", "-", "-C", target)
@@ -55,7 +59,7 @@ class HostFiles:
 
     def extract(self, archive: Iterable[bytes], target: str) -> None:
         """Unpack a tar stream of any compression below a folder of ours."""
-        command = Command(extract(target), stdin=archive, timeout=EXTRACT_TIMEOUT)
+        command = Command(extract(target), stdin=archive, timeout=EXTRACT_TIMEOUT, env=(NAMES,))
         run(self._runner, command, "extract-failed", "An archive could not be unpacked")
 
     def script(

@@ -158,7 +158,7 @@ def _missing(listing: Completed) -> set[str]:
             names.add(line[len("cannot open '") : -len("': dataset does not exist")])
         elif line.startswith("cannot open '") and "currently suspended" in line:
             names.add(line[len("cannot open '") :].partition("'")[0])
-        elif line.strip():
+        elif line.strip() and "warning" not in line.lower():
             raise failed(listing)
     return names
 

@@ -42,8 +42,7 @@ class LocalRunner:
 
     def __init__(self, *, path: Sequence[str] = (), env: Sequence[tuple[str, str]] = ()) -> None:
         """`path` names folders to search before the system's; `env` is given to every command."""
-        # C.UTF-8 says everything in C's words and order, but lets tar(1) unpack names beyond ASCII.
-        self._env = {"PATH": ":".join([*path, PATH]), "LC_ALL": "C.UTF-8", "HOME": "/root", **dict(env)}
+        self._env = {"PATH": ":".join([*path, PATH]), "LC_ALL": "C", "HOME": "/root", **dict(env)}
         self._locks: set[int] = set()
 
     def run(self, command: Command, over: Over | None = None) -> Completed:

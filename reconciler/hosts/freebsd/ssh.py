@@ -101,7 +101,7 @@ class SSHRunner:
         self._argv = (*ssh, *target.arguments()[:-2], *shared)
         self._to = target.arguments()
         self._where = target.arguments()[-2:]
-        self._env = {"PATH": f"{path}:{PATH}" if path else PATH, "LC_ALL": "C.UTF-8", "HOME": "/root"}
+        self._env = {"PATH": f"{path}:{PATH}" if path else PATH, "LC_ALL": "C", "HOME": "/root"}
         agent = os.environ.get("SSH_AUTH_SOCK")
         self._local = LocalRunner(
             path=os.environ.get("PATH", "").split(":"),
