@@ -36,6 +36,10 @@ test-zfs: $(VENV)/.ready
 docs: $(VENV)/.ready
 	$(RUN) docs/generate.py
 
+# A jail's whole life over real ssh, into a sandbox behind a private sshd.
+test-ssh: $(VENV)/.ready
+	$(RUN) -m pytest -q tests/ssh/flow.py
+
 bench: $(VENV)/.ready
 	$(RUN) bench/noop.py
 
