@@ -16,7 +16,9 @@ KEEP: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
 WORDS = {
     "host": "URL", "label": "KEY=VALUE", "only": "JAIL", "retry": "JAIL", "mirror": "URL", "out": "FILE",
     "plan": "FILE", "specs": "PATH", "jobs": "N", "allow_data_loss": "JAIL", "reason": "TEXT", "limit": "N",
-    "host_name": "NAME", "path": "PATH", "name": "NAME", "directory": "DIR", "what": "WHAT", "command": "COMMAND",
+    "host_name": "NAME", "path": "PATH", "name": "NAME", "stop_after": "STAGE",
+    "after_include": "FILE", "before_include": "FILE", "build_arg": "NAME=VALUE", "arg": "NAME=VALUE", "env": "NAME=VALUE",
+    "directory": "DIR", "what": "WHAT", "command": "COMMAND",
 }  # fmt: skip
 
 
@@ -179,7 +181,8 @@ def _word(param: Any) -> str:
 def _shown(param: Any) -> str:
     if not _is_option(param):
         return f"{_word(param)}{'...' if param.nargs == -1 else ''}"
-    return param.opts[0] if param.is_flag else f"{param.opts[0]} {_word(param)}"
+    named = ", ".join(param.opts)
+    return named if param.is_flag else f"{named} {_word(param)}"
 
 
 def _usage(command: Any) -> str:
@@ -187,7 +190,8 @@ def _usage(command: Any) -> str:
     told = [p for p in command.params if _told(p)]
     for param in sorted(told, key=_is_option, reverse=True):
         dashes = "-- " if param.nargs == -1 and not _is_option(param) else ""
-        words.append(dashes + (_shown(param) if param.required else f"[{_shown(param)}]"))
+        shown = _shown(param).rpartition(", ")[2]
+        words.append(dashes + (shown if param.required else f"[{shown}]"))
     return " ".join(words)
 
 
@@ -219,14 +223,19 @@ def _mdoc(entry: tuple[str, Any]) -> str:
 def _mdoc_item(param: Any) -> str:
     if not _is_option(param):
         return f"Ar {_word(param)}"
-    flag = f"Fl Fl {param.opts[0].removeprefix('--')}"
-    return flag if param.is_flag else f"{flag} Ar {_word(param)}"
+    flags = " , ".join(_flag(option) for option in param.opts)
+    return flags if param.is_flag else f"{flags} Ar {_word(param)}"
+
+
+def _flag(option: str) -> str:
+    return f"Fl Fl {option[2:]}" if option.startswith("--") else f"Fl {option[1:]}"
 
 
 def _mdoc_usage(param: Any) -> str:
     dots = " ..." if param.nargs == -1 and not _is_option(param) else ""
     dashes = "Fl Fl Ar " if dots else ""
-    item = _mdoc_item(param).removeprefix("Ar ") if dashes else _mdoc_item(param)
+    item = _mdoc_item(param).rpartition(" , ")[2]
+    item = item.removeprefix("Ar ") if dashes else item
     return f".{'' if param.required else 'Op '}{dashes}{item}{dots}"
 
 

@@ -1,6 +1,7 @@
 """What is generated is what lies in the repository, and says everything that there is to say."""
 
 import importlib.util
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -37,8 +38,9 @@ def test_every_command_and_option_stands_in_the_pages(words):
     manual = (DOCS / "man" / "reconcile.8").read_text().split(f"\n.Ss {words}\n")[1].split("\n.Ss ")[0]
     for param in told:
         for option in param.opts if param.param_type_name == "option" else ():
-            assert f"`{option}" in section
-            assert f".It Fl Fl {option.removeprefix('--')}" in manual
+            assert re.search(rf"^\| `.*(?<!\S){option}[ ,`]", section, re.MULTILINE)
+            flag = f"Fl {'Fl ' if option.startswith('--') else ''}{option.lstrip('-')}"
+            assert re.search(rf"^\.It .*{flag}( |$)", manual, re.MULTILINE)
 
 
 def test_the_manual_page_is_sound_mdoc():
