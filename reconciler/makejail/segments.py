@@ -21,11 +21,12 @@ RULE = "reconciler-layer-1"
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """One instruction of a segment, after macros."""
+    """One instruction of a segment, after macros; `host_code` runs as root on the host, not in the jail."""
 
     name: str
     text: str
     span: Span
+    host_code: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ def cut(
     blocks, defined = Blocks(), 0
     for group in groups:
         functions = [blocks.text[start:end] for start, end in blocks.functions[:defined]]
-        code = body([cutter.steps[at] for at in group], blocks)
+        code = body([cutter.steps[at] for at in group], blocks, marked=True)
         defined = len(blocks.functions)
         script = segment_script(len(segments) + 1, code, functions, context)
         segments.append(_segment(cutter, group, script, known))
@@ -186,7 +187,7 @@ def _segment(cutter: _Cutter, group: range, script: str, values: Mapping[str, st
     if needs_context:
         reads.append(("folder", ".", _folder_digest(cutter.folder)))
     return Segment(
-        tuple(Instruction(step.name, step.text, step.span) for step in steps),
+        tuple(Instruction(step.name, step.text, step.span, step.host_code) for step in steps),
         script,
         tuple(sorted(set(reads))),
         sources,

@@ -193,6 +193,7 @@ class Jails(Protocol):
         timeout: float = 600.0,
         output: Output | None = None,
     ) -> Completed: ...
+    def processes(self, name: str) -> tuple[str, ...]: ...
 
 
 class Files(Protocol):

@@ -93,6 +93,11 @@ def modify(name: str, parameters: Mapping[str, str]) -> tuple[str, ...]:
     return ("jail", "-m", f"name={name}", *words(parameters))
 
 
+def processes(name: str) -> tuple[str, ...]:
+    """List the processes of a jail as `PID COMMAND`; ps(1) ends with status 1 where there is none."""
+    return ("ps", "-J", name, "-o", "pid=", "-o", "command=")
+
+
 class JailJails:
     """The Jails facet over jail(8) and jexec(8). Every method raises HostError when the command fails."""
 
@@ -153,3 +158,10 @@ class JailJails:
         if completed.status == 1 and text(completed.stderr).strip() == f'jexec: jail "{name}" not found':
             raise failed(completed)
         return completed
+
+    def processes(self, name: str) -> tuple[str, ...]:
+        """What runs in a jail, as `PID COMMAND`."""
+        done = self._runner.run(Command(processes(name)))
+        if done.status not in (0, 1) or done.stderr:
+            raise failed(done)
+        return tuple(line.strip() for line in text(done.stdout).splitlines() if line.strip())

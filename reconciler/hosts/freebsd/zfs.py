@@ -31,6 +31,7 @@ USER = (
     "volume_owner",
     "made_by",
     "protect",
+    "live",
     "kept",
 )
 """Our user properties, by the part after `reconciler:`. A new one is added here and nowhere else."""

@@ -43,8 +43,8 @@ _SBIN = _words(
     " kldload kldstat kldunload sysctl ping rcorder reboot shutdown mdconfig md5 sha256 sha512"
 )
 _USR_SBIN = _words("jail jls jexec service sysrc pkg chown pw daemon nologin")
-# These tell of owners and flags that only the simulator knows.
-_SIDECAR_TOOLS = frozenset({"stat", "tar", "install"})
+# These tell of owners, flags and jails that only the simulator knows.
+_SIDECAR_TOOLS = frozenset({"stat", "tar", "install", "ps"})
 # The first process of a jail ends when the folder of its sandbox is deleted, so that nothing stays behind.
 _KEEPER = f'$SIG{{CHLD}} = "IGNORE"; sleep 20 while -e "{PLACE}/stamp";\n'
 _FOREIGN_FOLDERS = ("bin", "sbin", "usr/bin", "usr/sbin")

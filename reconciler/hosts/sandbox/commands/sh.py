@@ -10,7 +10,7 @@ from reconciler.model.command import Command, Completed
 NAMES = (
     "sh", "env", "true", "false", "sleep", "echo", "printf", "awk", "sed", "grep", "sort", "wc", "head", "tail",
     "date", "expr", "xargs", "daemon", "sysrc", "rcorder", "pw", "which", "timeout", "nohup", "setsid", "tr", "cut",
-    "seq", "diff", "cmp", "dirname", "basename", "ps",
+    "seq", "diff", "cmp", "dirname", "basename",
 )  # fmt: skip
 
 
