@@ -17,7 +17,7 @@ WORDS = {
     "host": "URL", "label": "KEY=VALUE", "only": "JAIL", "retry": "JAIL", "mirror": "URL", "out": "FILE",
     "plan": "FILE", "specs": "PATH", "jobs": "N", "allow_data_loss": "JAIL", "reason": "TEXT", "limit": "N",
     "host_name": "NAME", "path": "PATH", "name": "NAME", "stop_after": "STAGE",
-    "after_include": "FILE", "before_include": "FILE", "build_arg": "NAME=VALUE", "arg": "NAME=VALUE", "env": "NAME=VALUE",
+    "after": "FILE", "before": "FILE", "build_arg": "NAME=VALUE", "arg": "NAME=VALUE", "env": "NAME=VALUE",
     "directory": "DIR", "what": "WHAT", "command": "COMMAND",
 }  # fmt: skip
 
