@@ -13,6 +13,9 @@ from reconciler.makejail.stages import CREATION
 from reconciler.makejail.step import Argument, Step
 
 _ENDS = ("fi", "else", "elif", "done", "}")
+_BEGINS = ("then", "do", "else", "{")
+MARK = 'echo %d >|"${RECONCILER_AT:-/dev/null}" || :'
+"""Says which instruction of the segment begins; written, not trapped, so that it is known after a kill as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +27,17 @@ class Context:
     needs_context: bool
 
 
-def body(steps: Sequence[Step], blocks: Blocks) -> str:
-    """Write the steps one after the other, each under a comment with its place where one may stand."""
+def body(steps: Sequence[Step], blocks: Blocks, *, marked: bool = False) -> str:
+    """Write the steps one after the other, each under a comment with its place where one may stand.
+
+    `marked`: the number of each step (from 0) is written to $RECONCILER_AT where a command may stand.
+    """
     lines: list[str] = []
     for at, step in enumerate(steps):
         if blocks.between_commands:
             lines.append(f"# {step.span} {step.name}".replace("\n", " "))
+            if marked and step.script and _may_mark(steps[at - 1] if at else None, step, blocks):
+                lines.append(MARK % at)
         code = step.script
         if not code and blocks.between_commands and not step.raw:
             code = ":" if not blocks.closed else ""
@@ -42,6 +50,17 @@ def body(steps: Sequence[Step], blocks: Blocks) -> str:
             lines.append(":")
             blocks.feed(":")
     return "\n".join(lines) + "\n"
+
+
+def _may_mark(before: Step | None, step: Step, blocks: Blocks) -> bool:
+    """Whether a command of ours changes nothing here: between whole commands, and nobody asks how the last one ended."""
+    if "$?" in step.script:
+        return False
+    if blocks.closed:
+        return True
+    if step.raw or before is None:
+        return False  # it may close or go on with what is open
+    return not before.raw or before.script.split()[-1:] in [[word] for word in _BEGINS]
 
 
 def _ends_block(code: str) -> bool:
@@ -99,6 +118,10 @@ def _fence(step: Step) -> Step:
 
 def _helpers(code: str) -> list[str]:
     needed = []
+    if "reconciler_add" in code:
+        needed.append(shell.ADD)
+    if "reconciler_replace" in code:
+        needed.append(shell.REPLACE)
     if "reconciler_copy" in code:
         needed.append(shell.COPY)
     if "reconciler_copy_from_jail" in code:
