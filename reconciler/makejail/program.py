@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from reconciler.makejail.arguments import apply_arguments, defaults
 from reconciler.makejail.compile import Compiled, Settings, compile_lines
+from reconciler.makejail.effects import Device, Effect, Mount, Parameter, Unmount, Volume
 from reconciler.makejail.expand import evaluate
 from reconciler.makejail.include import Flat, Method, flatten, through
 from reconciler.makejail.macros import expand_macros
@@ -71,13 +72,19 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A compiled Makejail. `stages` maps every stage but build to its script."""
+    """A compiled Makejail. `stages` maps every stage but build to its script.
+
+    `effects` are what the build stage wants of the jail beside its files, in order; `values` what is
+    known of host variables before the run.
+    """
 
     segments: tuple[Segment, ...]
     options: tuple[Option, ...]
     stages: Mapping[str, str]
     arguments: tuple[Argument, ...]
     labels: tuple[Label, ...] = ()
+    effects: tuple[Effect, ...] = ()
+    values: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[Diagnostic, ...] = ()
     root: str = ""
     files: tuple[str, ...] = ()
@@ -86,6 +93,43 @@ class Program:
     def packages(self) -> tuple[str, ...]:
         """Every package that the build installs, in order."""
         return tuple(dict.fromkeys(package for segment in self.segments for package in segment.packages))
+
+    @property
+    def mounts(self) -> tuple[Mount, ...]:
+        """Mounts that are part of the jail: persistent, and not undone by a later UMOUNT."""
+        kept: list[Mount] = []
+        for effect in self.effects:
+            match effect:
+                case Mount() if effect.persist:
+                    kept.append(effect)
+                case Unmount():
+                    gone = effect.mountpoint.source.strip("/")
+                    kept = [mount for mount in kept if mount.mountpoint.source.strip("/") != gone]
+        return tuple(kept)
+
+    @property
+    def devices(self) -> tuple[Device, ...]:
+        """Rules of devfs(8), in order."""
+        return tuple(effect for effect in self.effects if isinstance(effect, Device))
+
+    @property
+    def volumes(self) -> tuple[Volume, ...]:
+        """Declared volumes, in order."""
+        return tuple(effect for effect in self.effects if isinstance(effect, Volume))
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """jail(8) parameters, in order; a later one of the same name and row counts."""
+        return tuple(effect for effect in self.effects if isinstance(effect, Parameter))
+
+    def value(self, word: DoubleQuoted) -> str | None:
+        """The word's value; None where a variable in it is known only to the run."""
+        if not set(word.names) <= self.values.keys():
+            return None
+        try:
+            return evaluate(word, self.values)
+        except MakejailError:
+            return None
 
     @property
     def needs_context(self) -> bool:
@@ -139,8 +183,32 @@ def _program(compiled: Compiled, flat: Flat, sources: Sources, given: Given) -> 
         if name != BUILD
     }
     labels = tuple(Label(*label) for label in build.labels)
-    found = tuple(sorted((*compiled.warnings, *warnings), key=Diagnostic.sort_key))
-    return Program(segments, options, stages, tuple(build.arguments), labels, found, flat.root, flat.files)
+    return Program(
+        segments,
+        options,
+        stages,
+        tuple(build.arguments),
+        labels,
+        tuple(step.effect for step in build.steps if step.effect),
+        _values(build, given),
+        tuple(sorted((*compiled.warnings, *warnings), key=Diagnostic.sort_key)),
+        flat.root,
+        flat.files,
+    )
+
+
+def _values(build: State, given: Given) -> dict[str, str]:
+    """What is known of the host's variables: the environment, and ARGs whose defaults are known."""
+    values = dict(given.environment)
+    for argument in build.arguments:
+        chosen = (given.arguments or {}).get(argument.name)
+        if chosen is not None:
+            values[argument.name] = chosen
+        elif set(argument.default.names) <= values.keys():
+            values[argument.name] = evaluate(argument.default, values, argument.span)
+    # A VAR may change a value on the way; its name is then known only to the run.
+    changed = {step.names[0] for step in build.steps if step.name == "VAR" and step.names}
+    return {name: value for name, value in values.items() if name not in changed}
 
 
 def _reads_folder(state: State) -> bool:

@@ -85,6 +85,50 @@ reconciler_copy_from_jail() {
 }
 """
 
+ADD = r"""# ADD: [-v] target url. What the network gave is unpacked inside the jail, never by the host.
+reconciler_add() {
+    reconciler_flags=-xf
+    if [ "$1" = -v ]; then
+        reconciler_flags=-xvf
+        shift
+    fi
+    {
+        reconciler_failed=$({
+            { fetch -Rpm -o - -- "$2" || echo fetch >&3; } |
+                jexec -l "$RECONCILER_JAIL" tar -C "$1" "$reconciler_flags" - >&4 || echo tar >&3
+        } 3>&1)
+    } 4>&1
+    [ -z "$reconciler_failed" ]
+}
+"""
+
+REPLACE = r"""# Runs inside the jail (file, key, value, output): each %{key} that no % precedes becomes the value.
+reconciler_edit='set -e
+cd /
+file=$1 output=$4
+if ! [ -f "$file" ]; then
+    echo "REPLACE: $file: no such file" >&2
+    exit 66
+fi
+key=$(printf "%s\n" "$2" | sed "s,[][\\\\.*^\$+?(){}|#/],\\\\&,g")
+if ! grep -Eq -e "(^|[^%])%\\{$key\\}" -- "$file"; then
+    echo "REPLACE: $file holds no %{$2}" >&2
+    exit 65
+fi
+value=$(printf "%s\n" "$3" | sed -e "s,[\\\\#],\\\\&,g" -e "\$!s,\$,\\\\,")
+directory=$(mktemp -d /tmp/.replace.XXXXXXXX)
+trap "rm -rf -- \"$directory\"" EXIT
+sed -E -e "s#(^|[^%])%\\{$key\\}#\\1$value#g" -- "$file" >"$directory/new"
+cat -- "$directory/new" >"$output"
+sed -E -e "s#%%\\{$key\\}#%{$2}#g" -- "$file" >"$directory/new"
+cat -- "$directory/new" >"$file"'
+
+# REPLACE: file, key, value, output; all paths are the jail's.
+reconciler_replace() {
+    jexec -l "$RECONCILER_JAIL" sh -c "$reconciler_edit" sh "$@"
+}
+"""
+
 GIVEN = r"""# What the environment and the arguments hold now belongs to this run, not to what is saved.
 for reconciler_name in $reconciler_given; do
     case $reconciler_name in
@@ -121,7 +165,7 @@ reconciler_save() {
             command unset "$reconciler_name" || :
         done
         IFS=$reconciler_ifs
-        unset reconciler_ifs reconciler_name reconciler_given reconciler_place
+        unset reconciler_ifs reconciler_name reconciler_given reconciler_place reconciler_edit
         unset reconciler_flags reconciler_to reconciler_from reconciler_failed reconciler_options reconciler_umask
         # bash shows what nobody may set again; FreeBSD's sh has no such variables.
         if [ -n "${BASH_VERSION-}" ]; then

@@ -1,0 +1,145 @@
+"""What instructions do in a build: ADD and REPLACE inside the jail, the rest as data that says what to write instead."""
+
+import io
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from reconciler.makejail.problem import MakejailError
+from reconciler.makejail.program import Given, compile_text
+
+from .test_segment_scripts import Host, program
+
+# Runs what jexec is given as if its absolute paths were those of the folder $JAIL.
+INSIDE = """#!/bin/sh
+shift 2
+case $1 in
+sh) exec sh -c "$3" sh "$JAIL$5" "$6" "$7" "$JAIL$8" ;;
+tar) exec tar -C "$JAIL$3" "$4" - ;;
+esac
+"""
+FETCH = """#!/bin/sh
+for url; do :; done
+exec cat "$ARCHIVES/$url"
+"""
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    """A host whose jail is the folder `jail`."""
+    (tmp_path / "context").mkdir()
+    made = Host(tmp_path / "host", tmp_path / "context")
+    made.tool("jexec", INSIDE)
+    made.tool("fetch", FETCH)
+    (tmp_path / "jail/etc").mkdir(parents=True)
+    return made
+
+
+def build(host: Host, text: str, tmp_path: Path) -> int:
+    """The status of the one segment that `text` is."""
+    (segment,) = program(tmp_path / "context", text).segments
+    return host.run(segment.script, JAIL=str(tmp_path / "jail"), ARCHIVES=str(tmp_path)).returncode
+
+
+@pytest.mark.parametrize(
+    ("before", "line", "after"),
+    [
+        ("a=%{k}\nb=%{k};%{k}\n", "REPLACE /etc/f k v", "a=v\nb=v;v\n"),
+        ("%{k}%{k}\n", "REPLACE /etc/f k v", "v%{k}\n"),
+        ("x%{k}\n", 'REPLACE /etc/f k "a&b"', "xax%{k}b\n"),
+        ("%{k} %%{k} %{other}\n", "REPLACE /etc/f k v", "v %{k} %{other}\n"),
+        ("%{k}\n", 'REPLACE /etc/f k "a/b#c\\\\d"', "a/b#c\\d\n"),
+        ("%{k}\n", "REPLACE /etc/f k", "\n"),
+        ("%{a.b} %{axb}\n", "REPLACE /etc/f a.b v", "v %{axb}\n"),
+        ("%{k}\n", "VAR v=two words\nREPLACE /etc/f k $v", "two words\n"),
+    ],
+)
+def test_replace_follows_the_originals_rules(host: Host, tmp_path: Path, before: str, line: str, after: str) -> None:
+    file = tmp_path / "jail/etc/f"
+    file.write_text(before)
+    number = file.stat().st_ino
+    assert build(host, line + "\n", tmp_path) == 0
+    assert (file.read_text(), file.stat().st_ino) == (after, number)
+
+
+def test_replace_with_an_output_unescapes_the_file_all_the_same(host: Host, tmp_path: Path) -> None:
+    (tmp_path / "jail/etc/f").write_text("%{k} %%{k}\n")
+    assert build(host, "REPLACE f k v g\n", tmp_path) == 66
+    assert build(host, "REPLACE etc/f k v etc/g\n", tmp_path) == 0
+    assert (tmp_path / "jail/etc/g").read_text() == "v %%{k}\n"
+    assert (tmp_path / "jail/etc/f").read_text() == "%{k} %{k}\n"
+
+
+def test_replace_of_a_key_that_is_not_there_ends_with_65(host: Host, tmp_path: Path) -> None:
+    (tmp_path / "jail/etc/f").write_text("%%{k}\n")
+    assert build(host, "REPLACE /etc/f k v\n", tmp_path) == 65
+
+
+def test_add_unpacks_an_archive_inside_the_jail(host: Host, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        entry = tarfile.TarInfo("sub/file")
+        entry.size = 4
+        archive.addfile(entry, io.BytesIO(b"data"))
+    assert build(host, "ADD a.tar /etc\n", tmp_path) == 0
+    assert (tmp_path / "jail/etc/sub/file").read_text() == "data"
+    assert build(host, "ADD --verbose missing.tgz /etc\n", tmp_path) == 1
+
+
+def test_add_says_that_it_is_not_pinned_and_needs_the_network() -> None:
+    compiled = compile_text("ADD http://h/x.tgz\n")
+    assert [found.code for found in compiled.warnings] == ["add-unpinned"]
+    assert compiled.segments[0].needs_network
+
+
+EFFECTS = """\
+ARG p=1
+MOUNT /host/$p mnt tmpfs ro 1 2
+MOUNT --nopersist /a b
+MOUNT /gone /gone
+UMOUNT gone
+DEVICE path 'bpf*' unhide
+VOLUME --mountpoint /x --owner 80 data
+SET --row 1 allow.mount=$unknown
+LABEL team=web
+RESTART
+"""
+
+
+def test_what_a_build_does_not_do_is_data_with_a_warning_each() -> None:
+    compiled = compile_text(EFFECTS, Given({"p": "2"}))
+    (mount,) = compiled.mounts
+    assert (compiled.value(mount.device), compiled.value(mount.type), mount.dump, mount.order) == (
+        "/host/2",
+        "tmpfs",
+        "1",
+        "2",
+    )
+    assert [compiled.value(device.rule) for device in compiled.devices] == ["path 'bpf*' unhide"]
+    (volume,) = compiled.volumes
+    assert (volume.name.static, volume.owner and volume.owner.static, volume.mode) == ("data", "80", None)
+    (parameter,) = compiled.parameters
+    assert compiled.value(parameter.parameter) is None and parameter.row.static == "1"
+    assert [label.key for label in compiled.labels] == ["team"]
+    assert [found.code for found in compiled.warnings] == ["makejail-effect-ignored"] * 9
+    assert "mounts: [{device: /host/$p, mountpoint: mnt" in compiled.warnings[0].hint
+    assert compiled.segments == ()
+
+
+@pytest.mark.parametrize(
+    "line", ["LOGIN", "DESTROY old", "EXEC --file f --name n", "FROM img", "FROM --entrypoint none img"]
+)
+def test_what_a_build_cannot_carry_out_is_refused_before_any_build(line: str) -> None:
+    with pytest.raises(MakejailError) as caught:
+        compile_text(f"CMD a\n{line}\n")
+    (found,) = caught.value.diagnostics
+    assert (found.code, caught.value.status, found.span and found.span.line) == ("instruction-unavailable", 69, 2)
+    assert found.hint
+
+
+@pytest.mark.parametrize("line", ["PKG ${x", "CMD --workdir a\\\\ b", "REPLACE f k ${", "DEVICE a\\\\"])
+def test_text_that_breaks_its_own_quoting_is_refused_before_any_build(line: str) -> None:
+    try:
+        compile_text(f"{line}\n")
+    except MakejailError as error:
+        assert {found.code for found in error.diagnostics} <= {"quoting", "tokenizer"}
