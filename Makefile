@@ -3,7 +3,7 @@ PYTHON = python3
 VENV = .venv
 RUN = $(VENV)/bin/python
 
-.PHONY: all demo test lint test-crash test-zfs test-ssh bench docs clean
+.PHONY: all demo test lint test-crash test-demo test-zfs test-ssh bench docs clean
 
 all: test
 
@@ -32,6 +32,10 @@ test-crash: $(VENV)/.ready
 test-zfs: $(VENV)/.ready
 	sh tests/zfs/run
 
+# The whole demo, and that it leaves what it says.
+test-demo: $(VENV)/.ready
+	$(RUN) -m pytest -q tests/demo/flow.py
+
 # What is generated from the schemas and the commands' own help.
 docs: $(VENV)/.ready
 	$(RUN) docs/generate.py
@@ -44,4 +48,5 @@ bench: $(VENV)/.ready
 	$(RUN) bench/noop.py
 
 clean:
+	-@[ ! -d .demo/host ] || $(RUN) -m reconciler.cli.main sandbox shutdown --host sandbox:.demo/host
 	rm -rf $(VENV) .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
