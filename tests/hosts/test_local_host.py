@@ -1,5 +1,7 @@
 """The driver for this very machine: real processes under FreeBSD's names, answered by a sandbox."""
 
+from dataclasses import replace
+
 import pytest
 
 from reconciler.hosts.freebsd.host import FreeBSDHost
@@ -40,3 +42,13 @@ def test_datasets_mounts_and_a_jail_are_made_seen_and_unmade(host):
     host.datasets.destroy("zroot/reconciler/root")
     seen = host.parse(asked, host.observe(asked))
     assert (seen.jails, [row.name for row in seen.datasets]) == ((), ["zroot/reconciler"])
+
+
+def test_a_parameter_that_the_kernel_does_not_know_hides_no_jail(host):
+    host.jails.create("here", {"path": "/", "persist": "1"})
+    asked = Request("zroot/reconciler", "/reconciler", frozenset({"jails"}))
+    asked = replace(asked, parameters=("allow.nosuch", "stop.timeout", "allow.chflags", "allow.mount.nosuch"))
+    (seen,) = host.parse(asked, host.observe(asked)).jails
+    assert seen.name == "here"
+    assert seen.parameters["allow.chflags"] == "false"
+    assert "allow.nosuch" not in seen.parameters

@@ -30,14 +30,24 @@ PARAMETERS = (
 
 _NAMED = ("jid", "name", "path", "dying")
 
+# What jail(8) knows by itself and the kernel does not, so that jls cannot show it.
+_UNSHOWN = ("exec.", "mount.", "stop.", "vnet.", "zfs.dataset", "interface", "ip_hostname", "depend", "command")
+
 START_TIMEOUT = 2 * 3600.0
 """Seconds that all of exec.prepare to exec.poststart may take; exec.timeout of the jail usually ends it sooner."""
 
 
 def listing(parameters: Iterable[str] = ()) -> tuple[str, ...]:
     """List running jails with their parameters; without -d, dying ones are left out."""
-    wanted = dict.fromkeys((*_NAMED, *PARAMETERS, *parameters))
+    shown = (name for name in parameters if not name.startswith(_UNSHOWN))
+    wanted = dict.fromkeys((*_NAMED, *PARAMETERS, *shown))
     return ("jls", "--libxo", "json", *wanted)
+
+
+def unknown(completed: Completed) -> str:
+    """The parameter that jls refuses to show; empty where it refuses none of those it was asked for."""
+    name = text(completed.stderr).partition("unknown parameter: ")[2].strip() if completed.status else ""
+    return name if name in completed.argv else ""
 
 
 def parse_listing(completed: Completed) -> tuple[JailRow, ...]:

@@ -76,7 +76,9 @@ class HostMounts:
         although nothing of it runs. What only such a jail uses is unmounted all the same.
         """
         done = self._runner.run(Command(unmount(target, force=force)))
-        if busy(done) and not force and target in parse_dying(self._runner.run(Command(dying()))):
-            done = self._runner.run(Command(unmount(target, force=True)))
+        if busy(done) and not force:
+            # It may have ended between the two questions: then the second try goes through without force.
+            only_dying = target in parse_dying(self._runner.run(Command(dying())))
+            done = self._runner.run(Command(unmount(target, force=only_dying)))
         if done.status != 0:
             raise failed(done, "unmount-failed", "An unmount failed")

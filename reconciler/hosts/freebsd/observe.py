@@ -48,7 +48,7 @@ def commands(request: Request, *, jailed: bool) -> tuple[tuple[str, ...], ...]:
 
 
 def observe(runner: Runner, request: Request, *, jailed: bool) -> Observation:
-    """Read everything asked for, in one round trip (two when the dataset listing fails)."""
+    """Read everything asked for, in one round trip (one more when the listing of datasets or of jails fails)."""
     below = (request.below or BELOW) if "files" in facets(request) and request.mountpoint else ()
     mountpoint = request.mountpoint.rstrip("/")
     trees = [folder if folder.startswith("/") else f"{mountpoint}/{folder}" for folder in below]
@@ -56,8 +56,20 @@ def observe(runner: Runner, request: Request, *, jailed: bool) -> Observation:
     raw, found = runner.gather(asked, trees) if trees else (runner.batch(asked), {})
     if any(tool(done.argv) == "zfs" and done.status not in {0, 127} for done in raw):
         raw = [*raw, *runner.batch([Command(zfs.pools(), timeout=_TIMEOUT)])]
+    raw = [_known(runner, done) for done in raw]
     files = Below([(folder, found.get(tree, {})) for folder, tree in zip(below, trees, strict=True)])
     return Observation(digest(raw, found), tuple(raw), files)
+
+
+def _known(runner: Runner, done: Completed) -> Completed:
+    """The answer of jls, asked again without the parameters that this kernel does not know.
+
+    One name that a spec got wrong, or whose module is not loaded, must not hide every jail.
+    """
+    while tool(done.argv) == "jls" and (name := jail.unknown(done)):
+        argv = tuple(word for word in done.argv if word != name)
+        done = runner.batch([Command(argv, timeout=_TIMEOUT)])[0]
+    return done
 
 
 def digest(raw: list[Completed], trees: Mapping[str, Mapping[str, bytes]]) -> str:
