@@ -14,6 +14,7 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,12 @@ def remember(folder: Path, question: Question, specs: str, makejails: Mapping[st
 
 def code_digest() -> str:
     """The version, the interpreter, and every file of the tool's own code by name, size and time."""
-    marks = [__version__, sys.version]
+    return _code_digest(__version__)
+
+
+@cache
+def _code_digest(version: str) -> str:
+    marks = [version, sys.version]
     waiting = [os.path.dirname(os.path.abspath(__file__))]
     while waiting:
         folder = waiting.pop()
