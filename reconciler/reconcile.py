@@ -14,6 +14,7 @@ from reconciler.execute import Executor, Watch
 from reconciler.guard import Consent, guard
 from reconciler.kind import Desired, Kind, Place, Seen
 from reconciler.kinds.layer import leave
+from reconciler.kinds.dataset import renames
 from reconciler.kinds.source import recorded_source
 from reconciler.makejail.files import LocalFiles
 from reconciler.makejail.program import Program
@@ -75,6 +76,9 @@ class Session:
         self.host = host
         self.options = options
         self.specs = specs if specs is not None else load(options.path)
+        if self.specs.is_folder and not any(True for _ in self.specs.documents()):
+            # Mistaking the folder would otherwise mean: every jail is in no spec any more.
+            raise SpecError(replace(w, severity="error") for w in self.specs.warnings)
         self.kinds: Mapping[str, Kind] = kinds()
         self._earlier = earlier
         self.sources = Recorded(LocalFiles())
@@ -205,7 +209,8 @@ class Session:
         if unknown:
             detail = f"No jail of these specs is named {', '.join(unknown)}."
             raise SpecError(Diagnostic("unknown-jail", "There is no such jail", detail, "reconcile render"))
-        desired = Desired(self.selected, self.seen, self.allocated, self._source(), self.options.adopt_source)
+        adopt, renaming = self.options.adopt_source, renames(self.selected, self.seen)
+        desired = Desired(self.selected, self.seen, self.allocated, self._source(), adopt, renaming)
         observed = observed_world(self.kinds, self.seen)
         wanted = wanted_world(self.kinds, desired)
         waiting = conditions.unmounted(self.selected, self.seen)
@@ -237,6 +242,10 @@ class Session:
         skipped |= conditions.elsewhere(self.selected, self.seen)
         if self.document.policy.unpinned == "deny":
             skipped |= conditions.unpinned(self.selected, self.allocated, self.seen)
+        for name in renames(self.selected, self.seen):
+            former = self.selected.jails[name].doc.renamed_from
+            text = f"what {former} has is renamed first; the rest follows with the next run."
+            skipped[name] = Note(name, "renaming", text)
         for path, row in self.seen.rows.items():
             name = path.removeprefix("jails/")
             reason = row.user.get("suspended", "") if path.count("/") == 1 and path == f"jails/{name}" else ""
