@@ -82,3 +82,20 @@ def test_an_answer_without_its_end_is_unknown():
     assert script.unframed(Completed(("a",), 255, b"", b"mark.0."), "mark") is None
     done = script.unframed(Completed(("a",), 0, b"motd\nmark\noutmark.", b"motd\nmark\nerrmark.7."), "mark")
     assert done == Completed(("a",), 7, b"out", b"err")
+
+
+def test_without_its_lock_a_runner_changes_nothing_more(ssh_client, tools, tmp_path):
+    runner = SSHRunner(Target("loopback", options=(("path", str(tools)),)), ssh_client)
+    lock = str(tmp_path / "lock")
+    with runner.lock(lock, "me"):
+        runner.run(Command(("true",)))
+        (held,) = runner._locks.values()
+        runner.run(Command(("pkill", "-KILL", "-f", f"lockf.* {lock}|flock.* {lock}")))
+        held._thread.join(20)
+        with pytest.raises(HostError, match="lock-lost"):
+            runner.run(Command(("touch", str(tmp_path / "made"))))
+        with pytest.raises(HostError, match="lock-lost"):
+            runner.write(str(tmp_path / "made"), b"")
+        assert runner.read(str(tmp_path / "lock")) is not None
+    assert not (tmp_path / "made").exists()
+    runner.close()

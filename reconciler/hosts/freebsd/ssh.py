@@ -110,7 +110,7 @@ class SSHRunner:
         self._sessions = threading.Semaphore(_SESSIONS)
         self._connecting = threading.Lock()
         self._connected = False
-        self._locks: set[str] = set()
+        self._locks: dict[str, _Held] = {}
         exit_ = (*self._argv, "-O", "exit", *self._where)
         self._close = weakref.finalize(self, _close, self._local, exit_, folder)
 
@@ -125,7 +125,7 @@ class SSHRunner:
 
     def run(self, command: Command) -> Completed:
         """Run one command to its end; status 127 when there is no such program."""
-        return self._remote(command, script.quote(command.argv), registers=sorted(self._locks))
+        return self._remote(command, script.quote(command.argv), registers=self._registers())
 
     def batch(self, commands: Sequence[Command]) -> list[Completed]:
         """Run read-only commands in one round trip."""
@@ -163,7 +163,7 @@ class SSHRunner:
     def write(self, path: str, data: bytes, mode: int = 0o600) -> None:
         """Write a file whole: temporary file beside it, its length checked, fsync, rename."""
         command = Command(("mv", path), stdin=data)
-        self._done(self._remote(command, script.write(path, len(data), mode), registers=sorted(self._locks)), path)
+        self._done(self._remote(command, script.write(path, len(data), mode), registers=self._registers()), path)
 
     def tree(self, path: str) -> dict[str, bytes]:
         """All regular files below a folder, by path relative to it; {} when absent. Links are left out."""
@@ -174,16 +174,23 @@ class SSHRunner:
         """Hold lockf(1) on a file of the host. Raises Refused (code `locked`) naming who holds it.
 
         It lasts until this context has ended, or the connection is lost, and every command that was
-        run meanwhile is gone.
+        run meanwhile is gone. Once it is lost with the connection, commands raise HostError (code
+        `lock-lost`): another may hold it by now.
         """
         held = _Held(self, path, text(holder_text(holder)))
         held.take()
-        self._locks.add(script.processes(path))
+        self._locks[script.processes(path)] = held
         try:
             yield
         finally:
-            self._locks.discard(script.processes(path))
+            del self._locks[script.processes(path)]
             held.give()
+
+    def _registers(self) -> list[str]:
+        """Where a command that may change the host notes its process. Raises HostError when a lock is lost."""
+        for held in list(self._locks.values()):
+            held.check()
+        return sorted(self._locks)
 
     def _done(self, done: Completed, path: str) -> Completed:
         if done.status == script.LINK:
@@ -294,6 +301,18 @@ class _Held:
         if self._end is not None:
             self._runner._done(self._end, self._path)
         raise self._runner._garbled("the lock's holder ended without a word")
+
+    def check(self) -> None:
+        """Raise HostError (code `lock-lost`) when it is not held any more."""
+        if self._end is None:
+            return
+        problem = Diagnostic(
+            "lock-lost",
+            "The lock on a host was lost",
+            f"The connection that held {self._path} has ended; another run may hold it by now.",
+            "Run again: it observes the host anew and goes on from there.",
+        )
+        raise HostError(problem)
 
     def give(self) -> None:
         """Let the lock go."""
