@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import weakref
 from collections.abc import Callable, ItemsView, Iterator, Mapping, Sequence
 
 _SIZE = 40
@@ -28,7 +29,9 @@ class Spool:
 
     def __init__(self) -> None:
         """Start empty."""
-        self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - it lives as long as this object
+        self._descriptor, name = tempfile.mkstemp(prefix="reconciler-")
+        os.unlink(name)
+        weakref.finalize(self, os.close, self._descriptor)
         self._sum = hashlib.sha256()
         self.size = 0
 
@@ -38,11 +41,11 @@ class Spool:
         self.size += len(chunk)
         rest = memoryview(chunk)
         while rest:
-            rest = rest[self._file.write(rest) :]
+            rest = rest[os.write(self._descriptor, rest) :]
 
     def read(self, offset: int, size: int) -> bytes:
         """A part of it."""
-        return os.pread(self._file.fileno(), size, offset)
+        return os.pread(self._descriptor, size, offset)
 
     @property
     def digest(self) -> str:

@@ -129,6 +129,17 @@ def tree(path: str) -> dict[str, bytes]:
     return found
 
 
+def is_folder(path: str) -> bool:
+    """Whether there is a folder. Raises HostError for a symlink in the path."""
+    try:
+        with folder(path):
+            return True
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise refused(path, error) from error
+
+
 def _walk(at: int, prefix: str, found: dict[str, bytes]) -> None:
     with os.scandir(at) as entries:
         listed = sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries)

@@ -10,14 +10,16 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache, partial
 
-from reconciler.hosts.freebsd import nofollow
+from reconciler.hosts.freebsd import archive, nofollow
 from reconciler.hosts.freebsd.failure import text, tool
-from reconciler.model.command import Command, Completed
+from reconciler.model.command import UNREAD, Command, Completed
 from reconciler.model.diagnostic import Diagnostic, HostError, Refused
+from reconciler.spool import Files, Index, Spool, at
 
 PATH = "/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
 STDERR_LIMIT = 1024 * 1024
@@ -29,6 +31,7 @@ _GRACE = 5.0
 _PARTING = 0.5
 _LOOK = 3600.0  # seconds; epoll takes no timeout beyond some weeks
 _CHUNK = 64 * 1024
+_SWEEP = 900.0  # seconds; reading the files of a large fleet from a cold disk
 _LAST_SHELL_DESCRIPTOR = 9
 
 
@@ -45,11 +48,11 @@ class LocalRunner:
         self._env = {"PATH": ":".join([*path, PATH]), "LC_ALL": "C", "HOME": "/root", **dict(env)}
         self._locks: set[int] = set()
 
-    def run(self, command: Command, over: Over | None = None) -> Completed:
+    def run(self, command: Command, over: Over | None = None, into: Spool | None = None) -> Completed:
         """Run one command to its end; status 127 when there is no such program.
 
         Where `over` is given, the command is also at its end, with status 0, once that says so of
-        what came on standard output and standard error.
+        what came on standard output and standard error. Where `into` is given, standard output goes there.
 
         Raises HostError: `host-timeout`, `output-too-large`, or `command-failed` when it cannot start.
         What `command.stdin` raises while it is read ends the command and is raised here.
@@ -73,7 +76,7 @@ class LocalRunner:
             detail = f"`{' '.join(command.argv)}` cannot be started: {error}"
             problem = Diagnostic("command-failed", "A command on the host failed", detail, "ls -l the program.")
             raise HostError(problem, argv=command.argv) from error
-        return _Child(process, command, over).complete()
+        return _Child(process, command, over, into).complete()
 
     def batch(self, commands: Sequence[Command]) -> list[Completed]:
         """Run commands one after the other."""
@@ -81,9 +84,23 @@ class LocalRunner:
 
     def gather(
         self, commands: Sequence[Command], trees: Sequence[str]
-    ) -> tuple[list[Completed], dict[str, dict[str, bytes]]]:
-        """`batch`, and the `tree` of each folder by its path."""
-        return self.batch(commands), {path: nofollow.tree(path) for path in trees}
+    ) -> tuple[list[Completed], dict[str, Mapping[str, bytes]]]:
+        """`batch`, and the `tree` of each folder by its path: one stream that is looked into when asked."""
+        done = self.batch(commands)
+        there = [path for path in trees if nofollow.is_folder(path)]
+        found: dict[str, Mapping[str, bytes]] = {path: {} for path in trees}
+        if there:
+            found |= self._archived(there) or {path: nofollow.tree(path) for path in there}
+        return done, found
+
+    def _archived(self, folders: Sequence[str]) -> dict[str, Mapping[str, bytes]]:
+        """The folders as tar(1) reads them; {} when that went wrong, as when a file goes meanwhile."""
+        spool = Spool()
+        done = self.run(Command(archive.argv(folders, UNREAD), timeout=_SWEEP), into=spool)
+        if done.status != 0 or done.stderr:
+            return {}
+        whole = cache(partial(archive.index, spool.read, spool.size))
+        return {path: Files(spool, partial(_below, path, whole, spool), spool.digest) for path in folders}
 
     def read(self, path: str) -> bytes | None:
         """The content of a regular file, None where there is none. Symlinks are refused at every component."""
@@ -122,6 +139,18 @@ class LocalRunner:
             return argv, ()
         closing = " ".join(f"{descriptor}<&-" for descriptor in locks)
         return ("sh", "-c", f'"$@" {closing}; exit $?', "sh", *argv), locks
+
+
+def _below(path: str, whole: Callable[[], Index], spool: Spool) -> Index:
+    """Where the files of a folder are in an archive; read one by one where the archive is not understood."""
+    try:
+        return archive.below(path, whole())
+    except archive.Unreadable:
+        found: Index = {}
+        for name, data in nofollow.tree(path).items():
+            found[name] = at(spool.size, len(data))
+            spool.write(data)
+        return found
 
 
 def _locked(path: str, holder: str) -> int:
@@ -165,10 +194,13 @@ def locked(path: str, said: bytes) -> Refused:
 class _Child:
     """One running process: feeds it, reads it, ends it."""
 
-    def __init__(self, process: subprocess.Popen[bytes], command: Command, over: Over | None) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], command: Command, over: Over | None, into: Spool | None
+    ) -> None:
         self._process = process
         self._command = command
         self._over = over
+        self._into = into
         self._stdout = bytearray()
         self._stderr = bytearray()
         self._broken: BaseException | None = None
@@ -261,6 +293,9 @@ class _Child:
             selector.unregister(descriptor)
             return False
         if self._process.stdout and descriptor == self._process.stdout.fileno():
+            if self._into is not None:
+                self._into.write(data)
+                return True
             self._stdout += data
             if len(self._stdout) > self._command.limit:
                 limit = f"{self._command.limit} bytes of output, it"
