@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_interface
 
 from reconciler import runtime
@@ -19,6 +19,7 @@ from reconciler.kinds.config import have as have_config
 from reconciler.kinds.config import of as config_files
 from reconciler.kinds.jail import Jail
 from reconciler.kinds.layer import Layer
+from reconciler.kinds.layer import here as layers_here
 from reconciler.kinds.release import Release
 from reconciler.kinds.root import Root
 from reconciler.kinds.root import have as have_roots
@@ -149,10 +150,10 @@ def _generation(roots: list[Root], live: int, wanted: str) -> tuple[int, int]:
 
 
 def _kept(roots: list[Root], root: Root, good: int, keep: int) -> tuple[Root, ...]:
-    """The older roots that stay: the good one, the newest ones up to `keep`, those with snapshots of others."""
+    """The older roots that stay: the good one, the newest up to `keep`, and what others or undeclared changes hold."""
     older = sorted((r for r in roots if r.number != root.number and not r.expired), key=lambda r: -r.number)
     stay = older[:keep]
-    return tuple(dict.fromkeys([*stay, *(r for r in older if r.number == good or r.others)]))
+    return tuple(dict.fromkeys([*stay, *(r for r in older if r.number == good or r.others or r.kept)]))
 
 
 def _chain(inputs: Inputs, name: str, sourced: Sourced[document.Jail]) -> Chain:
@@ -177,9 +178,24 @@ def _chain(inputs: Inputs, name: str, sourced: Sourced[document.Jail]) -> Chain:
     for recipe, path in steps:
         found = recipe.digest(parent_digest, platform)
         where = recipe.segment.instructions[0].span if isinstance(recipe, RunSegment) else sourced.place(path)
-        layers.append(Layer(found, parent, recipe, where=where))
+        above = layers[-1] if layers else None
+        layers.append(Layer(found, parent=parent, above=above, recipe=recipe, where=where))
         parent, parent_digest = layers[-1].ref, found
-    return Chain(release, tuple(layers))
+    return Chain(release, _resumed(layers, layers_here(inputs.seen)))
+
+
+def _resumed(layers: list[Layer], here: Mapping[str, Layer]) -> tuple[Layer, ...]:
+    """The chain; its first missing segment says what of the segments before is used, and what runs again."""
+    missing = next((at for at, layer in enumerate(layers) if layer.name not in here), None)
+    if missing is None or not isinstance(layers[missing].recipe, RunSegment):
+        return tuple(layers)
+    before = [layer for layer in layers[:missing] if isinstance(layer.recipe, RunSegment)]
+    hits = len(before)
+    while hits and here[before[hits - 1].name].live:
+        hits -= 1
+    again = tuple(range(hits + 1, len(before) + 1))
+    layers[missing] = replace(layers[missing], hits=hits, again=again)
+    return tuple(layers)
 
 
 def _platform(inputs: Inputs) -> str:

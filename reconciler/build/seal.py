@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from shlex import quote
 
-from reconciler.build.perform import TAIL
+from reconciler.build.segment import TAIL
 from reconciler.build.workspace import Workspace
 from reconciler.model.action import Site
 from reconciler.model.diagnostic import Diagnostic, HostError

@@ -27,6 +27,7 @@ class Workspace:
         self.mark = hashlib.sha256(dataset.encode()).hexdigest()[:12]
         self.jail = f"rcb-{self.mark}"
         self.path = f"{site.mountpoint}/build/{self.mark}"
+        self.work = f"{self.path}.work"
 
     def __enter__(self) -> Self:
         """Clear away what an interrupted run left at this place."""
@@ -118,6 +119,6 @@ class Workspace:
         """Run a program of the root inside the build jail."""
         return self.site.host.jails.exec(self.jail, tuple(argv), stdin=stdin, output=output, timeout=timeout)
 
-    def script(self, path: str, env: Mapping[str, str], output: Output | None = None) -> Completed:
-        """Run a script of ours on the host, which reaches into the build jail."""
-        return self.site.host.files.script(path, env, output=output)
+    def script(self, path: str, env: Mapping[str, str], output: Output | None, timeout: float) -> Completed:
+        """Run a script of ours on the host, which reaches into the build jail, for at most `timeout` seconds."""
+        return self.site.host.files.script(path, env, timeout=timeout, output=output)

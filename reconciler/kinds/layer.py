@@ -2,7 +2,8 @@
 
 The missing layers of a chain run one after the other in one dataset and one build jail; each becomes a
 layer by one snapshot, and the last one's is taken after the build jail has stopped. A later build clones
-the layer it hits. What lies beyond the last snapshot is never used.
+the layer it hits. What lies beyond the last snapshot is never used. A layer holds files only: where a step
+left something alive, a later build begins before it and runs it again.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from reconciler.build.perform import perform
-from reconciler.build.recipe import Recipe
+from reconciler.build.recipe import Recipe, RunSegment
+from reconciler.build.segment import TIMEOUT
 from reconciler.build.workspace import Workspace
 from reconciler.kind import Desired, Kind, Place, Seen, make_dataset
-from reconciler.model.action import Action, Site
+from reconciler.makejail.segments import Instruction
+from reconciler.model.action import Action, Note, Site
 from reconciler.model.diagnostic import Diagnostic, HostError, Span
 from reconciler.model.ports import DatasetRow
 from reconciler.model.value import Ref, Resource
@@ -23,18 +26,25 @@ from reconciler.model.value import Ref, Resource
 
 @dataclass(frozen=True, slots=True)
 class Layer(Resource):
-    """A layer by its digest (hex). `parent` is what it stands on: a release or another layer.
+    """A layer by its digest (hex). `parent` is what it stands on, a release or another layer; `above` that layer.
 
-    `network`: its build jail shares the host's stack.
+    `network`: its build jail shares the host's stack. `live`: what it left besides files is lost, so nothing is
+    built on it but in the run that makes it. `build` counts how often it was built anew on purpose. A first
+    missing segment says how many `hits` came before it, and which live ones run `again`.
     """
 
     kind: ClassVar[str] = "layer"
+    build: int = 0
     parent: Ref = field(default=Ref("release", ""), compare=False)
+    above: Layer | None = field(default=None, compare=False, repr=False)
     recipe: Recipe | None = field(default=None, compare=False)
     last: bool = field(default=True, compare=False)
     network: bool = field(default=True, compare=False)
     snapshot: str = field(default="", compare=False)
     where: Span | None = field(default=None, compare=False)
+    live: bool = field(default=False, compare=False)
+    hits: int = field(default=0, compare=False)
+    again: tuple[int, ...] = field(default=(), compare=False)
 
     def needs(self) -> frozenset[Ref]:
         """The container, the parent, and a clean place to work."""
@@ -43,33 +53,44 @@ class Layer(Resource):
 
     def facts(self) -> Mapping[str, str]:
         """What a plan shows."""
-        return {"digest": self.name[:12]}
+        return {"digest": self.name[:12], **({"build": str(self.build)} if self.build else {})}
 
 
 @dataclass(frozen=True, slots=True)
 class BuildLayer(Action):
-    """Run the recipe on top of the parent, then snapshot."""
+    """Run the recipe on top of the parent, then snapshot. `timeout` (s) is for each segment.
+
+    `keep`: a build that fails stays, with its jail, to be looked into.
+    """
+
+    timeout: float = field(default=TIMEOUT, kw_only=True)
+    keep: bool = field(default=False, kw_only=True)
 
     def title(self) -> str:
         """A verb and its object."""
         layer = self.subject
         assert isinstance(layer, Layer) and layer.recipe is not None
-        return f"layer {layer.name[:8]}  {layer.recipe.title()}"
+        return f"layer {layer.name[:8]}  {layer.recipe.title()}{_told(layer)}"
 
     def apply(self, site: Site) -> None:
-        """Continue the running build when the parent is its tip; else clone the parent and begin one."""
+        """Continue the running build when the parent is its tip; else clone what may be resumed from, and begin one."""
         layer = self.subject
         assert isinstance(layer, Layer) and layer.recipe is not None
-        room = _continue(site, layer) or _begin(site, layer)
+        found = _continue(site, layer)
+        room, run = (found, (layer,)) if found else _begin(site, layer)
         try:
-            perform(site, room, layer.recipe, layer.ref, _environment(site, layer))
+            left = ""
+            for one in run:
+                assert one.recipe is not None
+                left = perform(site, room, one.recipe, layer.ref, _environment(site, one), self.timeout)
             if layer.last:
                 room.clear()
-            _commit(site, room, layer)
-        except BaseException:
+            _commit(site, room, layer, live=bool(left))
+        except BaseException as error:
             site.scratch().pop(room.dataset, None)
-            room.clear()
-            _discard(site, room)
+            if self.keep and isinstance(error, HostError):
+                raise _kept(room, error) from error
+            _abandon(site, room)
             raise
         if layer.last:
             site.scratch().pop(room.dataset, None)
@@ -78,10 +99,38 @@ class BuildLayer(Action):
             site.scratch()[room.dataset] = (layer.name, room)
 
 
-def _discard(site: Site, room: Workspace) -> None:
-    """Leave no half layer: the dataset goes, unless earlier layers of this build stand in it."""
+def _told(layer: Layer) -> str:
+    """What the plan says of the segments before: hits, and those that run again."""
+    said = [f"{layer.hits} already here"] if layer.hits else []
+    if layer.again:
+        word = "segment" if len(layer.again) == 1 else "segments"
+        said.append(f"again, since live: {word} {', '.join(map(str, layer.again))}")
+    if layer.build:
+        said.append("again: no cache")
+    return f" ({'; '.join(said)})" if said else ""
+
+
+def _kept(room: Workspace, error: HostError) -> HostError:
+    """The same failure, saying where it can be looked into."""
+    hint = (
+        f"The build jail was kept: reconcile exec {room.jail} -- COMMAND, or on the host: jexec {room.jail} sh. "
+        "The next apply or build clears it away, or: reconcile gc"
+    )
+    found = (replace(diagnostic, hint=hint) for diagnostic in error.diagnostics)
+    first, *others = found
+    kept = HostError(first, argv=error.argv, status=error.status, stderr=error.stderr, transient=error.transient)
+    kept.diagnostics = (first, *others)
+    return kept
+
+
+def _abandon(site: Site, room: Workspace) -> None:
+    """Leave no half layer and no jail: the dataset goes, unless earlier layers of this build stand in it."""
+    room.clear()
+    site.host.files.clear(room.work)
     rows = site.observe("datasets", roots=(room.dataset,)).datasets
-    if not any(row.kind == "snapshot" for row in rows):
+    if any(row.kind == "snapshot" for row in rows):
+        site.host.datasets.set(room.dataset, {"readonly": "on"})
+    else:
         room.discard_unfinished()
 
 
@@ -107,38 +156,61 @@ def _continue(site: Site, layer: Layer) -> Workspace | None:
     return None
 
 
-def _begin(site: Site, layer: Layer) -> Workspace:
-    dataset = f"{site.pool}/layers/{layer.name}"
+def _begin(site: Site, layer: Layer) -> tuple[Workspace, tuple[Layer, ...]]:
+    """A build on top of what may be resumed from; and the layers to run in it, this one last."""
+    origin, again = _resumed(site, layer)
+    dataset = f"{site.pool}/layers/{layer.name}" + (f".{layer.build}" if layer.build else "")
     room = Workspace(site, dataset)
     room.clear()
     room.discard_unfinished()
-    make_dataset(site, dataset, {"mountpoint": "legacy", "canmount": "noauto"}, origin=_parent(site, layer))
+    make_dataset(site, dataset, {"mountpoint": "legacy", "canmount": "noauto"}, origin=origin)
     room.mount()
     room.start(network=layer.network)
-    return room
+    return room, (*again, layer)
 
 
-def _parent(site: Site, layer: Layer) -> str:
-    """The snapshot to clone. Raises HostError when it has gone since the plan was made."""
-    if layer.parent.kind == "release":
-        return f"{site.pool}/releases/{layer.parent.name}@sealed"
+def _resumed(site: Site, layer: Layer) -> tuple[str, tuple[Layer, ...]]:
+    """The snapshot to clone, and the live layers between: they run again, but make no second layer.
+
+    Raises HostError (code `layer-missing`) when it has gone since the plan was made.
+    """
+    again: tuple[Layer, ...] = ()
     rows = site.observe("datasets", roots=(f"{site.pool}/layers",)).datasets
-    for row in rows:
-        if row.name.endswith(f"@{layer.parent.name}") and row.user.get("digest") == layer.parent.name:
-            return row.name
-    raise HostError(
-        Diagnostic(
-            "layer-missing",
-            "A layer has gone since the plan was made",
-            f"Layer {layer.parent.name[:12]} is not in {site.pool}/layers.",
-            "Run the command again: it will be built anew.",
-        )
-    )
+    one = layer
+    while one.parent.kind == "layer":
+        row = newest(rows, one.parent.name)
+        if row is None:
+            raise HostError(
+                Diagnostic(
+                    "layer-missing",
+                    "A layer has gone since the plan was made",
+                    f"Layer {one.parent.name[:12]} is not in {site.pool}/layers.",
+                    "Run the command again: it will be built anew.",
+                )
+            )
+        if row.user.get("live") != "on" or one.above is None:
+            return row.name, again
+        one = one.above
+        again = (one, *again)
+    return f"{site.pool}/releases/{one.parent.name}@sealed", again
 
 
-def _commit(site: Site, room: Workspace, layer: Layer) -> None:
+def newest(rows: Iterable[DatasetRow], digest: str) -> DatasetRow | None:
+    """The snapshot of a layer; the one built last, where it was built anew."""
+    own = (row for row in rows if row.name.endswith(f"@{digest}") and row.user.get("digest") == digest)
+    return max(own, key=lambda row: built(row.name), default=None)
+
+
+def built(snapshot: str) -> int:
+    """How often a snapshot's build was begun anew: its dataset says so."""
+    number = snapshot.partition("@")[0].rpartition("/")[2].partition(".")[2]
+    return int(number) if number.isdigit() else 0
+
+
+def _commit(site: Site, room: Workspace, layer: Layer, *, live: bool) -> None:
     snapshot = f"{room.dataset}@{layer.name}"
-    site.host.datasets.snapshot([snapshot], {"reconciler:digest": layer.name})
+    properties = {"reconciler:digest": layer.name, **({"reconciler:live": "on"} if live else {})}
+    site.host.datasets.snapshot([snapshot], properties)
     site.host.datasets.hold("reconciler", snapshot)
 
 
@@ -167,18 +239,58 @@ def snapshots(rows: Mapping[str, DatasetRow]) -> Iterable[tuple[str, DatasetRow]
                 yield digest, row
 
 
+def here(seen: Seen) -> Mapping[str, Layer]:
+    """Snapshots below layers/ that carry their own name as digest, by it: the one built last of each."""
+    if "layers" not in seen.worked_out:
+        found: dict[str, Layer] = {}
+        for digest, row in snapshots(seen.rows):
+            layer = Layer(digest, built(row.name), snapshot=row.name, live=row.user.get("live") == "on")
+            if digest not in found or found[digest].build < layer.build:
+                found[digest] = layer
+        seen.worked_out["layers"] = found
+    layers: dict[str, Layer] = seen.worked_out["layers"]
+    return layers
+
+
 def have(seen: Seen) -> Iterable[Layer]:
-    """Snapshots below layers/ that carry their own name as digest."""
-    found: dict[str, Layer] = {}
-    for digest, row in snapshots(seen.rows):
-        found.setdefault(digest, Layer(digest, snapshot=row.name))
-    return found.values()
+    """Every layer that is here."""
+    return here(seen).values()
+
+
+def align(before: Layer, after: Layer) -> Layer:
+    """Built at least as often as asked is as it should be."""
+    return replace(before, build=after.build) if before.build >= after.build else before
 
 
 def steps(before: Layer | None, after: Layer | None) -> Iterable[Action]:
-    """Build what is missing; what nobody wants stays until `reconcile gc`."""
-    if before is None:
+    """Build what is missing, or wanted anew; what nobody wants stays until `reconcile gc`."""
+    if after is not None:
         yield BuildLayer(before, after)
+
+
+def notes(desired: Desired) -> Iterable[Note]:
+    """What runs as root on the host where something is built, and what of that is not run again."""
+    there = here(desired.seen)
+    for name, allocation in desired.allocated.items():
+        layers: tuple[Layer, ...] = allocation.chain.layers
+        missing = [layer for layer in layers if layer.build or layer.name not in there]
+        first = layers.index(missing[0]) if missing else len(layers)
+        begin = first - (len(missing[0].again) if missing else 0)
+        if now := _host_code(layers[begin:]):
+            text = f"runs code as root on this host, outside the jail: {_listed(now)}"
+            yield Note(name, "host-code", text, now[0].span)
+        if missing and (past := _host_code(layers[:begin])):
+            text = f"already built, so not run on this host again: {_listed(past)}"
+            yield Note(name, "host-code-skipped", text, past[0].span)
+
+
+def _host_code(layers: Iterable[Layer]) -> list[Instruction]:
+    recipes = (layer.recipe for layer in layers)
+    return [one for r in recipes if isinstance(r, RunSegment) for one in r.segment.instructions if one.host_code]
+
+
+def _listed(found: list[Instruction]) -> str:
+    return ", ".join(f"{one.span.file}:{one.span.line} {one.name}" for one in found)
 
 
 def narrow(_resource: Layer, place: Place) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -191,4 +303,4 @@ def span(resource: Layer, _desired: Desired) -> Span | None:
     return resource.where
 
 
-KIND = Kind(Layer, want, have, steps, frozenset({"datasets"}), narrow, span=span)
+KIND = Kind(Layer, want, have, steps, frozenset({"datasets"}), narrow, span=span, notes=notes, align=align)

@@ -14,6 +14,7 @@ from reconciler.runtime.identity import config_id
 from reconciler.runtime.prepare import prepare
 from reconciler.runtime.runtime import Runtime
 from reconciler.runtime.script import finish
+from reconciler.runtime.shim import APPJAIL
 
 SCRIPT = 0o700
 DATA = 0o600
@@ -89,6 +90,7 @@ def files(runtime: Runtime) -> dict[str, tuple[int, str]]:
         "keep.sh": finish(keep.keep_script(runtime))
     }
     scripts |= {stages.file_name(stage): text for stage, text in runtime.stages.items()}
+    scripts |= {"bin/appjail": APPJAIL} if runtime.stages else {}
     always = {"depends", "resolv.conf"}
     made = {name: (DATA, text) for name, text in data.items() if text or (text is not None and name in always)}
     made |= {name: (SCRIPT, text) for name, text in scripts.items()}

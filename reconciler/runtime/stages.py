@@ -16,8 +16,9 @@ from reconciler.runtime.script import begin
 
 _ENVIRONMENT = r"""
 RECONCILER_JAIL=$jail APPJAIL_JAILNAME=$jail APPJAIL_JAILDIR=$live APPJAIL_ROOTDIR=$folder
-PATH=/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin
-export RECONCILER_JAIL APPJAIL_JAILNAME APPJAIL_JAILDIR APPJAIL_ROOTDIR PATH
+APPJAIL_SCRIPT=$folder/bin/appjail
+PATH=$folder/bin:/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin
+export RECONCILER_JAIL APPJAIL_JAILNAME APPJAIL_JAILDIR APPJAIL_ROOTDIR APPJAIL_SCRIPT PATH
 stage() { (cd / && exec /bin/sh "$folder/$1"); }
 """
 

@@ -10,6 +10,7 @@ import stat
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from reconciler.hosts.sandbox import beneath
@@ -29,13 +30,20 @@ class SandboxRunner(Runner):
 
     def run(self, command: Command) -> Completed:
         """Run one command to its end; see `Runner.run`."""
+        heard = []
+
+        def pass_on(data: bytes) -> None:
+            heard.append(len(data))
+            if command.output is not None:
+                command.output(data)
+
         try:
-            done = self.machine.run(command)
+            done = self.machine.run(replace(command, output=pass_on))
         except (TimeoutError, subprocess.TimeoutExpired) as error:
             raise timed_out(command) from error
         except (OSError, sqlite3.Error) as error:
             raise _failed(f"{' '.join(command.argv[:2])}: {error}", command.argv) from error
-        if command.output is not None:
+        if command.output is not None and not heard:  # else it was heard while it ran
             for chunk in (done.stdout, done.stderr):
                 if chunk:
                     command.output(chunk)

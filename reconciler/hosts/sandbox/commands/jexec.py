@@ -48,7 +48,7 @@ def _run(machine: Machine, command: Command) -> Completed:
     env = dict(_LOGIN_ENV) if "l" in given else dict(command.env)
     if "l" in given:
         env |= {"HOME": home, "USER": user}
-    task = Task(argv, jid, env, cwd, command.stdin, command.timeout, command.limit)
+    task = Task(argv, jid, env, cwd, command.stdin, command.timeout, command.limit, command.output)
     ended = processes.run(machine, task)
     if ended.timed_out:
         raise TimeoutError(f"{' '.join(argv)}: no end within {command.timeout:g} seconds")

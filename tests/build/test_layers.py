@@ -1,0 +1,150 @@
+"""Makejails are executed by segments: what is built is used again, what fails leaves nothing, what lives runs again."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.model.command import Command
+from reconciler.model.outcome import Report
+from tests.fleet import Fleet, problems
+
+WEB = """
+kind: Jail
+name: web
+release: 15.1-RELEASE
+makejail: {file: web.makejail}
+"""
+POOL = "zroot/reconciler"
+
+
+def makejail(fleet: Fleet, *lines: str, name: str = "web.makejail") -> None:
+    (fleet.specs / name).write_text("".join(f"{line}\n" for line in lines))
+
+
+def shell(fleet: Fleet, *argv: str) -> str:
+    done = fleet.runner.run(Command(argv))
+    return done.stdout.decode()
+
+
+def layers(fleet: Fleet) -> list[str]:
+    """Datasets and snapshots of layers."""
+    names = shell(fleet, "zfs", "list", "-H", "-o", "name", "-r", "-t", "filesystem,snapshot", f"{POOL}/layers")
+    return [name for name in names.split() if name != f"{POOL}/layers"]
+
+
+def build_titles(fleet: Fleet) -> list[str]:
+    """What a plan would build, without digests."""
+    return [title.partition("  ")[2] for title in fleet.titles() if ": layer " in title]
+
+
+def build_jails(fleet: Fleet) -> list[str]:
+    return [name for name in shell(fleet, "jls", "name").split() if name.startswith("rcb-")]
+
+
+def inside(fleet: Fleet, path: str, jail: str = "web") -> str:
+    return shell(fleet, "jexec", jail, "cat", path)
+
+
+def failure(report: Report) -> str:
+    return next(r.diagnostics[0] for r in report.failed if r.outcome == "failed").detail
+
+
+def test_editing_the_last_instruction_runs_only_it(fleet: Fleet) -> None:
+    fleet.write(WEB)
+    makejail(fleet, "CMD echo one >>/root/log", "CMD echo two >>/root/log", "CMD echo three >>/root/log")
+    assert build_titles(fleet) == [f"build segment {n} of 3: CMD" for n in (1, 2, 3)]
+    assert problems(fleet.apply()) == []
+    assert fleet.titles() == []
+    makejail(fleet, "CMD echo one >>/root/log", "CMD echo two >>/root/log", "CMD echo four >>/root/log")
+    assert build_titles(fleet) == ["build segment 3 of 3: CMD (2 already here)"]
+    assert problems(fleet.apply()) == []
+    assert inside(fleet, "/root/log").split() == ["one", "two", "four"]
+    assert fleet.titles() == []
+
+
+def test_two_jails_share_the_layers_that_they_have_in_common(fleet: Fleet) -> None:
+    fleet.write(WEB + "---" + WEB.replace("web", "api"))
+    makejail(fleet, "CMD echo shared >/root/log", "CMD echo web >>/root/log")
+    makejail(fleet, "CMD echo shared >/root/log", "CMD echo api >>/root/log", name="api.makejail")
+    assert sorted(build_titles(fleet)) == ["build segment 1 of 2: CMD", *["build segment 2 of 2: CMD"] * 2]
+    assert problems(fleet.apply()) == []
+    assert [inside(fleet, "/root/log", jail).split() for jail in ("web", "api")] == [
+        ["shared", "web"], ["shared", "api"]
+    ]  # fmt: skip
+
+
+def test_a_failing_instruction_is_named_and_leaves_nothing(fleet: Fleet) -> None:
+    fleet.write(WEB)
+    makejail(fleet, "CMD echo good >/root/log")
+    assert problems(fleet.apply()) == []
+    before = layers(fleet)
+    makejail(fleet, "VAR x=1", "CMD echo so far so good; echo oops >&2; exit 7")
+    report = fleet.apply()
+    detail = failure(report)
+    assert "web.makejail:2:1: CMD" in detail and detail.count("oops") == 1 and "status 7" in detail
+    assert layers(fleet) == before
+    assert build_jails(fleet) == []
+    assert f"{POOL}/layers" not in shell(fleet, "mount")
+    assert shell(fleet, "ls", "/reconciler/build").count(".work") == 0
+    assert inside(fleet, "/root/log") == "good\n"
+
+
+def test_the_instruction_that_failed_is_named_not_the_first_of_its_segment(fleet: Fleet) -> None:
+    fleet.write(WEB)
+    makejail(fleet, "RAW if true; then", "    CMD true", "    CMD exit 3", "RAW fi")
+    report = fleet.apply()
+    found = next(d for r in report.failed for d in r.diagnostics if d.code == "build-failed")
+    assert found.span is not None and found.span.line == 3
+
+
+def test_layers_before_a_failure_stay_and_are_used(fleet: Fleet) -> None:
+    fleet.write(WEB)
+    makejail(fleet, "CMD echo one >/root/log", "CMD false")
+    assert len(fleet.apply().failed) > 0
+    makejail(fleet, "CMD echo one >/root/log", "CMD true")
+    assert build_titles(fleet) == ["build segment 2 of 2: CMD (1 already here)"]
+    assert problems(fleet.apply()) == []
+
+
+def test_what_a_live_layer_left_is_run_again(fleet: Fleet) -> None:
+    fleet.write(WEB)
+    live = "CMD echo run >>/root/log; sleep 300 >/dev/null 2>&1 &"
+    makejail(fleet, "CMD echo first >/root/log", live, "CMD echo last >>/root/log")
+    assert problems(fleet.apply()) == []
+    assert fleet.titles() == []
+    makejail(fleet, "CMD echo first >/root/log", live, "CMD echo other >>/root/log")
+    (title,) = build_titles(fleet)
+    assert title == "build segment 3 of 3: CMD (1 already here; again, since live: segment 2)"
+    assert problems(fleet.apply()) == []
+    assert inside(fleet, "/root/log").split() == ["first", "run", "other"]
+    assert fleet.titles() == []
+    assert build_jails(fleet) == []
+
+
+def test_host_code_is_listed_by_the_plan(fleet: Fleet) -> None:
+    fleet.write(WEB)
+    makejail(fleet, "CMD true", "RAW echo out here", "CMD --local true")
+    notes = [note for note in fleet.decide().plan.notes if note.code == "host-code"]
+    (text,) = [note.text for note in notes]
+    assert "web.makejail:2 RAW" in text and "web.makejail:3 CMD" in text and ":1 " not in text
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ('cmd jexec "$APPJAIL_JAILNAME" sh -c "echo from inside >/root/log"', "from inside\n"),
+        ('cmd jexec -d /root -e A=b "$APPJAIL_JAILNAME" sh -c "echo \\$PWD \\$A >log"', "/root b\n"),
+        ('status -q "$APPJAIL_JAILNAME" && jexec "$RECONCILER_JAIL" sh -c "echo up >/root/log"', "up\n"),
+    ],
+)
+def test_scripts_find_an_appjail_that_works_on_the_build_jail(fleet: Fleet, words: str, said: str) -> None:
+    fleet.write(WEB)
+    makejail(fleet, f"RAW appjail {words}")
+    assert problems(fleet.apply()) == []
+    assert inside(fleet, "/root/log") == said
+
+
+def test_what_our_appjail_does_not_know_fails_with_its_name(fleet: Fleet) -> None:
+    fleet.write(WEB)
+    makejail(fleet, 'RAW "$APPJAIL_SCRIPT" oci mount web')
+    assert "oci mount web is not known here" in failure(fleet.apply())
