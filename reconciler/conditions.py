@@ -87,10 +87,11 @@ def elsewhere(specs: Selected, seen: Seen) -> dict[str, Note]:
         for number, volume in enumerate(sourced.doc.volumes):
             wanted = f"{volume.pool or seen.place.pool}/volumes/{name}/{volume.name}"
             there = {source for source in mounted if source.endswith(f"/volumes/{name}/{volume.name}")} - {wanted}
-            if there:
+            if there and not volume.renamed_from:
                 lies = min(there)
-                text_ = f"the volume {volume.name} lies at {lies}, and the spec wants it at {wanted}. Stop the jail and "
-                text_ += f"copy it there (zfs send -p | zfs receive), or write pool: {lies.partition('/volumes/')[0]}."
+                text_ = f"the volume {volume.name} lies at {lies}, and the spec wants it at {wanted}. "
+                text_ += "Stop the jail and copy it there (zfs send -p | zfs receive), or write "
+                text_ += f"pool: {lies.partition('/volumes/')[0]}."
                 found[name] = _note(name, "volume-elsewhere", text_, sourced, ("volumes", number))
                 break
     return found

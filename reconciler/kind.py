@@ -88,7 +88,8 @@ class Desired:
     """Everything `want` may look at: the specs for this host, and what planning has decided.
 
     `allocated` maps a jail to its allocation (chain, generation, configuration): see `allocate.py`.
-    `source` names the folder of specs, "" for a run that may not prune.
+    `source` names the folder of specs, "" for a run that may not prune. `renaming` maps a jail to the
+    datasets that still have its former name, with what they will be called.
     """
 
     specs: Selected
@@ -96,6 +97,7 @@ class Desired:
     allocated: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""
     adopt_source: bool = False
+    renaming: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def place(self) -> Place:

@@ -13,8 +13,8 @@ from reconciler.allocate import Allocation, Inputs, allocate, volume_pools
 from reconciler.execute import Executor, Watch
 from reconciler.guard import Consent, guard
 from reconciler.kind import Desired, Kind, Place, Seen
-from reconciler.kinds.layer import leave
 from reconciler.kinds.dataset import renames
+from reconciler.kinds.layer import leave
 from reconciler.kinds.source import recorded_source
 from reconciler.makejail.files import LocalFiles
 from reconciler.makejail.program import Program

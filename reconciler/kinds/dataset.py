@@ -10,6 +10,7 @@ from reconciler.kind import Desired, Kind, Place, Seen, claim_dataset, make_data
 from reconciler.model.action import Action, Phase, Site
 from reconciler.model.ports import DatasetRow
 from reconciler.model.value import Ref, Resource
+from reconciler.spec.select import Selected
 
 # Containers whose children carry mountpoints of their own; nothing is ever mounted at them.
 CONTAINERS = ("releases", "layers", "volumes")
@@ -22,7 +23,8 @@ PROTECT = "reconciler:protect"
 class Dataset(Resource):
     """A dataset by its path below the pool, or `//` and its whole name on another pool.
 
-    `claimed`: marked by guid; `pruned`: date it was let go, or ""; `mounted`: whether it is, and may be.
+    `claimed`: marked by guid; `pruned`: date it was let go, or ""; `mounted`: whether it is, and may be;
+    `moving`: the whole name that it is to have instead.
     """
 
     kind: ClassVar[str] = "dataset"
@@ -33,6 +35,7 @@ class Dataset(Resource):
     pruned: str = ""
     mounted: bool = False
     protect: bool = False
+    moving: str = ""
 
     @property
     def scope(self) -> str:
@@ -126,6 +129,72 @@ class SetDataset(Action):
 
 
 @dataclass(frozen=True, slots=True)
+class RenameDataset(Action):
+    """zfs rename of what belongs to a jail that has another name now, with all that lies below it."""
+
+    to: str = field(kw_only=True)
+
+    @property
+    def phase(self) -> Phase:
+        """After the jail of the former name has stopped."""
+        return Phase.CLEAR
+
+    def title(self) -> str:
+        """A verb and its object."""
+        old, new = self._names()
+        return f"rename {self.subject.name.rpartition('/')[0]}/{old} to {new}"
+
+    def _names(self) -> tuple[str, str]:
+        subject = self.subject
+        assert isinstance(subject, Dataset)
+        return subject.dataset.rpartition("/")[2], self.to.rpartition("/")[2]
+
+    def apply(self, site: Site) -> None:
+        """The files in it that name the root follow; what no longer holds under the new name is not recorded."""
+        subject = self.subject
+        assert isinstance(subject, Dataset)
+        old, new = self._names()
+        if not subject.claimed:
+            claim_dataset(site, subject.dataset)
+        if subject.name == f"state/{old}":
+            _follow(site, f"{subject.mountpoint}/keep.last", old, new)
+        if subject.name == f"jails/{old}":
+            site.host.datasets.unset(subject.dataset, "reconciler:good")
+        site.host.datasets.rename(subject.dataset, self.to)
+        if subject.mountpoint:
+            mountpoint = f"{subject.mountpoint.rpartition('/')[0]}/{new}"
+            site.host.datasets.set(self.to, {"mountpoint": mountpoint})
+            if subject.name == f"jails/{old}":
+                _follow(site, f"{mountpoint}/fstab", old, new)
+
+
+def _follow(site: Site, path: str, old: str, new: str) -> None:
+    """Put the new name of the roots into a file of ours, whole or not at all."""
+    data = site.host.files.read(path)
+    if data is not None:
+        was, now = (f"{site.pool}/jails/{name}/".encode() for name in (old, new))
+        site.host.files.write(path, data.replace(was, now))
+
+
+def renames(specs: Selected, seen: Seen) -> dict[str, dict[str, str]]:
+    """The datasets of former names, by jail: whole name, and the one that it should have and that is free."""
+    former = {s.doc.renamed_from: name for name, s in specs.jails.items() if s.doc.renamed_from}
+    found: dict[str, dict[str, str]] = {}
+    if not former.keys() - specs.jails.keys():
+        return found
+    there = {row.name for row in seen.observed.datasets}
+    for path, row in seen.rows.items():
+        head, _, old = path.rpartition("/")
+        if path.startswith("//") and not head.endswith("/volumes"):
+            continue
+        if old in former and old not in specs.jails and (head in PER_JAIL or path.startswith("//")):
+            target = f"{row.name.rpartition('/')[0]}/{former[old]}"
+            if target not in there:
+                found.setdefault(former[old], {})[row.name] = target
+    return found
+
+
+@dataclass(frozen=True, slots=True)
 class PruneDataset(Action):
     """Mark a jail's dataset as let go. Nothing is destroyed: `reconcile undelete` brings it back."""
 
@@ -169,6 +238,9 @@ def want(desired: Desired) -> Iterable[Dataset]:
                 protect=sourced.doc.protect and name == "jails",
             )
     yield from _elsewhere(desired)
+    if desired.renaming:
+        targets = {old: new for pairs in desired.renaming.values() for old, new in pairs.items()}
+        yield from (replace(d, moving=targets[d.dataset]) for d in have(desired.seen) if d.dataset in targets)
 
 
 def _elsewhere(desired: Desired) -> Iterable[Dataset]:
@@ -239,6 +311,8 @@ def steps(before: Dataset | None, after: Dataset | None) -> Iterable[Action]:
     """Create, correct, or mark; only `jails/NAME` is marked, the rest of a jail stays as it is."""
     if before is None:
         yield CreateDataset(before, after)
+    elif after is not None and after.moving:
+        yield RenameDataset(before, None, to=after.moving, reason="its spec says so")
     elif after is not None:
         yield SetDataset(before, after)
     elif before.jail and before.name.startswith("jails/") and not before.pruned:

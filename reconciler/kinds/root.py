@@ -6,15 +6,20 @@ A new generation is built beside the live one. Which one is live is the fstab's 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
+from urllib.parse import quote
 
 from reconciler.build.seal import seal
 from reconciler.build.workspace import Workspace
 from reconciler.kind import ROOT, Desired, Kind, Place, Seen, attributes, make_dataset
-from reconciler.model.action import Action, Phase, Site
+from reconciler.model.action import Action, Note, Phase, Site
 from reconciler.model.diagnostic import Diagnostic, HostError, Span
 from reconciler.model.value import Ref, Resource
+from reconciler.spec.document import Jail
+from reconciler.undeclared import undeclared
+
+SHOWN = 5  # paths that the mark on a kept root names
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +28,8 @@ class Root(Resource):
 
     `digest` covers the chain's tip and what sealing adds; `tip` is the layer (or release) cloned;
     `folders` are the mount points made in it; `attributes` are those of the dataset that a user can change.
-    `others`: somebody else's snapshots stand on it; `expired`: its destruction began.
+    `others`: somebody else's snapshots stand on it; `expired`: its destruction began; `kept`: what the jail
+    wrote into it and nobody declared, so that it stays; `leaving`: more are there than its spec keeps.
     """
 
     kind: ClassVar[str] = "root"
@@ -37,6 +43,9 @@ class Root(Resource):
     attributes: tuple[tuple[str, str], ...] = ROOT
     others: bool = field(default=False, compare=False)
     expired: bool = field(default=False, compare=False)
+    kept: str = field(default="", compare=False)
+    leaving: bool = False
+    spec: Jail | None = field(default=None, compare=False)
 
     @property
     def scope(self) -> str:
@@ -115,7 +124,9 @@ class SetRoot(Action):
 
 @dataclass(frozen=True, slots=True)
 class ExpireRoot(Action):
-    """Destroy an old generation beyond the spec's number, unless the jail wrote something into it."""
+    """Destroy an old generation beyond the spec's number, unless the jail wrote into it what `spec` does not cover."""
+
+    spec: Jail | None = field(default=None, kw_only=True)
 
     @property
     def phase(self) -> Phase:
@@ -126,7 +137,7 @@ class ExpireRoot(Action):
         """A verb and its object."""
         root = self.subject
         assert isinstance(root, Root)
-        return f"destroy old root {root.number} (more are kept than update.keep says)"
+        return f"destroy old root {root.number}"
 
     def apply(self, site: Site) -> None:
         """Mark it, so that a kill in between is gone on with; destroy our snapshot, then the dataset.
@@ -142,19 +153,46 @@ class ExpireRoot(Action):
             what = f"{', '.join(strangers)} stand on the old root {root.name}."
             hint = f"Look at it, then: zfs destroy -r {dataset}"
             raise HostError(Diagnostic("dataset-unexpected", "An old root has snapshots of somebody else", what, hint))
-        if dataset in names:
+        if dataset in names and not root.expired:
+            if root.written and (lost := self._lost(site, dataset)):
+                site.host.datasets.set(dataset, {"reconciler:kept": " ".join(lost[:SHOWN])})
+                return
             site.host.datasets.set(dataset, {"reconciler:pruned": site.today})
         if f"{dataset}@sealed" in names:
             site.host.datasets.destroy(f"{dataset}@sealed")
         if dataset in names:
             site.host.datasets.destroy(dataset)
 
+    def _lost(self, site: Site, dataset: str) -> tuple[str, ...]:
+        """What would go with it; it is mounted read-only for that, where nobody else looks."""
+        if self.spec is None:
+            return ()
+        with Workspace(site, dataset) as room:
+            room.mount("ro")
+            changes = site.host.datasets.diff(f"{dataset}@sealed", dataset)
+            # As a property's value: no tab, no newline.
+            return tuple(quote(path) for path in undeclared(self.spec, changes, room.path))
+
+    def done(self, now: Resource | None) -> bool:
+        """Whether it is gone, or marked as kept."""
+        return now is None or (isinstance(now, Root) and bool(now.kept))
+
 
 def want(desired: Desired) -> Iterable[Root]:
-    """Each jail's root, and the older ones that it keeps; all of a jail that no spec names, so that it can come back."""
-    for allocation in desired.allocated.values():
-        yield from (allocation.root, *allocation.kept)
-    yield from (root for root in have(desired.seen) if root.jail not in desired.allocated)
+    """Each jail's root, and the older ones that it keeps; all of a jail that no spec names: it may come back."""
+    by_jail: dict[str, list[Root]] = {}
+    for root in have(desired.seen):
+        by_jail.setdefault(root.jail, []).append(root)
+    for name, allocation in desired.allocated.items():
+        stay = (allocation.root, *allocation.kept)
+        yield from stay
+        numbers = {root.number for root in stay}
+        spec = desired.specs.jails[name].doc
+        leave = (root for root in by_jail.get(name, ()) if root.number not in numbers)
+        yield from (replace(root, leaving=True, spec=spec) for root in leave)
+    for jail, roots in by_jail.items():
+        if jail not in desired.allocated:
+            yield from roots
 
 
 def have(seen: Seen) -> Iterable[Root]:
@@ -179,6 +217,7 @@ def have(seen: Seen) -> Iterable[Root]:
             attributes=attributes(head),
             others=snapshots[path] not in ([], ["sealed"]),
             expired=expired,
+            kept=head.user.get("kept", ""),
         )
 
 
@@ -192,10 +231,23 @@ def steps(before: Root | None, after: Root | None) -> Iterable[Action]:
     """Build beside; expire the old. What a sealed root holds is never changed."""
     if before is None:
         yield BuildRoot(before, after)
+    elif after is not None and after.leaving:
+        yield ExpireRoot(before, None, reason="more are kept than update.keep says", spec=after.spec)
     elif after is None:
         yield ExpireRoot(before, after)
     elif before.digest == after.digest:
         yield SetRoot(before, after)
+
+
+def notes(desired: Desired) -> Iterable[Note]:
+    """Old roots that stay, for what the jail wrote into them."""
+    for path, row in desired.seen.rows.items():
+        kept = row.user.get("kept", "") if row.user else ""
+        number, jail = _number(path), path.split("/")[1] if kept else ""
+        if number and jail in desired.allocated:
+            text = f"old root {number} stays, for nothing declares what {jail} wrote into it: {kept}. "
+            text += f"Declare it, and then: zfs inherit reconciler:kept {row.name}; or: zfs destroy -r {row.name}"
+            yield Note(jail, "root-kept", text)
 
 
 def narrow(resource: Root, place: Place) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -209,4 +261,4 @@ def span(resource: Root, desired: Desired) -> Span | None:
     return sourced.place(("release",)) if sourced else None
 
 
-KIND = Kind(Root, want, have, steps, frozenset({"datasets"}), narrow, span=span)
+KIND = Kind(Root, want, have, steps, frozenset({"datasets"}), narrow, span=span, notes=notes)

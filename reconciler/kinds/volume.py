@@ -20,7 +20,10 @@ ZERO = ("quota", "reservation")
 
 @dataclass(frozen=True, slots=True)
 class Volume(Resource):
-    """A volume by `JAIL/NAME`. `properties` are zfs values as `zfs list -p` prints them."""
+    """A volume by `JAIL/NAME`. `properties` are zfs values as `zfs list -p` prints them.
+
+    `former` is what it is renamed from; that one is `moving`, and neither wanted nor let go.
+    """
 
     kind: ClassVar[str] = "volume"
     durable: ClassVar[bool] = True
@@ -30,7 +33,8 @@ class Volume(Resource):
     claimed: bool = True
     pruned: str = ""
     attributes: tuple[tuple[str, str], ...] = ROOT
-    renamed_from: str = field(default="", compare=False)
+    moving: bool = False
+    former: Volume | None = field(default=None, compare=False)
     guid: str = field(default="", compare=False)
     parent: str = field(default="", compare=False)
 
@@ -64,8 +68,39 @@ class CreateVolume(Action):
 
 
 @dataclass(frozen=True, slots=True)
+class RenameVolume(Action):
+    """zfs rename: its data, its snapshots and its guid stay."""
+
+    former: Volume = field(kw_only=True)
+
+    @property
+    def phase(self) -> Phase:
+        """When the jail has stopped."""
+        return Phase.BUILD
+
+    def title(self) -> str:
+        """A verb and its object."""
+        return f"rename volume {self.former.name.partition('/')[2]} to {self.subject.name.partition('/')[2]}"
+
+    def apply(self, site: Site) -> None:
+        """Claimed first: a mark that is not bound to the guid yet holds the name."""
+        after = self.after
+        assert isinstance(after, Volume)
+        if not self.former.claimed:
+            claim_dataset(site, self.former.dataset)
+        site.host.datasets.rename(self.former.dataset, after.dataset)
+
+
+@dataclass(frozen=True, slots=True)
 class SetVolume(Action):
-    """Correct properties, or take back a pruning."""
+    """Correct properties, or take back a pruning; `late` after a renaming, for which the jail has to stop."""
+
+    late: bool = field(default=False, kw_only=True)
+
+    @property
+    def phase(self) -> Phase:
+        """Beside the running jail, unless it is late."""
+        return Phase.BUILD if self.late else Phase.PREPARE
 
     def title(self) -> str:
         """A verb and its object."""
@@ -128,6 +163,8 @@ def dataset_of(place: Place, jail: str, spec: VolumeSpec) -> str:
 
 def want(desired: Desired) -> Iterable[Volume]:
     """Every volume of every jail."""
+    asked = any(v.renamed_from for s in desired.specs.jails.values() for v in s.doc.volumes)
+    here = {volume.name: volume for volume in have(desired.seen)} if asked or desired.renaming else {}
     for name, sourced in desired.specs.jails.items():
         for spec in sourced.doc.volumes:
             yield Volume(
@@ -135,9 +172,20 @@ def want(desired: Desired) -> Iterable[Volume]:
                 dataset_of(desired.place, name, spec),
                 name,
                 properties(spec),
-                renamed_from=spec.renamed_from or "",
                 parent=f"{spec.pool}/volumes/{name}" if spec.pool and spec.pool != desired.place.pool else "",
+                former=(former := _former(name, spec, here)),
             )
+            if former is not None:
+                yield replace(former, moving=True)
+    going = {s.doc.renamed_from for name, s in desired.specs.jails.items() if name in desired.renaming}
+    yield from (replace(volume, moving=True) for volume in here.values() if volume.jail in going)
+
+
+def _former(jail: str, spec: VolumeSpec, here: Mapping[str, Volume]) -> Volume | None:
+    """What a volume is renamed from: there, while the new name is not."""
+    if not spec.renamed_from or f"{jail}/{spec.name}" in here:
+        return None
+    return here.get(f"{jail}/{spec.renamed_from}")
 
 
 def have(seen: Seen) -> Iterable[Volume]:
@@ -172,12 +220,24 @@ def align(before: Volume, after: Volume) -> Volume:
 
 def steps(before: Volume | None, after: Volume | None) -> Iterable[Action]:
     """Create, correct, or mark. Never destroy: only `reconcile destroy` does."""
-    if before is None:
+    if before is None and after is not None and after.former is not None:
+        yield from _rename(after, after.former)
+    elif before is None:
         yield CreateVolume(before, after)
+    elif after is not None and after.moving:
+        return
     elif after is not None:
         yield SetVolume(before, after)
     elif not before.pruned:
         yield PruneVolume(before, after)
+
+
+def _rename(after: Volume, former: Volume) -> Iterable[Action]:
+    renamed = replace(former, name=after.name, dataset=after.dataset, jail=after.jail, claimed=True)
+    renamed = align(replace(renamed, parent=after.parent), after)
+    yield RenameVolume(None, renamed, former=former, reason="its spec says so")
+    if renamed != after:
+        yield SetVolume(renamed, after, late=True)
 
 
 def narrow(resource: Volume, _place: Place) -> tuple[tuple[str, ...], tuple[str, ...]]:
