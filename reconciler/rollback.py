@@ -51,9 +51,10 @@ def recover(site: Site, step: Step, plan: Plan, place: Place) -> tuple[Diagnosti
         site.host.jails.stop(f"{folder}/jail.conf", jail, site.output(step.action.ref))
     sweep(site, jail)
     restore(site, jail, previous, files)
+    site.host.jails.start(f"{folder}/jail.conf", jail, site.output(step.action.ref))
+    # Last: a held jail is left alone, so it must run. Killed before this, the next run tries the new root once more.
     if wanted is not None:
         site.host.datasets.set(dataset, {"reconciler:rejected": wanted.inputs})
-    site.host.jails.start(f"{folder}/jail.conf", jail, site.output(step.action.ref))
     detail = f"{jail} runs its last good root ({good}) again; root {live} is kept, marked as rejected."
     return (
         Diagnostic(

@@ -91,6 +91,21 @@ pkg: [curl]
 state: stopped
 """
 PACKED_LATER = PACKED.replace("curl", "nginx")
+EXPIRING = """
+kind: Jail
+name: brief
+state: stopped
+update: {keep: 1}
+makejail: {text: "CMD echo one > /etc/one"}
+"""
+HEALTHY = """
+kind: Jail
+name: ill
+volumes: [{name: data, mountpoint: /var/db/data}]
+makejail: {text: "CMD echo one > /etc/one"}
+healthcheck: {command: [test, -f, /etc/one], interval: 0, retries: 1}
+"""
+UNHEALTHY = HEALTHY.replace("CMD echo one > /etc/one", "CMD echo two > /etc/two")
 FIRST = """
 kind: Jail
 name: first
@@ -108,7 +123,8 @@ depends_on: [first]
 class Scenario:
     """A converge to be killed. `before` is converged first, when there is something; `volumes` then hold a canary.
 
-    `bystanders` are jails that the change is not about: they must go on running, untouched.
+    `earlier` is converged before that. `bystanders` are jails that the change is not about: they must go on running,
+    untouched. `held` is a jail whose new root fails its check: its last good one must run in the end.
     """
 
     name: str
@@ -117,6 +133,8 @@ class Scenario:
     volumes: tuple[str, ...] = ()
     bystanders: tuple[str, ...] = ()
     folders: tuple[Path, ...] = ()
+    earlier: dict[str, str] = field(default_factory=dict)
+    held: str = ""
 
 
 def small() -> tuple[Scenario, ...]:
@@ -125,10 +143,11 @@ def small() -> tuple[Scenario, ...]:
     shared = {"host.yaml": HOST, "packages.yaml": packages}
     folders = (ROOT / "specs/packages",)
 
-    def part(name: str, before: str, after: str, *, volumes: str = "", bystanders: str = "") -> Scenario:
-        was = {**shared, "fleet.yaml": before} if before else {}
-        now = {**shared, "fleet.yaml": after}
-        return Scenario(name, now, was, tuple(volumes.split()), tuple(bystanders.split()), folders)
+    def part(
+        name: str, before: str, after: str, *, volumes: str = "", bystanders: str = "", earlier: str = "", held: str = ""
+    ) -> Scenario:
+        first, was, now = ({**shared, "fleet.yaml": text} if text else {} for text in (earlier, before, after))
+        return Scenario(name, now, was, tuple(volumes.split()), tuple(bystanders.split()), folders, first, held)
 
     running = f"{FIRST}---{SECOND}".replace("state: stopped\n", "")
     return (
@@ -140,9 +159,11 @@ def small() -> tuple[Scenario, ...]:
             "another release and limit", f"{DB}---{STEADY}---{OLD_SEED}", f"{DB_LATER}---{STEADY}---{OLD_SEED}",
             volumes="db/data steady/data", bystanders="steady",
         ),
+        part("a removal, another package", f"{LEAVING}---{PACKED}", PACKED_LATER, volumes="gone/mail"),
         part(
-            "a removal, another package", f"{LEAVING}---{PACKED}", PACKED_LATER, volumes="gone/mail"
+            "an old root expires", EXPIRING.replace("one", "two"), EXPIRING.replace("one", "three"), earlier=EXPIRING
         ),
+        part("a root that is not healthy", HEALTHY, UNHEALTHY, volumes="ill/data", held="ill"),
     )  # fmt: skip
 
 

@@ -83,7 +83,7 @@ def _files(fleet: Fleet, session: Session) -> Iterator[str]:
     for path in fleet.runner.tree(session.place.folder("build")):
         yield f"file build/{path}"
     for path in session.observed.files:
-        if path.endswith(".new"):
+        if path.endswith("jail.conf.new"):
             yield f"file {path}"
 
 

@@ -9,9 +9,11 @@ change was not about, or needs a lock to be removed by hand. The last line is th
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import multiprocessing
 import os
+import pkgutil
 import shutil
 import sys
 import tempfile
@@ -22,11 +24,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 
+import reconciler.kinds
+import reconciler.makejail.instructions
 from reconciler.hosts.sandbox.mirror import build
 from tests.crash.fleets import FLEETS
 from tests.crash.trial import Bench, Case, Result
 
 LONG = 0.04  # seconds from which a call counts as a child at work that is worth killing the tool under
+SHOWN = 6  # things said about one trial
 PARTS = (0.3, 0.7)  # how far into it
 
 
@@ -46,7 +51,9 @@ def _shown(result: Result, name: str) -> str:
     case = result.case
     lines = [f"  {name}: killed {case.when} call {case.n}: {case.what}"]
     for word in ("failed", "orphans", "lost", "disturbed"):
-        lines += [f"    {word}: {text}" for text in getattr(result, word)]
+        found = getattr(result, word)
+        lines += [f"    {word}: {text}" for text in found[:SHOWN]]
+        lines += [f"    {word}: … and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
     return "\n".join(lines)
 
 
@@ -83,6 +90,9 @@ def main(words: list[str]) -> int:
 
 def _run(asked: argparse.Namespace, scratch: Path) -> int:
     began = time.monotonic()
+    for package in (reconciler.kinds, reconciler.makejail.instructions):
+        for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+            importlib.import_module(module.name)  # once, here: the runs are forks of this process
     build(scratch / "mirror")
     scenarios = tuple(s for s in FLEETS[asked.fleet]() if asked.only in s.name)
     bench = Bench(scratch, f"file:{scratch}/mirror/releases", scenarios)
