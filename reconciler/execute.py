@@ -104,7 +104,7 @@ class Executor:
         after = self.look(action.subject)
         if not action.done(after):
             return "failed", (self._unverified(step, after),)
-        if action.after is not None:
+        if action.before is None and action.after is not None:
             self._verify_provided(plan, action.after)
         return "applied", ()
 

@@ -1,0 +1,96 @@
+"""Running, stopped, suspended, stopped by an operator: who says so, and who keeps to it."""
+
+from __future__ import annotations
+
+from reconciler.model.command import Command
+from tests.fleet import Fleet, problems
+
+POOL = "zroot/reconciler"
+RUNNING = "kind: Jail\nname: web\nrelease: 15.1-RELEASE\n"
+STOPPED = RUNNING + "state: stopped\n"
+
+
+def running(fleet: Fleet) -> list[str]:
+    """The jails that run."""
+    return [row.name for row in fleet.session().observed.jails]
+
+
+def run(fleet: Fleet, line: str) -> None:
+    """As an operator does."""
+    done = fleet.runner.run(Command(tuple(line.split())))
+    assert done.status == 0, done.stderr
+
+
+def test_a_jail_is_stopped_and_started_as_its_spec_says(fleet: Fleet) -> None:
+    for spec, expected in ((STOPPED, []), (RUNNING, ["web"]), (STOPPED, []), (RUNNING, ["web"])):
+        fleet.write(spec)
+        assert problems(fleet.apply()) == []
+        assert running(fleet) == expected
+        assert fleet.titles() == []
+
+
+def test_nothing_that_runs_is_wanted_of_a_stopped_jail(fleet: Fleet) -> None:
+    fleet.write(
+        STOPPED + "limits: {maxproc: 10}\nmounts: [{device: tmpfs, mountpoint: /t, type: tmpfs, options: rw}]\n"
+        "network: {addresses: [{interface: vtnet0, address: 10.0.2.90/32}]}\n"
+    )
+    assert problems(fleet.apply()) == []
+    assert fleet.titles() == []
+    assert fleet.session().observed.limits == frozenset()
+
+
+def test_a_jail_that_does_not_start_at_boot_still_runs_now(fleet: Fleet) -> None:
+    fleet.write(RUNNING + "boot: false\n")
+    assert problems(fleet.apply()) == []
+    assert running(fleet) == ["web"]
+    assert fleet.runner.read("/reconciler/jails/web/boot") == b"no\n"
+    fleet.write(RUNNING)
+    assert problems(fleet.apply()) == []
+    assert fleet.runner.read("/reconciler/jails/web/boot") == b"yes\n"
+
+
+def test_a_suspended_jail_is_left_alone_until_it_is_resumed(fleet: Fleet) -> None:
+    fleet.write(RUNNING)
+    assert problems(fleet.apply()) == []
+    run(fleet, f"zfs set reconciler:suspended=looking {POOL}/jails/web")
+    run(fleet, "jail -m name=web host.hostname=other")
+    fleet.write(RUNNING + "limits: {maxproc: 10}\n")
+    decided = fleet.decide()
+    assert decided.plan.empty
+    assert [(note.code, note.failing) for note in decided.plan.notes] == [("suspended", False)]
+    assert problems(fleet.apply()) == []
+    assert fleet.session().observed.limits == frozenset()
+    run(fleet, f"zfs inherit reconciler:suspended {POOL}/jails/web")
+    assert problems(fleet.apply()) == []
+    assert fleet.session().observed.limits == frozenset({"jail:web:maxproc:deny=10"})
+    assert fleet.titles() == []
+
+
+def test_a_jail_that_an_operator_stopped_stays_so_until_he_starts_it(fleet: Fleet) -> None:
+    fleet.write(RUNNING)
+    assert problems(fleet.apply()) == []
+    run(fleet, "jail -f /reconciler/jails/web/jail.conf -r web")
+    fleet.runner.write("/reconciler/jails/web/stopped-by-operator", b"")
+    assert fleet.titles() == []
+    fleet.write(RUNNING + "limits: {maxproc: 10}\n")
+    assert "web: start jail" not in fleet.titles()
+    assert problems(fleet.apply()) == []
+    assert running(fleet) == []
+    run(fleet, "rm /reconciler/jails/web/stopped-by-operator")
+    assert "web: start jail" in fleet.titles()
+    assert problems(fleet.apply()) == []
+    assert running(fleet) == ["web"]
+    assert fleet.titles() == []
+
+
+def test_a_jail_that_another_needs_starts_first_and_stops_last(fleet: Fleet) -> None:
+    db = RUNNING.replace("web", "db")
+    fleet.write(f"{db}---\n{RUNNING}depends_on: [db]\n")
+    starts = [title for title in fleet.titles() if title.endswith("start jail")]
+    assert starts == ["db: start jail", "web: start jail"]
+    assert problems(fleet.apply()) == []
+    fleet.write(f"{db}state: stopped\n---\n{STOPPED}depends_on: [db]\n")
+    stops = [title for title in fleet.titles() if title.endswith("stop jail")]
+    assert sorted(stops) == ["db: stop jail", "web: stop jail"]
+    assert problems(fleet.apply()) == []
+    assert running(fleet) == []
