@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -100,8 +102,10 @@ def check(file: str) -> Run:
     def find(remote: Remote) -> Run:
         flat, expanded, compiled = _compiled(Asked(file), remote)
         warnings = lint(flat, expanded, compiled)
-        show(warnings)
-        return Run({"diagnostics": [as_json(found) for found in warnings]}, status=int(bool(warnings)))
+        shown = io.StringIO()
+        show(warnings, shown)
+        facts: Facts = {"diagnostics": [as_json(found) for found in warnings]}
+        return Run(facts, shown.getvalue(), status=int(bool(warnings)))
 
     return _guarded(find, {"diagnostics": None})
 
@@ -123,7 +127,8 @@ def tidy(file: Path, *, check: bool, write: bool) -> int:
         new.chmod(file.stat().st_mode & 0o7777)
         new.replace(file)
     elif not write:
-        print(_printable(formatted.decode("utf-8", "surrogateescape")), end="")
+        sys.stdout.flush()
+        sys.stdout.buffer.write(formatted)
     return 0
 
 

@@ -89,8 +89,12 @@ def compile_lines(expanded: Expanded, root: str, settings: Settings | None = Non
         extra = [(DoubleQuoted.host(text), Span("-o")) for text in settings.options]
         compiled.stages[BUILD].options.extend(extra)
     build = compiled.stages.get(BUILD)
-    if settings.runnable and build and build.image:
-        _check_runnable(Step("FROM", "", build.image.span, unavailable=_NO_IMAGE), problems)
+    if settings.runnable:
+        if build and build.image:
+            _check_runnable(Step("FROM", "", build.image.span, unavailable=_NO_IMAGE), problems)
+        for argument in (argument for state in compiled.stages.values() for argument in state.arguments):
+            if not argument.default.parses:
+                problems.add(broken(f"ARG {argument.name}", argument.span))
     problems.raise_any()
     return compiled
 

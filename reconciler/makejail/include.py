@@ -79,10 +79,11 @@ def flatten(
 
 def through(error: MakejailError, included: Mapping[str, Span]) -> MakejailError:
     """Return the error with the INCLUDEs by which each of its places was reached."""
-    return MakejailError(tuple(_reached(found, included) for found in error.diagnostics), error.status)
+    return MakejailError(tuple(reached(found, included) for found in error.diagnostics), error.status)
 
 
-def _reached(found: Diagnostic, included: Mapping[str, Span]) -> Diagnostic:
+def reached(found: Diagnostic, included: Mapping[str, Span]) -> Diagnostic:
+    """Return the diagnostic with the INCLUDEs by which its place was reached."""
     chain, file = [], found.span.file if found.span else ""
     while file in included:
         chain.append(f"Included from {included[file]}.")

@@ -1,4 +1,4 @@
-"""What instructions do in a build: ADD and REPLACE inside the jail, the rest as data that says what to write instead."""
+"""What instructions do in a build: ADD and REPLACE inside the jail, the rest is data."""
 
 import io
 import tarfile
@@ -137,9 +137,10 @@ def test_what_a_build_cannot_carry_out_is_refused_before_any_build(line: str) ->
     assert found.hint
 
 
-@pytest.mark.parametrize("line", ["PKG ${x", "CMD --workdir a\\\\ b", "REPLACE f k ${", "DEVICE a\\\\"])
+@pytest.mark.parametrize(
+    "line", ["PKG ${x", "CMD --workdir ${ b", "REPLACE f k ${", "OPTION ${x", "ARG a=${x", "STAGE cmd\nARG a=${x"]
+)
 def test_text_that_breaks_its_own_quoting_is_refused_before_any_build(line: str) -> None:
-    try:
+    with pytest.raises(MakejailError) as caught:
         compile_text(f"{line}\n")
-    except MakejailError as error:
-        assert {found.code for found in error.diagnostics} <= {"quoting", "tokenizer"}
+    assert [found.code for found in caught.value.diagnostics] == ["quoting"]
