@@ -237,4 +237,10 @@ def unreadable(completed: Completed, reason: str) -> HostError:
 
 def lines(data: bytes) -> Iterable[str]:
     """The lines of a command's output that are not empty, without their newline."""
-    return (line for line in text(data).split("\n") if line)
+    start = 0
+    while start < len(data):  # one after the other: a list of all would be larger than what it is made from
+        end = data.find(b"\n", start)
+        end = len(data) if end < 0 else end
+        if end > start:
+            yield text(data[start:end])
+        start = end + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from sys import intern
 
 from reconciler.hosts.freebsd.failure import failed, run, text, unreadable
 from reconciler.model.command import Command, Completed, Runner
@@ -18,10 +19,14 @@ def parse_listing(completed: Completed) -> tuple[MountRow, ...]:
     """The rows of `listing`, oldest first; a mount without options has no `opts`."""
     try:
         mounted = json.loads(completed.stdout)["mount"]["mounted"]
+        share: dict[tuple[str, ...], frozenset[str]] = {}  # thousands of mounts have the same few options
+
+        def options(given: list[str]) -> frozenset[str]:
+            words = tuple(map(str, given))
+            return share.setdefault(words, frozenset(words))
+
         return tuple(
-            MountRow(
-                str(row["special"]), str(row["node"]), str(row["fstype"]), frozenset(map(str, row.get("opts", ())))
-            )
+            MountRow(str(row["special"]), str(row["node"]), intern(str(row["fstype"])), options(row.get("opts", [])))
             for row in mounted
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:

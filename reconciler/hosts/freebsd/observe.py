@@ -76,8 +76,10 @@ def digest(raw: list[Completed], trees: Mapping[str, Mapping[str, bytes]]) -> st
     """SHA-256 over all that was read, each part with its length; sizes of datasets are left out."""
     summed = hashlib.sha256()
     for done in raw:
-        stdout = zfs.steady(done.stdout) if tool(done.argv) == "zfs" else done.stdout
-        for part in ("\0".join(done.argv).encode(), str(done.status).encode(), stdout, done.stderr):
+        said = hashlib.sha256()
+        for piece in zfs.steady_parts(done.stdout) if tool(done.argv) == "zfs" else (done.stdout,):
+            said.update(piece)
+        for part in ("\0".join(done.argv).encode(), str(done.status).encode(), said.digest(), done.stderr):
             summed.update(b"%d:" % len(part))
             summed.update(part)
     for folder, files in sorted(trees.items()):
