@@ -152,7 +152,9 @@ def have(seen: Seen) -> Iterable[Jail]:
         shown = {k: ",".join(v) if isinstance(v, tuple) else v for k, v in row.parameters.items()}
         root = (seen.place.path(roots.get(live, "")) or "").removeprefix("jails/")
         joined = shown.get("vnet") != "new" or names(seen.place.hostid, row.name).outer in interfaces
-        yield Jail(row.name, started, root, tuple(sorted(shown.items())), joined)
+        # Those that were there before it when it started; they are stopped after it.
+        depends = seen.observed.files.get(f"jails/{row.name}/depends", b"").decode("utf-8", "replace").split()
+        yield Jail(row.name, started, root, tuple(sorted(shown.items())), joined, frozenset(depends))
 
 
 def align(before: Jail, after: Jail) -> Jail:

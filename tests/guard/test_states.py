@@ -91,6 +91,6 @@ def test_a_jail_that_another_needs_starts_first_and_stops_last(fleet: Fleet) -> 
     assert problems(fleet.apply()) == []
     fleet.write(f"{db}state: stopped\n---\n{STOPPED}depends_on: [db]\n")
     stops = [title for title in fleet.titles() if title.endswith("stop jail")]
-    assert sorted(stops) == ["db: stop jail", "web: stop jail"]
+    assert stops == ["web: stop jail", "db: stop jail"]
     assert problems(fleet.apply()) == []
     assert running(fleet) == []
