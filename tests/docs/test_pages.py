@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from reconciler.cli import pages
-from reconciler.cli.main import _app, names
+from reconciler.cli.main import _app, main, names
 
 TOP = Path(__file__).parents[2]
 PAGES = sorted([*TOP.glob("*.md"), *(TOP / "docs").rglob("*.md")])
@@ -65,6 +65,18 @@ def test_a_command_line_in_a_page_is_one_that_the_tool_takes(page, line):
         found, words = found.commands[words[0]], words[1:]
     with found.make_context("reconcile", [w for w in words if w != "--help"]):
         pass
+
+
+def _blocks(text: str) -> list[str]:
+    return [block for language, block in FENCE.findall(text) if language == "yaml"]
+
+
+def test_the_specs_in_the_pages_are_valid(tmp_path):
+    (jail,) = _blocks((TOP / "README.md").read_text())
+    (host,) = _blocks((TOP / "docs/operations.md").read_text().replace("\n   ", "\n"))  # it stands in a list
+    (tmp_path / "specs.yaml").write_text(f"{host}---\n{jail}")
+
+    assert main(["validate", str(tmp_path)]) == 0
 
 
 def test_pages_name_only_codes_that_have_a_help_page():
