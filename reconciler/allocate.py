@@ -67,7 +67,9 @@ class Allocation:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What allocation reads. `packages` are each jail's jail packages, resolved; `retry` lifts a rejection."""
+    """What allocation reads. `packages` are each jail's jail packages, resolved; `retry` lifts a rejection; the Makejails
+    of jails in `rebuild` are built anew. `fetched` are patch levels of releases that were looked into elsewhere.
+    """
 
     specs: Selected
     seen: Seen
@@ -75,6 +77,8 @@ class Inputs:
     packages: Mapping[str, tuple[PackageRef, ...]]
     retry: frozenset[str] = frozenset()
     contexts: Mapping[str, str] = field(default_factory=dict)
+    rebuild: frozenset[str] = frozenset()
+    fetched: Mapping[str, int] = field(default_factory=dict)
     levels: Mapping[str, tuple[int, ...]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -181,7 +185,15 @@ def _chain(inputs: Inputs, name: str, sourced: Sourced[document.Jail]) -> Chain:
         above = layers[-1] if layers else None
         layers.append(Layer(found, parent=parent, above=above, recipe=recipe, where=where))
         parent, parent_digest = layers[-1].ref, found
-    return Chain(release, _resumed(layers, layers_here(inputs.seen)))
+    there = layers_here(inputs.seen)
+    return Chain(release, _anew(layers, there) if name in inputs.rebuild else _resumed(layers, there))
+
+
+def _anew(layers: list[Layer], here: Mapping[str, Layer]) -> tuple[Layer, ...]:
+    """The chain with every segment built once more; what is there stays for those that use it."""
+    segments = {layer.name for layer in layers if isinstance(layer.recipe, RunSegment)}
+    build = max((here[name].build + 1 for name in segments if name in here), default=0)
+    return tuple(replace(layer, build=build) if layer.name in segments else layer for layer in layers)
 
 
 def _resumed(layers: list[Layer], here: Mapping[str, Layer]) -> tuple[Layer, ...]:
@@ -218,7 +230,7 @@ def _release(inputs: Inputs, spec: document.Jail) -> Release:
     """The release at its level; `latest` is the newest that is here, or what a mirror's sets hold: level 0."""
     name = spec.release or ""
     here = inputs.levels.get(name, ())
-    level = max(here, default=0) if spec.patch_level == "latest" else int(spec.patch_level)
+    level = max(here, default=inputs.fetched.get(name, 0)) if spec.patch_level == "latest" else int(spec.patch_level)
     source = inputs.specs.releases.get(name)
     return Release(f"{name}-p{level}", level, source.doc if source else None)
 

@@ -89,7 +89,8 @@ class Desired:
 
     `allocated` maps a jail to its allocation (chain, generation, configuration): see `allocate.py`.
     `source` names the folder of specs, "" for a run that may not prune. `renaming` maps a jail to the
-    datasets that still have its former name, with what they will be called.
+    datasets that still have its former name, with what they will be called. `left` are jails that this run
+    leaves alone.
     """
 
     specs: Selected
@@ -98,6 +99,7 @@ class Desired:
     source: str = ""
     adopt_source: bool = False
     renaming: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    left: frozenset[str] = frozenset()
 
     @property
     def place(self) -> Place:

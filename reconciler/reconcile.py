@@ -38,7 +38,9 @@ from reconciler.world import kinds, observed_world, wanted_world
 class Options:
     """What a run is asked. `only` narrows to jails; `labels` are this machine's.
 
-    `retry` lifts rejections; `resumed` looks at suspended jails as if they were not.
+    `retry` lifts rejections; `resumed` looks at suspended jails as if they were not; `rebuild` names jails
+    whose Makejail is built anew, whatever is there; `fetched` are the patch levels of releases that were looked
+    into before they are on the host.
     """
 
     path: Path
@@ -48,6 +50,8 @@ class Options:
     consent: Consent = field(default_factory=Consent)
     adopt_source: bool = False
     resumed: frozenset[str] = frozenset()
+    rebuild: frozenset[str] = frozenset()
+    fetched: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -196,8 +200,10 @@ class Session:
         """What planning decides for each jail."""
         programs, contexts = self.compiled
         packages = {n: package_refs(self.selected, s) for n, s in self.selected.jails.items()}
-        inputs = Inputs(self.selected, self.seen, programs, packages, self.options.retry, contexts)
-        return allocate(inputs)
+        options = self.options
+        return allocate(
+            Inputs(self.selected, self.seen, programs, packages, options.retry, contexts, options.rebuild, options.fetched)
+        )
 
     def decide(self) -> Decided:
         """The plan and the guard's word on it. Raises SpecError, Refused, HostError."""
@@ -210,11 +216,15 @@ class Session:
             detail = f"No jail of these specs is named {', '.join(unknown)}."
             raise SpecError(Diagnostic("unknown-jail", "There is no such jail", detail, "reconcile render"))
         adopt, renaming = self.options.adopt_source, renames(self.selected, self.seen)
-        desired = Desired(self.selected, self.seen, self.allocated, self._source(), adopt, renaming)
+        skipped, only = self._skipped(), self.options.only
+        left = skipped.keys() | (self.selected.jails.keys() - only if only else set())
+        desired = Desired(
+            self.selected, self.seen, self.allocated, self._source(), adopt, renaming, left=frozenset(left)
+        )
         observed = observed_world(self.kinds, self.seen)
         wanted = wanted_world(self.kinds, desired)
         waiting = conditions.unmounted(self.selected, self.seen)
-        limits = Limits(self.options.only, self._may_prune(), self._skipped(), waiting)
+        limits = Limits(only, self._may_prune(), skipped, waiting)
         plan = make_plan(self.kinds, observed, wanted, desired, limits)
         lost = self._undeclared(plan)
         pool = self.seen.rows.get("")

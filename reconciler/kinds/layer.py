@@ -215,12 +215,14 @@ def _commit(site: Site, room: Workspace, layer: Layer, *, live: bool) -> None:
 
 
 def want(desired: Desired) -> Iterable[Layer]:
-    """Every layer of every chain, once; a layer is `last` when a chain ends there."""
+    """Every layer of every chain of jails that are not left alone, once; it is `last` when a chain ends there."""
     found: dict[str, Layer] = {}
-    ends = {a.chain.layers[-1].name for a in desired.allocated.values() if a.chain.layers}
-    for allocation in desired.allocated.values():
-        for layer in allocation.chain.layers:
-            found.setdefault(layer.name, layer)
+    chains = [a.chain for name, a in desired.allocated.items() if name not in desired.left]
+    ends = {chain.layers[-1].name for chain in chains if chain.layers}
+    for chain in chains:
+        for layer in chain.layers:
+            if layer.name not in found or found[layer.name].build < layer.build:
+                found[layer.name] = layer
     children: dict[str, int] = {}
     for layer in found.values():
         children[layer.parent.name] = children.get(layer.parent.name, 0) + 1
@@ -272,6 +274,8 @@ def notes(desired: Desired) -> Iterable[Note]:
     """What runs as root on the host where something is built, and what of that is not run again."""
     there = here(desired.seen)
     for name, allocation in desired.allocated.items():
+        if name in desired.left:
+            continue
         layers: tuple[Layer, ...] = allocation.chain.layers
         missing = [layer for layer in layers if layer.build or layer.name not in there]
         first = layers.index(missing[0]) if missing else len(layers)

@@ -43,7 +43,7 @@ def body(steps: Sequence[Step], blocks: Blocks, *, marked: bool = False) -> str:
             code = ":" if not blocks.closed else ""
         if code or step.raw:
             lines.append(code)
-            blocks.feed(code)
+            (blocks.feed if step.raw else blocks.feed_command)(code)
         following = steps[at + 1] if at + 1 < len(steps) else None
         if blocks.empty_body and following and following.raw and _ends_block(following.script):
             # FreeBSD's sh takes an empty body, other shells do not.
@@ -53,7 +53,7 @@ def body(steps: Sequence[Step], blocks: Blocks, *, marked: bool = False) -> str:
 
 
 def _may_mark(before: Step | None, step: Step, blocks: Blocks) -> bool:
-    """Whether a command of ours changes nothing here: between whole commands, and nobody asks how the last one ended."""
+    """Whether a command of ours changes nothing: between whole commands, and nobody asks how the last one ended."""
     if "$?" in step.script:
         return False
     if blocks.closed:

@@ -148,3 +148,35 @@ def test_what_our_appjail_does_not_know_fails_with_its_name(fleet: Fleet) -> Non
     fleet.write(WEB)
     makejail(fleet, 'RAW "$APPJAIL_SCRIPT" oci mount web')
     assert "oci mount web is not known here" in failure(fleet.apply())
+
+
+def test_nothing_is_built_for_a_jail_that_may_not_run_host_code(fleet: Fleet) -> None:
+    fleet.write(f'kind: Host\nname: here\nmatch: {{hostname: "*"}}\npolicy: {{host_code: deny}}\n---{WEB}')
+    makejail(fleet, "RAW touch /tmp/was-here")
+    assert build_titles(fleet) == []
+    fleet.apply()
+    assert "was-here" not in shell(fleet, "ls", "/tmp")
+
+
+def test_only_builds_for_the_jail_that_is_named(fleet: Fleet) -> None:
+    fleet.write(WEB + "---" + WEB.replace("web", "api"))
+    makejail(fleet, "CMD true")
+    makejail(fleet, "CMD false", name="api.makejail")
+    assert problems(fleet.apply(only=frozenset({"web"}))) == []
+
+
+def test_a_rebuild_runs_everything_and_leaves_what_is_there(fleet: Fleet) -> None:
+    fleet.write(WEB)
+    makejail(fleet, "CMD echo one >/root/log", "CMD date +%s%N >>/root/log")
+    assert problems(fleet.apply()) == []
+    before = layers(fleet)
+    rebuild = frozenset({"web"})
+    assert build_titles(fleet) == []
+    assert [t.partition("  ")[2] for t in fleet.titles(rebuild=rebuild) if "layer" in t] == [
+        "build segment 1 of 2: CMD (again: no cache)", "build segment 2 of 2: CMD (again: no cache)"
+    ]  # fmt: skip
+    assert problems(fleet.apply(rebuild=rebuild)) == []
+    now = layers(fleet)
+    assert set(before) < set(now) and len(now) == 2 * len(before)
+    assert fleet.titles() == []
+    assert len(fleet.titles(rebuild=rebuild)) == 2
