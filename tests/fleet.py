@@ -12,6 +12,7 @@ from pathlib import Path
 from reconciler.cache import Cache
 from reconciler.guard import Consent
 from reconciler.hosts.freebsd.host import FreeBSDHost
+from reconciler.hosts.sandbox import processes
 from reconciler.hosts.sandbox.machine import Machine
 from reconciler.hosts.sandbox.runner import SandboxRunner
 from reconciler.model.command import Runner
@@ -109,6 +110,7 @@ class Fleet:
 
     def close(self) -> None:
         """End every jail of the sandbox, so that no process outlives the test."""
+        processes.kill_everything(self.machine)
         self.machine.reboot()
 
 

@@ -144,10 +144,10 @@ def small() -> tuple[Scenario, ...]:
     folders = (ROOT / "specs/packages",)
 
     def part(
-        name: str, before: str, after: str, *, volumes: str = "", bystanders: str = "", earlier: str = "", held: str = ""
+        name: str, before: str, after: str, *, volumes: str = "", near: str = "", earlier: str = "", held: str = ""
     ) -> Scenario:
         first, was, now = ({**shared, "fleet.yaml": text} if text else {} for text in (earlier, before, after))
-        return Scenario(name, now, was, tuple(volumes.split()), tuple(bystanders.split()), folders, first, held)
+        return Scenario(name, now, was, tuple(volumes.split()), tuple(near.split()), folders, first, held)
 
     running = f"{FIRST}---{SECOND}".replace("state: stopped\n", "")
     return (
@@ -157,7 +157,7 @@ def small() -> tuple[Scenario, ...]:
         part("start in order", f"{FIRST}---{SECOND}", running),
         part(
             "another release and limit", f"{DB}---{STEADY}---{OLD_SEED}", f"{DB_LATER}---{STEADY}---{OLD_SEED}",
-            volumes="db/data steady/data", bystanders="steady",
+            volumes="db/data steady/data", near="steady",
         ),
         part("a removal, another package", f"{LEAVING}---{PACKED}", PACKED_LATER, volumes="gone/mail"),
         part(

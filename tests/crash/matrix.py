@@ -1,4 +1,6 @@
-"""Converge, killed for real (SIGKILL) at every single changing host call, before and after its effect; then the next run.
+"""Converge, killed for real (SIGKILL) at every changing host call, before and after its effect; then the next run.
+
+A call that takes a while is also killed in its midst, with its child at work.
 
     python tests/crash/matrix.py [--fleet small|example] [--every N] [--jobs N]
 
@@ -79,7 +81,7 @@ def main(words: list[str]) -> int:
     parser.add_argument("--only", default="", metavar="WORDS", help="scenarios with these words in their name")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 2, metavar="N")
     asked = parser.parse_args(words)
-    memory = Path("/dev/shm")  # noqa: S108 - a place for folders that mkdtemp makes
+    memory = Path("/dev/shm")
     quick = str(memory) if os.access(memory, os.W_OK) else None
     scratch = Path(tempfile.mkdtemp(prefix="crash-", dir=quick))
     try:

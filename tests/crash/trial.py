@@ -22,7 +22,7 @@ from reconciler.guard import Consent
 from reconciler.hosts.freebsd.host import FreeBSDHost
 from reconciler.hosts.sandbox import processes
 from reconciler.model.command import Command, Completed, Runner
-from reconciler.model.diagnostic import Refused, ReconcilerError
+from reconciler.model.diagnostic import ReconcilerError, Refused
 from reconciler.readonly import is_read_only
 from reconciler.wrapper import Wrapper
 from tests.crash import invariants
@@ -196,7 +196,7 @@ class Bench:
         folder = Path(tempfile.mkdtemp(prefix=f"trial-{number}-", dir=self.scratch))
         prepared = self.prepared[number]
         if prepared is not None:
-            subprocess.run(("cp", "-a", prepared, folder / "host"), check=True)  # noqa: S603 - our own folders
+            subprocess.run(("cp", "-a", prepared, folder / "host"), check=True)
         fleet = Fleet(folder, self.mirror)
         jids: dict[str, int] = {}
         try:
@@ -261,7 +261,7 @@ class Bench:
 
 
 def _not_held(fleet: Fleet, jail: str) -> list[str]:
-    """What is wrong with a jail whose new root failed its check: the last good one has to run, and the plan to say so."""
+    """What is wrong with a jail whose new root failed its check: the last good one has to run, held by the plan."""
     session = fleet.session()
     notes = {note.code for note in session.decide().plan.notes}
     place = f"/reconciler/live/{jail}"

@@ -32,7 +32,7 @@ def test_sigterm_lets_what_has_begun_end_and_begins_nothing_new(fleet: Fleet) ->
     site = LocalSite(
         session.host, session.place, Cache(fleet.folder / "cache"), session.facts, "2026-11-22", mirror=fleet.mirror
     )
-    with stopping(lambda: []) as stop:
+    with stopping(list) as stop:
         report = session.apply(decided, site, 1, watch, stop.event)
     assert (stop.signal, stop.status) == (signal.SIGTERM, 143)
     outcomes = [report.results[number].outcome for number in sorted(report.results)]
