@@ -67,8 +67,9 @@ class Allocation:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What allocation reads. `packages` are each jail's jail packages, resolved; `retry` lifts a rejection; the Makejails
-    of jails in `rebuild` are built anew. `fetched` are patch levels of releases that were looked into elsewhere.
+    """What allocation reads. `packages` are each jail's jail packages, resolved; `retry` lifts a rejection.
+
+    Makejails of jails in `rebuild` are built anew. `fetched` are patch levels of releases that were looked into.
     """
 
     specs: Selected

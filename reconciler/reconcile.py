@@ -201,9 +201,8 @@ class Session:
         programs, contexts = self.compiled
         packages = {n: package_refs(self.selected, s) for n, s in self.selected.jails.items()}
         options = self.options
-        return allocate(
-            Inputs(self.selected, self.seen, programs, packages, options.retry, contexts, options.rebuild, options.fetched)
-        )
+        asked = (options.retry, contexts, options.rebuild, options.fetched)
+        return allocate(Inputs(self.selected, self.seen, programs, packages, *asked))
 
     def decide(self) -> Decided:
         """The plan and the guard's word on it. Raises SpecError, Refused, HostError."""

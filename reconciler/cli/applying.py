@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reconciler.cli import render_plan, report, saved_plan, session, show
+from reconciler.cli.levels import settled
 from reconciler.cli.lock import locked
 from reconciler.cli.mirrors import mirror_for
 from reconciler.cli.paper import paper
@@ -44,7 +45,7 @@ def run(asked: Asked) -> int:
         host = session.changing(asked.host)
         current = Session(host, asked.options, specs)
         stack.enter_context(locked(host, current.document.pool, "apply"))
-        decided = current.decide()
+        current, decided = settled(current, current.decide(), asked.mirror, download=saved is None)
         if saved is not None:
             saved_plan.check(saved, current, decided)
         show.show(current.specs.warnings)

@@ -101,7 +101,7 @@ def _observed_level(site: Site, path: str, wanted: Release) -> int:
                 "The mirror does not have this patch level",
                 f"{release} at patch level {wanted.level} was asked for; "
                 f"the tree says {found.release} at patch level {level}.",
-                f"Write `patch_level: {level}` (or leave it out).",
+                f"Write `patch_level: {level}`.",
             )
         )
     return level

@@ -47,10 +47,11 @@ def plan(
             print(answer, end="")
             return 0
     from reconciler.cli import plan_json, saved_plan, session, show
+    from reconciler.cli.levels import settled
 
     asked = session.options(path, given.labels(label), only=only, retry=retry)
     run = session.planning(asked, host, cached=not no_cache, earlier=kept.earlier if kept else None)
-    decided = run.decide()
+    run, decided = settled(run, run.decide(), mirror, download=False)
     if out is not None:
         saved_plan.save(out, run, decided, mirror)
     if as_json:
