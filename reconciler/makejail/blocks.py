@@ -22,6 +22,8 @@ _KEPT_OPTIONS = frozenset("aCefuvxo-")
 _LOST_OPTIONS = frozenset({"monitor", "notify", "noexec", "trapsasync", "physical", "privileged", "interactive"})
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_QUOTED = re.compile(r'[^\\"$`]+')
+_PLAIN = re.compile(r"[^\\'\"$`# \t\n;&|()<>]+")
 _LEXICAL = frozenset({"'", '"', "`", "${", "$((", "$'"})
 
 
@@ -72,6 +74,10 @@ class Blocks:
         for piece in line.split("\n"):
             self._feed_line(piece)
 
+    def feed_command(self, script: str) -> None:
+        """Read a whole command of an instruction: where nothing is open, what it holds changes nothing."""
+        self.feed(":" if self.closed else script)
+
     def _feed_line(self, line: str) -> None:
         start = len(self.text)
         self.text += line + "\n"
@@ -110,6 +116,12 @@ class Blocks:
         return self._code(at, kind)
 
     def _until(self, quote: str, at: int, escapes: bool = False) -> int:
+        if not escapes:
+            end = self.text.find(quote, at)
+            if end < 0:
+                return len(self.text)
+            self._frames.pop()
+            return end + 1
         if escapes and self.text[at] == "\\":
             return at + 2
         if self.text[at] == quote:
@@ -117,6 +129,8 @@ class Blocks:
         return at + 1
 
     def _double(self, at: int) -> int:
+        if plain := _QUOTED.match(self.text, at):
+            return plain.end()
         char = self.text[at]
         if char == "\\":
             return at + 2
@@ -174,6 +188,10 @@ class Blocks:
 
     def _code(self, at: int, kind: str) -> int:
         text, char = self.text, self.text[at]
+        if plain := _PLAIN.match(text, at):
+            self._word_at = at if self._word_at < 0 else self._word_at
+            self._word += plain[0]
+            return plain.end()
         if char == "\\":
             if text[at + 1 : at + 2] == "\n":
                 self._joined = True

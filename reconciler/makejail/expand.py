@@ -24,7 +24,7 @@ def evaluate(word: DoubleQuoted, values: Mapping[str, str], span: Span | None = 
     variable, and for text that breaks its own quoting.
     """
     try:
-        parts = list(word.parts())
+        parts = word.parts()
     except ValueError as broken:
         detail = f"In {word.source!r}: {broken}."
         raise problem(DATA, "quoting", "The text breaks its own quoting", detail, "Close it.", span) from broken

@@ -7,11 +7,13 @@ value serves the script, the facts shown about an instruction, and evaluation be
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SAFE = re.compile(r"[A-Za-z0-9_@%+=:,./-]+\Z")
+_PLAIN = re.compile(r'[^\\$"]+')
+_DEEPEST = 50
 _ESCAPABLE = '$`"\\'
 
 
@@ -75,7 +77,7 @@ class DoubleQuoted:
     def parses(self) -> bool:
         """Whether the word ends where its closing quote stands."""
         try:
-            list(self.parts())
+            self.parts()
         except ValueError:
             return False
         return True
@@ -85,7 +87,7 @@ class DoubleQuoted:
         """The word's value when nothing in it expands, else None."""
         if not self.parses:
             return None
-        parts = list(self.parts())
+        parts = self.parts()
         return None if any(isinstance(part, Expansion) for part in parts) else "".join(map(str, parts))
 
     @property
@@ -103,25 +105,36 @@ class DoubleQuoted:
         """The value with «x» for the value of the host variable x."""
         return "".join(f"«{p.body}»" if isinstance(p, Expansion) else p for p in self.parts())
 
-    def parts(self) -> Iterator[str | Expansion]:
+    def parts(self) -> tuple[str | Expansion, ...]:
         """Take the word apart. Raises ValueError when its own text breaks the quoting."""
-        text, at = self.source, 0
-        while at < len(text):
-            char = text[at]
-            if char == "\\":
-                if at + 1 == len(text):
-                    raise ValueError("a backslash before the closing quote")
-                escaped = text[at + 1]
-                yield escaped if escaped in _ESCAPABLE else char + escaped
-                at += 2
-            elif char == "$" and (expansion := _expansion(text, at)):
-                yield expansion
-                at += len(expansion.source)
-            elif char == '"':
-                raise ValueError("a quote inside the quotes")
-            else:
-                yield char
-                at += 1
+        return _parts(self.source)
+
+
+@lru_cache(maxsize=4096)
+def _parts(text: str) -> tuple[str | Expansion, ...]:
+    found: list[str | Expansion] = []
+    at = 0
+    while at < len(text):
+        if plain := _PLAIN.match(text, at):
+            found.append(plain[0])
+            at = plain.end()
+            continue
+        char = text[at]
+        if char == "\\":
+            if at + 1 == len(text):
+                raise ValueError("a backslash before the closing quote")
+            escaped = text[at + 1]
+            found.append(escaped if escaped in _ESCAPABLE else char + escaped)
+            at += 2
+        elif char == "$" and (expansion := _expansion(text, at)):
+            found.append(expansion)
+            at += len(expansion.source)
+        elif char == '"':
+            raise ValueError("a quote inside the quotes")
+        else:
+            found.append(char)
+            at += 1
+    return tuple(found)
 
 
 def _expansion(text: str, at: int) -> Expansion | None:
@@ -146,6 +159,8 @@ def _closing(text: str, at: int) -> int:
         elif text.startswith("${", at):
             depth += 1
             at += 1
+            if depth > _DEEPEST:
+                raise ValueError(f"more than {_DEEPEST} ${{ are open at once")
         elif text[at] == "}":
             depth -= 1
             if not depth:

@@ -159,7 +159,10 @@ def _groups(cutter: _Cutter) -> list[range]:
     """Ranges of steps, each ending where nothing is open and something lasting was done."""
     blocks, groups, start, lasting = Blocks(), [], 0, False
     for at, step in enumerate(cutter.steps):
-        blocks.feed(step.script) if step.script or step.raw else None
+        if step.raw:
+            blocks.feed(step.script)
+        elif step.script:
+            blocks.feed_command(step.script)
         lasting = lasting or step.lasting
         joined = any(first <= at < last for first, last in cutter.joins)
         if blocks.closed and lasting and not joined:

@@ -7,10 +7,13 @@ word vanishes from the plain reading but not from the quoted one.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from reconciler.makejail.problem import TOKENIZER, MakejailError
 from reconciler.model.diagnostic import Diagnostic, Span
+
+_SPECIAL = re.compile(r"[\"'\\]")
 
 
 class TokenError(MakejailError):
@@ -31,6 +34,8 @@ class Token:
 
 def tokenize(text: str, span: Span | None = None) -> tuple[Token, ...]:
     """Split `text` into words. Raises TokenError and nothing else."""
+    if not _SPECIAL.search(text):
+        return tuple(Token(word, word) for word in text.split(" ") if word)
     tokens: list[Token] = []
     plain: list[str] = []
     quoted: list[str] = []
