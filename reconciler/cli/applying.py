@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reconciler.cli import render_plan, report, saved_plan, session, show
+from reconciler.cli.building import streamed
 from reconciler.cli.levels import settled
 from reconciler.cli.lock import locked
 from reconciler.cli.mirrors import mirror_for
@@ -81,7 +82,7 @@ def _execute(current: Session, decided: Decided, asked: Asked, mirror: str) -> i
     try:
         with stopping(progress.running) as stop, progress:
             site = session.site(
-                current, mirror=mirror, stop=stop.event, outputs=progress.output, progresses=progress.moved
+                current, mirror=mirror, stop=stop.event, outputs=streamed(progress), progresses=progress.moved
             )
             done = current.apply(decided, site, asked.jobs, progress.watch, stop.event)
         status = "done" if done.ok else "stopped" if stop.signal else "failed"

@@ -10,7 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from reconciler.kind import Seen
-from reconciler.model.ports import DatasetRow
+from reconciler.kinds import workplace as workplace_kind
+from reconciler.kinds.layer import here, snapshots
+from reconciler.kinds.workplace import Workplace
+from reconciler.model.ports import DatasetRow, Request
 from reconciler.reconcile import Session
 
 HOLD = "reconciler"
@@ -41,7 +44,7 @@ def _needed(run: Session) -> set[str]:
     chains = [allocation.chain for allocation in run.allocated.values()]
     digests = {layer.name for chain in chains for layer in chain.layers}
     releases = {chain.release.name for chain in chains}
-    needed = {row.name for row in rows if row.kind == "snapshot" and row.name.rpartition("@")[2] in digests}
+    needed = {layer.snapshot for name, layer in here(run.seen).items() if name in digests}
     needed |= {run.place.dataset(f"releases/{name}@sealed") for name in releases}
     by_name = {row.name: row for row in rows}
     kept = [row.name for row in rows if row.kind != "snapshot" and not _collectable(run.seen, row)]
@@ -97,6 +100,20 @@ def _unfinished(seen: Seen) -> Iterator[Garbage]:
             continue
         if not _snapshots(seen, row.name):
             yield Garbage(row.name, "unfinished: its making was interrupted", row.used)
+
+
+def workplace(run: Session) -> Workplace:
+    """What builds left where they work: jails that were kept, or that a kill left."""
+    return next(iter(workplace_kind.have(run.seen)))
+
+
+def environments(run: Session, going: list[Garbage]) -> list[str]:
+    """Paths of saved environments of layers that are not there, or are about to go."""
+    gone = {snapshot for item in going for snapshot in item.snapshots}
+    stay = {digest for digest, row in snapshots(run.seen.rows) if row.name not in gone}
+    request = Request(run.place.pool, run.place.mountpoint, frozenset({"files"}), below=("env",))
+    found = run.host.parse(request, run.host.observe(request)).files
+    return sorted(run.place.folder(path) for path in found if path.removeprefix("env/") not in stay)
 
 
 def _depth(seen: Seen, name: str) -> int:

@@ -23,11 +23,14 @@ def failures(report: Report, tail: Callable[[Ref], bytes]) -> None:
         if result.outcome in ("failed", "moved"):
             print(f"\n{show.visible(_name(result))}", file=sys.stderr)
             show.show(result.diagnostics)
-            _output(tail(result.step.action.ref))
+            _output(tail(result.step.action.ref), "\n".join(problem.detail for problem in result.diagnostics))
 
 
-def _output(data: bytes) -> None:
-    lines = data.decode("utf-8", "replace").splitlines()[-_TAIL_LINES:]
+def _output(data: bytes, told: str) -> None:
+    """The end of a step's output, unless what was `told` of its failure ends in it already."""
+    lines = data.decode("utf-8", "replace").strip().splitlines()[-_TAIL_LINES:]
+    if lines and told.endswith(lines[-1]):
+        return
     if lines:
         print("  the end of its output:", file=sys.stderr)
     for line in lines:

@@ -14,7 +14,7 @@ from reconciler.runtime.quote import sh
 from reconciler.runtime.runtime import Runtime
 from reconciler.runtime.script import begin
 
-_ENVIRONMENT = r"""
+ENVIRONMENT = r"""
 RECONCILER_JAIL=$jail APPJAIL_JAILNAME=$jail APPJAIL_JAILDIR=$live APPJAIL_ROOTDIR=$folder
 APPJAIL_SCRIPT=$folder/bin/appjail
 PATH=$folder/bin:/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin
@@ -84,7 +84,7 @@ def _run(stages: Iterable[str], name: str, on_failure: str) -> str:
 def prestart(runtime: Runtime) -> str:
     """The text of prestart.sh: the create stages."""
     head = begin(runtime, "prestart", "exec.prestart: the root is mounted, the jail does not exist yet.")
-    return head + _ENVIRONMENT + _run(runtime.stages, "create", "")
+    return head + ENVIRONMENT + _run(runtime.stages, "create", "")
 
 
 def poststart(runtime: Runtime) -> str:
@@ -96,14 +96,14 @@ def poststart(runtime: Runtime) -> str:
     if has(runtime.stages, "start"):
         stops = [stage for stage in ("prestop", "stop", "poststop") if stage in runtime.stages]
         undo = "".join(f"    stage {file_name(stage)} || :\n" for stage in stops)
-        parts.append(_ENVIRONMENT + _run(runtime.stages, "start", undo))
+        parts.append(ENVIRONMENT + _run(runtime.stages, "start", undo))
     return "".join(parts)
 
 
 def prestop(runtime: Runtime) -> str:
     """The text of prestop.sh: the stop stages."""
     head = begin(runtime, "prestop", "exec.prestop: the jail still runs; a failure here keeps it running.")
-    return head + _ENVIRONMENT + _run(runtime.stages, "stop", "")
+    return head + ENVIRONMENT + _run(runtime.stages, "stop", "")
 
 
 def poststop(runtime: Runtime) -> str:

@@ -10,6 +10,7 @@ from reconciler.cli import options as given
 
 if TYPE_CHECKING:
     from reconciler.cli.garbage import Garbage
+    from reconciler.kinds.workplace import Workplace
     from reconciler.reconcile import Session
 
 REFUSED = 3
@@ -27,19 +28,26 @@ def gc(
     Exit status: 0 done, 1 failed, 3 refused, 64 usage.
     """
     from reconciler.cli import session, show
-    from reconciler.cli.garbage import garbage
+    from reconciler.cli.garbage import environments, garbage, workplace
     from reconciler.cli.lock import locked
+    from reconciler.kinds.workplace import ClearWorkplace, Workplace
     from reconciler.model.diagnostic import Refused
 
     host_ = (session.reading if dry_run else session.changing)(host)
     run = session.pool_session(host_, specs, given.labels(label))
     if dry_run:
-        _show(garbage(run))
+        _show(garbage(run), workplace(run))
         return 0
     try:
         with locked(host_, run.document.pool, "gc"):
+            left = workplace(run)
+            if left.facts():
+                ClearWorkplace(left, Workplace(left.name)).apply(session.site(run))
+                run = session.pool_session(host_, specs, given.labels(label))
             found = garbage(run)
-            _show(found)
+            _show(found, left)
+            for path in environments(run, found):
+                run.host.files.remove(path)
             _collect(run, found)
     except Refused as error:
         show.show(error.diagnostics)
@@ -47,10 +55,12 @@ def gc(
     return 0
 
 
-def _show(found: list[Garbage]) -> None:
+def _show(found: list[Garbage], left: Workplace) -> None:
     from reconciler.cli.paper import many, paper, size
 
     on = paper()
+    for jail in left.jails:
+        print(on.row(f"  - build jail {jail}  its build failed and was kept, or was interrupted", "", "red"))
     for item in found:
         print(on.row(f"  - {item.name}  {item.why}", size(item.size), "red"))
     total = size(sum(item.size for item in found))
