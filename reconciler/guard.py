@@ -67,7 +67,7 @@ def _protected(name: str) -> Diagnostic:
         "jail-protected",
         "A protected jail would go",
         f"{name} is marked protect: true, and no spec names it any more.",
-        f"Put its spec back; or take the mark away first: reconcile destroy {name} tells how.",
+        "Put its spec back; to let it go, apply it with protect: false first.",
     )
 
 

@@ -20,6 +20,7 @@ def destroy(run: Session, name: str, *, yes: bool) -> None:
     with locked(run.host, run.document.pool, f"destroy {name}"):
         jail, _, volume = name.partition("/")
         _refuse_declared(run, jail, volume)
+        _refuse_protected(run, jail)
         paths = list(volume_paths(run.seen, name) if volume else jail_paths(run.seen, jail))
         if not paths:
             detail = f"{run.document.pool} holds nothing of {name}."
@@ -62,6 +63,14 @@ def _refuse_declared(run: Session, jail: str, volume: str) -> None:
             sourced.place(("volumes",) if volume else ()),
         )
     )
+
+
+def _refuse_protected(run: Session, jail: str) -> None:
+    row = run.seen.rows.get(f"jails/{jail}")
+    if row is not None and row.user.get("protect") == "on":
+        detail = f"{jail} is marked protect: true. Nothing was changed."
+        hint = f"zfs inherit reconciler:protect {row.name}"
+        raise Refused(Diagnostic("jail-protected", "A protected jail would go", detail, hint))
 
 
 def _refuse_mounted(run: Session, name: str, found: Belongings) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from reconciler.cli.destroying import destroy
 from reconciler.guard import Consent
 from reconciler.model.command import Command
+from reconciler.model.diagnostic import Refused
 from tests.fleet import Fleet, problems
 
 POOL = "zroot/reconciler"
@@ -177,3 +179,13 @@ def test_the_parent_that_an_operator_made_for_volumes_stays_as_it_is(fleet: Flee
     assert fleet.titles() == []
     done = fleet.runner.run(Command(("zfs", "get", "-Ho", "value", "mountpoint,reconciler:owner", "zroot/fast")))
     assert done.stdout.decode().split() == ["/fast", "-"]
+
+
+def test_a_protected_jail_cannot_be_destroyed_either(fleet: Fleet) -> None:
+    fleet.write(jail("a") + jail("safe", "protect: true\n"))
+    assert problems(fleet.apply()) == []
+    fleet.write(jail("a"))
+    run = fleet.session()
+    with pytest.raises(Refused) as refused:
+        destroy(run, "safe", yes=True)
+    assert [problem.code for problem in refused.value.diagnostics] == ["jail-protected"]
