@@ -124,12 +124,13 @@ def _multiply(machine: Machine, count: int) -> None:
         if TEMPLATE in key or TEMPLATE in json.dumps(value)
     ]
     last = {"mounts": max(int(key) for key in state.table("mounts")), "jails": max(map(int, state.table("jails")))}
+    sealed = state.table("snapshots")[f"zroot/reconciler/jails/{TEMPLATE}/1@sealed"]["content"]
     lo0 = state.table("interfaces")["0/lo0"]
     drawn = random.Random(count)
     for number in range(1, count):
         lo0["inet"].append([address_of(number), 32])
         for table, key, text in rows:
-            new_key, value = _copy(table, key, text, number, drawn)
+            new_key, value = _copy(table, key, text, number, drawn, sealed)
             if (content := value.get("content", "") if table == "datasets" else "").startswith("bench"):
                 machine.contents.path(content).mkdir(exist_ok=True)
             if table in last:
@@ -143,15 +144,18 @@ def _multiply(machine: Machine, count: int) -> None:
     state.touch("interfaces", "0/lo0")
 
 
-def _copy(table: str, key: str, text: str, number: int, drawn: random.Random) -> tuple[str, Any]:
+def _copy(table: str, key: str, text: str, number: int, drawn: random.Random, sealed: str) -> tuple[str, Any]:
     name = name_of(number)
     text = text.replace(TEMPLATE, name).replace(f'"{address_of(0)}"', f'"{address_of(number)}"')
     value = json.loads(text)
     if table in {"datasets", "snapshots"}:
         was = str(value["guid"])
         value = json.loads(text.replace(was, str(drawn.getrandbits(63) | 1 << 62)))
+    if table == "datasets" and value["content"]:
+        # Nobody has written: it shows the tree of its snapshot, which the simulation measures but once.
+        value.update(shared=True, mark=[], content=sealed if value["snaps"] else value["content"])
     if key == f"zroot/reconciler/jails/{TEMPLATE}":
-        value["content"] = f"bench{number:011d}"
+        value.update(content=f"bench{number:011d}", shared=False)
     return key.replace(TEMPLATE, name), value
 
 
