@@ -148,7 +148,9 @@ class Session:
 
     @cached_property
     def _parsed(self) -> Observed:
-        return self.host.parse(self.request, self.observation)
+        parsed = self.host.parse(self.request, self.observation)
+        self.observation = replace(self.observation, raw=())  # tens of megabytes that nobody asks for again
+        return parsed
 
     @cached_property
     def observed(self) -> Observed:
