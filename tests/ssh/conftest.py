@@ -79,7 +79,7 @@ class Far:
     def run(self, *words: str) -> Answer:
         """Give a command line and wait for its end."""
         done = subprocess.run(
-            self.argv(*words), cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=120, check=False
+            self.argv(*words), cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=900, check=False
         )
         return Answer(done.returncode, done.stdout, done.stderr)
 
