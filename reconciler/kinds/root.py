@@ -13,6 +13,7 @@ from urllib.parse import quote
 from reconciler.build.seal import seal
 from reconciler.build.workspace import Workspace
 from reconciler.kind import ROOT, Desired, Kind, Place, Seen, attributes, make_dataset
+from reconciler.kinds.layer import newest
 from reconciler.model.action import Action, Note, Phase, Site
 from reconciler.model.diagnostic import Diagnostic, HostError, Span
 from reconciler.model.value import Ref, Resource
@@ -91,9 +92,9 @@ class BuildRoot(Action):
 def _tip(site: Site, root: Root) -> str:
     if root.tip.kind == "release":
         return f"{site.pool}/releases/{root.tip.name}@sealed"
-    for row in site.observe("datasets", roots=(f"{site.pool}/layers",)).datasets:
-        if row.name.endswith(f"@{root.tip.name}") and row.user.get("digest") == root.tip.name:
-            return row.name
+    row = newest(site.observe("datasets", roots=(f"{site.pool}/layers",)).datasets, root.tip.name)
+    if row is not None:
+        return row.name
     raise HostError(
         Diagnostic(
             "layer-missing",
