@@ -18,7 +18,7 @@ from reconciler.cache import default_folder
 from reconciler.cli.show import as_json, show
 from reconciler.makejail.arguments import merged, read_parameters
 from reconciler.makejail.compile import Compiled, Settings, broken, compile_lines
-from reconciler.makejail.facts import Facts, build_check, defined_twice, init_check, stage_facts
+from reconciler.makejail.facts import Facts, build_check, defined_twice, has_own_code, init_check, stage_facts
 from reconciler.makejail.files import LocalFiles
 from reconciler.makejail.format import format_text
 from reconciler.makejail.include import Flat, FlatLine, flatten, through
@@ -231,12 +231,13 @@ def _meaning(asked: Asked, flat: Flat, expanded: Expanded) -> Run:
     compiled = _compile(asked, flat, expanded)
     stages = {name: stage_facts(name, state) for name, state in compiled.stages.items()}
     build = compiled.stages.get(BUILD)
+    others = [state for name, state in compiled.stages.items() if name != BUILD]
     facts: Facts = {
         "compiled": [list(line) for line in compiled.lines],
         "stages": stages,
         "flags": {"stop_at_first_error": not asked.go_on, "trace": asked.trace},
-        "build_script_parses": build is None or _parses(build_check(build)),
-        "init_script_parses": _parses(init_check(compiled.stages)),
+        "build_script_parses": build is None or not has_own_code(build) or _parses(build_check(build)),
+        "init_script_parses": not any(map(has_own_code, others)) or _parses(init_check(compiled.stages)),
     }
     if compiled.globals:
         facts["globals"] = compiled.globals

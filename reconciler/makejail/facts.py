@@ -38,6 +38,14 @@ def defined_twice(lines: Sequence[FlatLine], compiled: Compiled) -> list[str]:
     return [name for name, times in entered.items() if times > 1 and name in compiled.stages]
 
 
+def has_own_code(state: State) -> bool:
+    """Whether a script of this stage may not parse: it holds RAW code, or a word that breaks its quoting."""
+    words = [word for word, _ in state.options] + [argument.default for argument in state.arguments]
+    steps = [*state.imports, *state.steps]
+    words += [word for step in steps for word in step.words]
+    return any(step.raw for step in steps) or not all(word.parses for word in words)
+
+
 def build_check(state: State) -> str:
     """A script for `sh -n`: it parses when the build stage does."""
     words = [argument.default for argument in state.arguments] + [word for word, _ in state.options]

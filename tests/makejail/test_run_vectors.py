@@ -1,55 +1,85 @@
 """Scripts have the effects observed from the original, in its order and with its exit status."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from reconciler.makejail.program import Given
+from reconciler.makejail.program import Given, Program
 
-from .cases import cases
-from .test_segment_scripts import RECORDER, Host, program
+from .cases import cases, ids
+from .test_segment_scripts import Host, program
 
-# The jail's creation is no part of any script (run-option-failure). The others show through
-# recorders of jexec, pkg and mark; code for the host itself does not.
-HIDDEN = ("--local", "COPY", "OPTION bad")
-SHOWN = [case for case in cases("run") if not any(text in case["makejail"] for text in HIDDEN)]
+# Writes name, folder and words as one line of JSON; jexec's input, a script for su, as one more word.
+RECORDER = """#!/usr/bin/python3
+import json, os, sys
+words = [os.path.basename(sys.argv[0]), *sys.argv[1:]]
+if words[0] == "jexec" and words[-1] == "sh -s":
+    words.append(sys.stdin.read())
+elif words[0] == "jexec" and "-a" in words:
+    sys.stdin.buffer.read()
+with open(os.environ["RECORD"], "a") as record:
+    record.write(json.dumps([os.getcwd(), *words]) + "\\n")
+fail = os.environ["FAIL"]
+sys.exit(3 if fail and fail in " ".join(words) else 0)
+"""
 
 
-def _effect(effect: dict[str, Any]) -> list[str]:
-    """The recorded words that an observed effect must end in."""
+def _expected(effect: dict[str, Any], context: Path) -> tuple[str | None, list[str]]:
+    """The folder, where it matters, and the words that a recorded command must end in."""
+    folder = str(context) if effect.get("cwd") == "${DIR}" else None
     if "mark" in effect:
-        return ["mark", *effect["mark"]]
+        return folder, ["mark", *effect["mark"]]
     match effect["instruction"]:
         case "CMD":
-            return ["env", *effect["env"], "sh", "-c", effect["sh"]]
+            return folder, ["env", *effect["env"], "sh", "-c", effect["sh"]]
         case "PKG":
-            return [*effect["argv"]]
+            return folder, ["install", *effect["argv"][1:]]
         case "SYSRC":
-            return ["sysrc", *effect["argv"]]
+            return folder, ["sysrc", *effect["argv"]]
+        case "COPY":
+            return None, ["sh", "-a", effect["src"], effect["dst"].removeprefix("«APPJAIL_JAILDIR»")]
         case "RUN":
             words = [f"'{word}'" if "$" in word else word for word in effect["argv"]]
-            return [f"cd {effect['cwd']}; env 'A=$lit 1' " + " ".join(words)]
-    return []
+            return None, [f"cd {effect['cwd']}; env 'A=$lit 1' " + " ".join(words) + "\n"]
+    raise AssertionError(effect)
 
 
-@pytest.mark.parametrize("case", SHOWN, ids=[case["id"] for case in SHOWN])
+def _build(host: Host, compiled: Program, case: dict[str, Any]) -> int:
+    """Make the jail with its options, then run the segments, until something fails."""
+    options = [one.name if one.value is None else f"{one.name}={one.value}" for one in compiled.options]
+    assert case["effects"][0] == {"instruction": "OPTION", "create": "quick", "options": options}
+    fail = case.get("fail", "")
+    if fail and any(fail in option for option in options):
+        return 3
+    for segment in compiled.segments:
+        if status := host.run(segment.script, FAIL=fail).returncode:
+            return status
+    return 0
+
+
+@pytest.mark.parametrize("case", cases("run"), ids=ids("run"))
 def test_scripts_have_the_observed_effects(case: dict[str, Any], tmp_path: Path) -> None:
     context = tmp_path / "context"
     context.mkdir()
+    for name in ("a", "b c"):
+        (context / name).touch()
     host = Host(tmp_path / "host", context)
-    host.tool("jexec", RECORDER)
-    params, fail, status = case["params"], case.get("fail", ""), 0
-    built = Given(dict(zip((name[2:] for name in params[::2]), params[1::2], strict=True)))
-    compiled = program(context, case["makejail"], built if case["stage"] == "build" else None)
+    for name in ("jexec", "pkg", "mark", "env"):
+        host.tool(name, RECORDER)
+    params, fail = case["params"], case.get("fail", "")
+    given = Given(dict(zip((name[2:] for name in params[::2]), params[1::2], strict=True)))
+    compiled = program(context, case["makejail"], given if case["stage"] == "build" else None)
     if case["stage"] == "build":
-        for segment in compiled.segments:
-            status = status or host.run(segment.script, FAIL=fail).returncode
+        status = _build(host, compiled, case)
     else:
         status = host.run(compiled.stages[case["stage"]], *params, FAIL=fail).returncode
-    effects = [effect for effect in case["effects"] if effect.get("instruction") != "OPTION"]
-    recorded = [line for line in host.recorded() if not line.endswith("|sh -s")]
-    assert len(recorded) == len(effects)
-    for line, effect in zip(recorded, effects, strict=True):
-        assert line.endswith("|".join(_effect(effect)))
     assert status == case["status"]
+    effects = [effect for effect in case["effects"] if effect.get("instruction") != "OPTION"]
+    recorded = [json.loads(line) for line in host.recorded()]
+    assert len(recorded) == len(effects)
+    for (folder, *words), effect in zip(recorded, effects, strict=True):
+        where, wanted = _expected(effect, context)
+        assert words[-len(wanted) :] == wanted
+        assert where in (None, folder)
