@@ -99,3 +99,17 @@ def test_without_its_lock_a_runner_changes_nothing_more(ssh_client, tools, tmp_p
         assert runner.read(str(tmp_path / "lock")) is not None
     assert not (tmp_path / "made").exists()
     runner.close()
+
+
+def test_a_file_that_goes_while_its_folder_is_read_is_no_failure(ssh_client, tmp_path):
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept/file").write_text("x")
+    (tmp_path / "tar").write_text(
+        f'#!/bin/sh\nif mkdir {tmp_path}/once 2>/dev/null; then echo "tar: gone: Cannot stat" >&2; exit 1; fi\n'
+        'PATH=/usr/bin:/bin; exec tar "$@"\n'
+    )
+    (tmp_path / "tar").chmod(0o755)
+    runner = SSHRunner(Target("loopback", options=(("path", str(tmp_path)),)), ssh_client)
+    assert runner.tree(str(tmp_path / "kept")) == {"file": b"x"}
+    assert (tmp_path / "once").is_dir()
+    runner.close()
