@@ -80,9 +80,6 @@ class Session:
         self.host = host
         self.options = options
         self.specs = specs if specs is not None else load(options.path)
-        if self.specs.is_folder and not any(True for _ in self.specs.documents()):
-            # Mistaking the folder would otherwise mean: every jail is in no spec any more.
-            raise SpecError(replace(w, severity="error") for w in self.specs.warnings)
         self.kinds: Mapping[str, Kind] = kinds()
         self._earlier = earlier
         self.sources = Recorded(LocalFiles())
@@ -212,6 +209,9 @@ class Session:
             return self._decide()
 
     def _decide(self) -> Decided:
+        if self.specs.is_folder and not any(True for _ in self.specs.documents()):
+            # Mistaking the folder would otherwise mean: every jail is in no spec any more.
+            raise SpecError(replace(w, severity="error") for w in self.specs.warnings)
         unknown = sorted(self.options.only - self.selected.jails.keys())
         if unknown:
             detail = f"No jail of these specs is named {', '.join(unknown)}."
