@@ -46,12 +46,11 @@ def plan(
         if kept is not None and (answer := kept.recall()) is not None:
             print(answer, end="")
             return 0
-    from reconciler.cli import plan_json, saved_plan, session, show
-    from reconciler.cli.levels import settled
+    from reconciler.cli import levels, plan_json, saved_plan, session, show
 
     asked = session.options(path, given.labels(label), only=only, retry=retry)
     run = session.planning(asked, host, cached=not no_cache, earlier=kept.earlier if kept else None)
-    run, decided = settled(run, run.decide(), mirror, download=False)
+    run, decided = levels.settled(run, run.decide(), mirror, download=False)
     if out is not None:
         saved_plan.save(out, run, decided, mirror)
     if as_json:
@@ -61,9 +60,8 @@ def plan(
         text = _print(decided, run.options.only)
         if kept is not None:
             kept.remember(run, decided, text)
-    if any(note.failing for note in decided.plan.notes):
-        return 1
-    return DIFFERENCES if detailed_exitcode and not decided.plan.empty else 0
+    failing = any(note.failing for note in decided.plan.notes)
+    return 1 if failing else DIFFERENCES if detailed_exitcode and not decided.plan.empty else 0
 
 
 def _print(decided: Decided, only: frozenset[str]) -> str:
