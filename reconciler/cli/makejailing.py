@@ -65,9 +65,9 @@ class Run:
 def run(asked: Asked) -> Run:
     """Run the stages up to the one asked for. What is wrong is shown on standard error."""
     if asked.stop_after == "lines":
-        return _guarded(lambda _remote: _lines(asked.file), {"logical": None})
+        return _guarded(asked.file, lambda _remote: _lines(asked.file), {"logical": None})
     empty: Facts = {} if asked.stop_after in ("parse", "compile") else {"flattened": None}
-    return _guarded(lambda remote: _stages(asked, remote), empty)
+    return _guarded(asked.file, lambda remote: _stages(asked, remote), empty)
 
 
 def split(line: str) -> Run:
@@ -75,7 +75,8 @@ def split(line: str) -> Run:
     try:
         facts: Facts = {"plain": words(line), "quoted": quoted_words(line), "error": False}
     except TokenError as error:
-        show(map(_hinted, error.diagnostics))
+        found = [replace(_placed(one, "line"), span=Span("line", 1, error.offset + 1)) for one in error.diagnostics]
+        show(found, lines=lambda _file: line.split("\n"))
         return Run({"plain": None, "quoted": None, "error": True, "status": error.status}, "", error.status)
     return Run({**facts, "status": 0}, "".join(f"{word}\n" for word in words(line)))
 
@@ -93,7 +94,7 @@ def read_args(file: str, parameters: tuple[str, ...]) -> Run:
         text = "".join(f"{name}={value}\n" for name, value in found.values.items())
         return Run({"values": dict(found.values), "rest": list(found.rest)}, text)
 
-    return _guarded(read, {"values": None, "rest": None})
+    return _guarded(file, read, {"values": None, "rest": None})
 
 
 def check(file: str) -> Run:
@@ -107,7 +108,7 @@ def check(file: str) -> Run:
         facts: Facts = {"diagnostics": [as_json(found) for found in warnings]}
         return Run(facts, shown.getvalue(), status=int(bool(warnings)))
 
-    return _guarded(find, {"diagnostics": None})
+    return _guarded(file, find, {"diagnostics": None})
 
 
 def tidy(file: Path, *, check: bool, write: bool) -> int:
@@ -154,7 +155,7 @@ def _without_temporary(text: str, folder: str) -> str:
     return re.sub(place, "${TMP}", re.sub(place + r"/makejail\.[A-Za-z0-9_]+", "${TMP}/FILE", text))
 
 
-def _guarded(stage: Callable[[Remote], Run], empty: Facts) -> Run:
+def _guarded(file: str, stage: Callable[[Remote], Run], empty: Facts) -> Run:
     """Run with a temporary folder that lasts until the diagnostics are shown."""
     with ExitStack() as stack:
         folder = os.path.realpath(stack.enter_context(tempfile.TemporaryDirectory(prefix="reconcile-makejail-")))
@@ -163,8 +164,9 @@ def _guarded(stage: Callable[[Remote], Run], empty: Facts) -> Run:
         try:
             done = stage(remote)
         except MakejailError as error:
-            show(map(_hinted, error.diagnostics))
-            return Run({**empty, "diagnostics": [as_json(d) for d in error.diagnostics]}, "", error.status, folder)
+            found = [_placed(diagnostic, file) for diagnostic in error.diagnostics]
+            show(found)
+            return Run({**empty, "diagnostics": list(map(as_json, found))}, "", error.status, folder)
         show(done.warnings)
         return replace(done, temporary=folder)
 
@@ -268,8 +270,12 @@ def _joined(lines: Iterable[str]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _hinted(found: Diagnostic) -> Diagnostic:
-    return found if found.hint else replace(found, hint=f"reconcile explain {found.code}")
+def _placed(found: Diagnostic, file: str) -> Diagnostic:
+    """What has no line of its own, such as a word of the command line, is shown at the file's beginning."""
+    hint = found.hint or f"reconcile explain {found.code}"
+    if found.span and found.span.line:
+        return replace(found, hint=hint)
+    return replace(found, hint=hint, span=Span(file.removeprefix("file+"), 1, 1))
 
 
 def _unreadable(path: str, why: str) -> MakejailError:

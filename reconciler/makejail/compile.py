@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
 from reconciler.makejail.instructions import instructions
@@ -21,6 +21,7 @@ from reconciler.makejail.problem import (
 from reconciler.makejail.quoting import DoubleQuoted, single
 from reconciler.makejail.stages import APPLY, BUILD
 from reconciler.makejail.step import EnvWord, Line, State, Step
+from reconciler.makejail.tokens import TokenError
 from reconciler.model.diagnostic import Diagnostic, Span
 
 BUILD_ONLY = frozenset({"FROM", "LOGIN", "OPTION", "RESTART", "START", "STOP"})
@@ -76,7 +77,7 @@ def compile_lines(expanded: Expanded, root: str, settings: Settings | None = Non
         try:
             step = _compile_line(line, state)
         except MakejailError as error:
-            problems.add(error)
+            problems.add(_at_word(error, line))
             continue
         if settings.runnable and step:
             _check_runnable(step, problems)
@@ -97,6 +98,14 @@ def compile_lines(expanded: Expanded, root: str, settings: Settings | None = Non
                 problems.add(broken(f"ARG {argument.name}", argument.span))
     problems.raise_any()
     return compiled
+
+
+def _at_word(error: MakejailError, line: Line) -> MakejailError:
+    """A line that cannot be split into words is shown where the trouble begins."""
+    if not isinstance(error, TokenError) or error.text != line.rest:
+        return error
+    span = line.at(error.offset)
+    return MakejailError(tuple(replace(found, span=span) for found in error.diagnostics), error.status)
 
 
 def _given(words: Sequence[str], problems: Problems) -> tuple[EnvWord, ...]:

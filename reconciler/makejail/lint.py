@@ -38,7 +38,7 @@ class Placed:
 
     def at(self, offset: int) -> Span:
         """The place of the character `offset` of the arguments."""
-        return self.flat.line.origin(len(self.line.name) + 1 + offset)
+        return self.line.at(offset)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,4 +38,4 @@ def parse_lines(lines: tuple[FlatLine, ...], root: str, problems: Problems) -> I
             problems.add(error)
             continue
         cwd = flat.directory or cwd
-        yield Line(stage, name, rest, span, cwd, flat.directory, root)
+        yield Line(stage, name, rest, span, cwd, flat.directory, root, flat.line.origin)

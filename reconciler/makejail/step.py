@@ -21,6 +21,7 @@ class Line:
 
     `cwd` is the folder of the file that the line stands in; `directory` is set on the `cd`
     lines that INCLUDE makes and is the folder that they enter; `root` is the first file's folder.
+    `origin` knows where the line's characters stand in the user's file.
     """
 
     stage: str
@@ -30,6 +31,11 @@ class Line:
     cwd: str = ""
     directory: str = ""
     root: str = ""
+    origin: Callable[[int], Span] | None = None
+
+    def at(self, offset: int) -> Span:
+        """The place of the character `offset` of `rest`."""
+        return self.origin(len(self.name) + 1 + offset) if self.origin else self.span
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,9 @@ _SPECIAL = re.compile(r"[\"'\\]")
 class TokenError(MakejailError):
     """The line ends inside quotes or in a lone backslash (status 1)."""
 
-    def __init__(self, detail: str, hint: str, span: Span | None) -> None:
-        """Say what is open at the end of the line."""
+    def __init__(self, detail: str, hint: str, span: Span | None, text: str = "", offset: int = 0) -> None:
+        """Say what is open at the end of the line; it begins at `offset` of `text`."""
+        self.text, self.offset = text, offset
         super().__init__(Diagnostic("tokenizer", "The line cannot be split into words", detail, hint, span), TOKENIZER)
 
 
@@ -40,7 +41,8 @@ def tokenize(text: str, span: Span | None = None) -> tuple[Token, ...]:
     plain: list[str] = []
     quoted: list[str] = []
     quote = ""
-    characters = iter(text)
+    opened = 0
+    characters = enumerate(text)
 
     def end() -> None:
         if quoted:
@@ -48,15 +50,16 @@ def tokenize(text: str, span: Span | None = None) -> tuple[Token, ...]:
         plain.clear()
         quoted.clear()
 
-    for char in characters:
+    for at, char in characters:
         if char == "\\":
-            following = next(characters, "")
+            _, following = next(characters, (at, ""))
             if not following:
-                raise TokenError("A backslash stands at the end.", "Remove it, or write \\\\ for one backslash.", span)
+                hint = "Remove it, or write \\\\ for one backslash."
+                raise TokenError("A backslash stands at the end.", hint, span, text, at)
             plain.append(following if following in ("\\", quote) else char + following)
             quoted.append(char + following)
         elif char in "\"'" and not quote:
-            quote = char
+            quote, opened = char, at
             quoted.append(char)
         elif quote and char == quote:
             quote = ""
@@ -68,7 +71,8 @@ def tokenize(text: str, span: Span | None = None) -> tuple[Token, ...]:
             plain.append(char)
             quoted.append(char)
     if quote:
-        raise TokenError(f"A {quote} is opened and never closed.", f"Close it, or write \\{quote} inside quotes.", span)
+        hint = f"Close it, or write \\{quote} inside quotes."
+        raise TokenError(f"A {quote} is opened and never closed.", hint, span, text, opened)
     end()
     return tuple(tokens)
 
