@@ -57,7 +57,7 @@ def _network(runtime: Runtime) -> list[str]:
         entries = [
             quoted(f"{entry.interface}|{entry.address}")
             for entry in network.addresses
-            if ipaddress.ip_interface(entry.address).version == version
+            if (6 if ":" in entry.address else 4) == version
         ]
         if entries:
             lines.append(f"ip{version}.addr = {', '.join(entries)};")
