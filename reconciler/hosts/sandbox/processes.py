@@ -8,6 +8,7 @@ read-only programs of the developer's machine can be seen from inside. See `conf
 from __future__ import annotations
 
 import json
+import fcntl
 import os
 import selectors
 import signal
@@ -118,18 +119,26 @@ def _signal(pid: int, number: int) -> None:
 
 def _host_init(machine: Machine) -> int:
     """The process that holds the sandbox host's namespaces, started when there is none."""
-    with machine.state.reading():
-        first = alive(fact(machine, "host.init"))
-    if first is None:
-        if sys.platform != "linux":
-            raise _refused("only Linux has them")
-        spec = _spec(machine, 0, None)
-        _started(machine, spec, Task((), 0))
-        with machine.state.reading():
-            first = alive(fact(machine, "host.init"))
+    first = _first_process(machine)
+    if first is not None:
+        return first
+    if sys.platform != "linux":
+        raise _refused("only Linux has them")
+    # One at a time, whatever threads and processes share the sandbox: two at once would be strangers to each other.
+    with (machine.directory / "first-process.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        first = _first_process(machine)
+        if first is None:
+            _started(machine, _spec(machine, 0, None), Task((), 0))
+            first = _first_process(machine)
     if first is None:
         raise _refused("the first process of the host ended at once")
     return first
+
+
+def _first_process(machine: Machine) -> int | None:
+    with machine.state.reading():
+        return alive(fact(machine, "host.init"))
 
 
 def _spec(machine: Machine, jid: int, user: int | None) -> dict[str, Any]:
