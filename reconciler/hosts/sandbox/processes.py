@@ -7,8 +7,8 @@ read-only programs of the developer's machine can be seen from inside. See `conf
 
 from __future__ import annotations
 
-import json
 import fcntl
+import json
 import os
 import selectors
 import signal
