@@ -163,9 +163,13 @@ def _begin(site: Site, layer: Layer) -> tuple[Workspace, tuple[Layer, ...]]:
     room = Workspace(site, dataset)
     room.clear()
     room.discard_unfinished()
-    make_dataset(site, dataset, {"mountpoint": "legacy", "canmount": "noauto"}, origin=origin)
-    room.mount()
-    room.start(network=layer.network)
+    try:
+        make_dataset(site, dataset, {"mountpoint": "legacy", "canmount": "noauto"}, origin=origin)
+        room.mount()
+        room.start(network=layer.network)
+    except BaseException:
+        _abandon(site, room)
+        raise
     return room, (*again, layer)
 
 

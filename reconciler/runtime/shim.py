@@ -26,8 +26,8 @@ needed() { running || { say "the jail $jail is not running: nothing is done"; ex
 
 # Options of jexec(8) and -e NAME=VALUE, then or after them the jail, then the command.
 in_jail() {
-    jail= workdir=/ user=
-    count=0
+    jail='' workdir=/ user=''
+    count=0 login=''
     while [ $# -gt 0 ]; do
         case $1 in
         -d) workdir=${2-}; shift ;;
