@@ -72,7 +72,8 @@ def expand_macros(flat: Flat, given: Sequence[str] = ()) -> Expanded:
             )
         if macro.name in defined:
             detail = f"%{{{macro.name}:…}} was defined before; the first definition counts."
-            warnings.append(warning("macro-twice", "A build argument is defined twice", detail, span=macro.span))
+            hint = "Remove one of the two definitions."
+            warnings.append(warning("macro-twice", "A build argument is defined twice", detail, hint, macro.span))
             continue
         defined[macro.name] = macro
         lines = [line.with_text(_refer(line.text, macro)) for line in lines]

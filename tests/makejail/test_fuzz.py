@@ -54,7 +54,7 @@ LINES = st.one_of(
 TEXTS = st.lists(LINES, max_size=15).map(lambda lines: "".join(f"{line}\n" for line in lines))
 
 
-@settings(max_examples=400, deadline=2000)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(TEXTS, st.booleans())
 def test_a_program_comes_out_or_diagnostics(text: str, values: bool) -> None:
     with suppress(MakejailError):
@@ -64,7 +64,7 @@ def test_a_program_comes_out_or_diagnostics(text: str, values: bool) -> None:
         assert all(isinstance(compiled.value(mount.device), str | None) for mount in compiled.mounts)
 
 
-@settings(max_examples=300, deadline=2000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(text=TEXTS, apply=st.booleans())
 def test_facts_and_lints_come_out_or_diagnostics(text: str, apply: bool, tmp_path: Path) -> None:
     (tmp_path / "Makejail").write_bytes(text.encode("utf-8", "surrogateescape"))
@@ -78,7 +78,7 @@ def test_facts_and_lints_come_out_or_diagnostics(text: str, apply: bool, tmp_pat
         assert all(found.code and found.hint for found in lint(flat, expanded, compiled))
 
 
-@settings(max_examples=60, deadline=2000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.binary(max_size=200))
 def test_any_bytes_are_answered_by_the_command_line(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "Makejail").write_bytes(data)
