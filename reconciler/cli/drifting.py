@@ -51,8 +51,11 @@ def deep(session: Session, decided: Decided) -> list[Drift]:
 
 
 def _differences(session: Session, decided: Decided) -> Iterator[Difference]:
+    """What differs and would be put right; a layer or release that nobody needs now is no drift."""
     wanted = World(decided.plan.wanted.values())
-    return diff(session.kinds, World(decided.plan.observed.values()), wanted)
+    for difference in diff(session.kinds, World(decided.plan.observed.values()), wanted):
+        if any(True for _ in session.kinds[difference.ref.kind].steps(difference.before, difference.after)):
+            yield difference
 
 
 def _subject(difference: Difference) -> Resource:

@@ -1,7 +1,7 @@
 """What joins a running jail to the network on the host's side: aliases, bridge membership, pf rules.
 
 Its hooks make all of it at start; here only live drift is put right. Addresses inside a VNET jail are
-its own business and are checked by `drift --deep`.
+its own business and are not looked at.
 """
 
 from __future__ import annotations
