@@ -23,8 +23,8 @@ def _compile(line: Line, state: State) -> Step | None:
     operands = {
         "name": DoubleQuoted.host(name[0]),
         "file": _file(file[0], state),
-        "after": _hosts(given["--after-include"]),
-        "before": _hosts(given["--before-include"]),
+        "after": tuple(_file(name, state) for name in given["--after-include"]),
+        "before": tuple(_file(name, state) for name in given["--before-include"]),
         "options": _hosts(given["--option"] + given["repeated"]),
         "build_args": _hosts(given["--build-arg"][-1:]),
         "continue_with_errors": bool(given["--continue-with-errors"]),
