@@ -1,6 +1,6 @@
 """What a `reconcile plan` costs that finds nothing to do, for fleets of several sizes: see README.md.
 
-    python bench/noop.py [--sizes 100,1000,10000] [--cache DIR] [--keep]
+    python bench/noop.py [--sizes 100,1000,10000] [--cache DIR] [--no-terraform]
 
 CPU is that of the tool's own process from its start to its exit, user and system. The simulated host answers
 from a process of its own, whose CPU stands in a column of its own. The last line is JSON.
@@ -18,6 +18,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
@@ -81,7 +82,7 @@ class Host:
             argv = ["ps", "-o", "time=", "-p", str(self.process.pid)]
             shown = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
             parts = [float(part) for part in shown.strip().replace("-", ":").split(":")]
-            return sum(part * 60**power for power, part in enumerate(reversed(parts)))
+            return float(sum(part * 60**power for power, part in enumerate(reversed(parts))))
 
     def close(self) -> None:
         """End it."""
@@ -92,7 +93,7 @@ class Host:
         self.process.stdout.close()
 
 
-def row(cache: Path, count: int) -> dict[str, float]:
+def row(cache: Path, count: int) -> dict[str, Any]:
     """The measurements at one size. Raises RuntimeError when a plan finds anything to do."""
     # By a process of its own: a child's peak memory begins with that of the process that started it.
     seeding = [sys.executable, "-m", "bench.seed", str(cache), str(count)]
@@ -153,7 +154,7 @@ def terraform(count: int) -> float | None:
             return None
 
 
-def table(rows: list[dict[str, float]]) -> str:
+def table(rows: list[dict[str, Any]]) -> str:
     """The measurements as people read them, and what is to be reached."""
     heads = list(rows[0])
     goal = {head: str(REACH.get(head, "")) for head in heads} | {"n": "reach"}
