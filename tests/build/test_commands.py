@@ -17,6 +17,8 @@ ARG word=nobody
 CMD echo hello "${word}" from inside
 STAGE custom:fail
 RAW echo on the host; exit 5
+STAGE custom:shim
+RAW appjail status -q "$APPJAIL_JAILNAME" && appjail cmd jexec "$APPJAIL_JAILNAME" cat /root/log
 """
 
 
@@ -50,6 +52,8 @@ def test_a_kept_failure_can_be_entered_until_gc_clears_it(desk: Desk) -> None:
     done = desk.run("build", "web", "--keep-failed")
     (jail,) = set(re.findall(r"reconcile exec (rcb-[0-9a-f]+) --", done.err))
     assert desk.run("exec", jail, "--", "cat", "/root/found").out == "evidence\n"
+    desk.run("build", "web", "--keep-failed")
+    assert desk.run("exec", jail, "--", "cat", "/root/found").out == "evidence\n"
     assert "build jail" in desk.run("gc").out
     assert desk.run("exec", jail, "--", "true").status == 1
     assert "zroot/reconciler/layers/" not in desk.zfs("list", "-H", "-o", "name")
@@ -69,10 +73,11 @@ def test_stages_are_run_by_hand_with_their_arguments(desk: Desk) -> None:
     assert desk.run("apply").status == 0
     assert desk.run("run", "web").out == "hello nobody from inside\n"
     assert desk.run("run", "web", "--", "--word", "wide world").out == "hello wide world from inside\n"
+    assert desk.run("run", "web", "--stage", "custom:shim").out == "built\n"
     failed = desk.run("run", "web", "--stage", "custom:fail")
     assert (failed.status, failed.out) == (5, "on the host\n")
     missing = desk.run("run", "web", "--stage", "custom:nope")
-    assert missing.status == 1 and "There is: cmd, custom:fail." in missing.err
+    assert missing.status == 1 and "There is: cmd, custom:fail, custom:shim." in missing.err
 
 
 def test_gc_takes_the_saved_environment_of_a_layer_with_it(desk: Desk) -> None:

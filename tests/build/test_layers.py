@@ -7,6 +7,7 @@ import pytest
 from reconciler.model.command import Command
 from reconciler.model.outcome import Report
 from tests.fleet import Fleet, problems
+from tests.laws.dead import Died, DyingRunner
 
 WEB = """
 kind: Jail
@@ -180,3 +181,41 @@ def test_a_rebuild_runs_everything_and_leaves_what_is_there(fleet: Fleet) -> Non
     assert set(before) < set(now) and len(now) == 2 * len(before)
     assert fleet.titles() == []
     assert len(fleet.titles(rebuild=rebuild)) == 2
+
+
+def test_two_jails_that_part_after_a_live_layer_each_run_it_again(fleet: Fleet) -> None:
+    fleet.write(WEB + "---" + WEB.replace("web", "api"))
+    live = "CMD echo run >>/root/log; sleep 300 >/dev/null 2>&1 &"
+    part = "CMD test \"$(pgrep -x sleep | wc -l)\" -gt 0; echo {} >>/root/log"
+    makejail(fleet, live, part.format("web"))
+    makejail(fleet, live, part.format("api"), name="api.makejail")
+    assert problems(fleet.apply()) == []
+    assert [inside(fleet, "/root/log", jail).split() for jail in ("web", "api")] == [["run", "web"], ["run", "api"]]
+    assert fleet.titles() == []
+
+
+def test_a_build_that_was_killed_is_begun_again_and_converges(fleet: Fleet) -> None:
+    fleet.write(WEB)
+    makejail(fleet, "CMD echo one >/root/log", "CMD echo two >>/root/log")
+    for call in range(8, 60, 9):
+        dying = DyingRunner(fleet.runner, call, after=bool(call % 2))
+        try:
+            fleet.apply(dying)
+        except Died:
+            continue
+        break
+    assert problems(fleet.apply()) == []
+    assert inside(fleet, "/root/log").split() == ["one", "two"]
+    assert fleet.titles() == []
+    assert build_jails(fleet) == []
+
+
+def test_a_mount_that_a_segment_left_makes_its_layer_live(fleet: Fleet) -> None:
+    fleet.write(WEB)
+    mount = 'RAW mkdir -p "$APPJAIL_JAILDIR/mnt"; mount -t tmpfs tmpfs "$APPJAIL_JAILDIR/mnt"'
+    makejail(fleet, mount, "CMD true")
+    assert problems(fleet.apply()) == []
+    marked = shell(fleet, "zfs", "get", "-H", "-o", "value", "reconciler:live", *layers(fleet)[1:])
+    assert marked.split() == ["on", "on"]  # it is there while the second runs, too
+    makejail(fleet, mount, "CMD echo other")
+    assert build_titles(fleet) == ["build segment 2 of 2: CMD (again, since live: segment 1)"]
