@@ -162,7 +162,7 @@ reconciler_save() {
             unset "reconciler_was_$reconciler_name"
         done
         for reconciler_name in LINENO OLDPWD OPTIND PPID PS1 PS2 PS4 PWD _; do
-            command unset "$reconciler_name" || :
+            command unset "$reconciler_name" 2>/dev/null || :
         done
         IFS=$reconciler_ifs
         unset reconciler_ifs reconciler_name reconciler_given reconciler_place reconciler_edit
