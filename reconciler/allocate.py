@@ -23,6 +23,7 @@ from reconciler.kinds.layer import here as layers_here
 from reconciler.kinds.release import Release
 from reconciler.kinds.root import Root
 from reconciler.kinds.root import have as have_roots
+from reconciler.kinds.volume import dataset_of
 from reconciler.makejail.program import Program
 from reconciler.model.value import Ref
 from reconciler.spec import document
@@ -120,7 +121,8 @@ def _one(
         files = config.files  # the same object: most jails are as they should be
     volumes = frozenset(Ref("volume", f"{name}/{v.name}") for v in spec.volumes)
     at_rest = bool(live) and live == good and name not in inputs.retry
-    now = Config(name, files, number, content, save=at_rest, root=root.ref, volumes=volumes)
+    data = (place.dataset(f"jails/{name}/{live}"), *(dataset_of(place, name, v) for v in spec.volumes))
+    now = Config(name, files, number, content, save=at_rest, data=data, root=root.ref, volumes=volumes)
     if held and config is not None and live:
         root = next((r for r in roots if r.number == live), root)
         now = config

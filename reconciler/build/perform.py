@@ -41,8 +41,9 @@ def _failed(code: str, summary: str, what: str, done: Completed, hint: str) -> H
 def _apply(site: Site, room: Workspace, recipe: ApplyPackage, ref: Ref) -> None:
     for name, chunks in site.archive(recipe.source, ref):
         # The stream is unpacked by the root's own tar inside the jail: links resolve in there and nowhere else.
-        # Names beyond ASCII are an error to tar in the locale C.
-        unpack = ("env", "LC_ALL=C.UTF-8", "tar", "-xpf", "-", "-C", "/")
+        # Names beyond ASCII are an error to tar in the locale C. Files of the base are schg: bsdtar(1) clears that
+        # from what it replaces.
+        unpack = ("env", "LC_ALL=C.UTF-8", "tar", "--clear-nochange-fflags", "-xpf", "-", "-C", "/")
         done = room.exec(unpack, stdin=chunks, output=site.output(ref))
         if done.status:
             raise _failed(

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Self
 
+from reconciler.build.unmount import unmount_all
 from reconciler.model.action import Site
 from reconciler.model.command import Completed, Output
 from reconciler.model.diagnostic import Diagnostic, HostError
@@ -50,8 +51,7 @@ class Workspace:
         if any(row.name == self.jail for row in seen.jails):
             self.site.host.jails.remove(self.jail)
         below = [m.target for m in seen.mounts if m.target == self.path or m.target.startswith(self.path + "/")]
-        for target in sorted(below, key=len, reverse=True):
-            self.site.host.mounts.unmount(target)
+        unmount_all(self.site, below)
 
     def discard_unfinished(self) -> None:
         """Destroy the dataset if it has no snapshot: it was left by an interrupted run and holds nothing finished.

@@ -104,4 +104,5 @@ def _at(snapshot: str, names: set[str]) -> bool:
 def _ours(row: DatasetRow) -> bool:
     """Made by us: a sealed root, or a snapshot that carries our mark."""
     snapshot = row.name.partition("@")[2]
-    return snapshot == SEALED or bool(row.user.get("made_by")) or (snapshot == row.user.get("digest"))
+    marked = row.user.get("made_by") or (row.user.get("replaced") and snapshot.startswith("before-"))
+    return snapshot == SEALED or bool(marked) or snapshot == row.user.get("digest")

@@ -24,6 +24,7 @@ class Config(Resource):
     """A jail's files: path below its folder, SHA256 of the content.
 
     `content` is known when wanted, `bytes_` when seen. `save`: what it replaces was good and is set aside.
+    `data`: datasets (whole names) of the root that is replaced and of the volumes, snapshotted before that.
     """
 
     kind: ClassVar[str] = "config"
@@ -32,6 +33,7 @@ class Config(Resource):
     content: Mapping[str, tuple[int, str]] = field(default_factory=dict, compare=False)
     bytes_: Mapping[str, bytes] = field(default_factory=dict, compare=False)
     save: bool = field(default=False, compare=False)
+    data: tuple[str, ...] = field(default=(), compare=False)
     root: Ref | None = field(default=None, compare=False)
     volumes: frozenset[Ref] = field(default=frozenset(), compare=False)
 
@@ -69,7 +71,7 @@ class WriteConfig(Action):
         changed = [path for path, sha in after.files if was.get(path) != sha]
         changed += [path for path in was if path not in dict(after.files)]
         if before.generation and after.generation != before.generation:
-            return f"point fstab at root {after.generation} (was {before.generation})"
+            return f"snapshot @before-{after.generation}, point fstab at root {after.generation} (was {before.generation})"
         return "write " + ", ".join(sorted(changed))
 
     def apply(self, site: Site) -> None:
@@ -79,6 +81,8 @@ class WriteConfig(Action):
         folder = f"{site.mountpoint}/jails/{after.name}"
         was = dict(self.before.files) if isinstance(self.before, Config) else {}
         now = dict(after.files)
+        if isinstance(self.before, Config) and self.before.generation not in (0, after.generation):
+            self._snapshot(site, after, self.before.generation)
         if after.save and isinstance(self.before, Config):
             self._set_aside(site, folder, self.before)
         order = sorted((p for p in now if was.get(p) != now[p]), key=lambda p: (p == "fstab", p))
@@ -95,6 +99,16 @@ class WriteConfig(Action):
         for path in was:
             if path not in now:
                 site.host.files.remove(f"{folder}/{path}")
+
+    @staticmethod
+    def _snapshot(site: Site, after: Config, former: int) -> None:
+        """The root and the volumes at one moment, while nothing runs: what a new root does to data can be seen."""
+        names = [f"{dataset}@before-{after.generation}" for dataset in after.data]
+        there = {row.name for row in site.observe("datasets", roots=after.data).datasets}
+        missing = [name for name in names if name not in there and name.partition("@")[0] in there]
+        if missing:
+            site.host.datasets.snapshot(missing, {"reconciler:replaced": str(former)})
+            site.output(after.ref)(("snapshots: " + " ".join(missing) + "\n").encode())
 
     @staticmethod
     def _set_aside(site: Site, folder: str, good: Config) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
+from reconciler.build.unmount import unmount_all
 from reconciler.kind import Desired, Kind, Place, Seen
 from reconciler.model.action import Action, Phase, Site
 from reconciler.model.diagnostic import Span
@@ -128,9 +129,7 @@ def sweep(site: Site, name: str) -> None:
     seen = site.observe("jails", "mounts")
     if any(row.name == name for row in seen.jails):
         return
-    left = [m.target for m in seen.mounts if m.target == live or m.target.startswith(live + "/")]
-    for target in sorted(left, key=len, reverse=True):
-        site.host.mounts.unmount(target)
+    unmount_all(site, [m.target for m in seen.mounts if m.target == live or m.target.startswith(live + "/")])
 
 
 def want(desired: Desired) -> Iterable[Jail]:

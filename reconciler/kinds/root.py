@@ -150,7 +150,8 @@ class ExpireRoot(Action):
         dataset = f"{site.pool}/jails/{root.name}"
         rows = site.observe("datasets", roots=(dataset,)).datasets
         names = {row.name for row in rows}
-        if strangers := sorted(names - {dataset, f"{dataset}@sealed"}):
+        before = sorted(row.name for row in rows if _is_before(row.name, row.user))
+        if strangers := sorted(names - {dataset, f"{dataset}@sealed", *before}):
             what = f"{', '.join(strangers)} stand on the old root {root.name}."
             hint = f"Look at it, then: zfs destroy -r {dataset}"
             raise HostError(Diagnostic("dataset-unexpected", "An old root has snapshots of somebody else", what, hint))
@@ -159,10 +160,20 @@ class ExpireRoot(Action):
                 site.host.datasets.set(dataset, {"reconciler:kept": " ".join(lost[:SHOWN])})
                 return
             site.host.datasets.set(dataset, {"reconciler:pruned": site.today})
-        if f"{dataset}@sealed" in names:
-            site.host.datasets.destroy(f"{dataset}@sealed")
-        if dataset in names:
-            site.host.datasets.destroy(dataset)
+        self._forget_volumes(site, root)
+        for name in (*before, *(n for n in names if n == f"{dataset}@sealed"), *(n for n in names if n == dataset)):
+            site.host.datasets.destroy(name)
+
+    @staticmethod
+    def _forget_volumes(site: Site, root: Root) -> None:
+        """The snapshots of volumes that were taken when this root was replaced; those in use by others stay."""
+        for row in site.observe("datasets", roots=(f"{site.pool}/volumes/{root.jail}",)).datasets:
+            if _is_before(row.name, row.user) and row.user.get("replaced") == str(root.number):
+                try:
+                    site.host.datasets.destroy(row.name)
+                except HostError as error:
+                    if error.diagnostics[0].code not in ("has-clones", "snapshot-held"):
+                        raise
 
     def _lost(self, site: Site, dataset: str) -> tuple[str, ...]:
         """What would go with it; it is mounted read-only for that, where nobody else looks."""
@@ -177,6 +188,11 @@ class ExpireRoot(Action):
     def done(self, now: Resource | None) -> bool:
         """Whether it is gone, or marked as kept."""
         return now is None or (isinstance(now, Root) and bool(now.kept))
+
+
+def _is_before(name: str, user: Mapping[str, str]) -> bool:
+    """Whether a snapshot is one of ours, taken before a root was replaced."""
+    return "@before-" in name and bool(user.get("replaced"))
 
 
 def want(desired: Desired) -> Iterable[Root]:
@@ -200,9 +216,9 @@ def have(seen: Seen) -> Iterable[Root]:
     """Every sealed generation, and those whose destruction was interrupted. One that is being built is none yet."""
     heads = {path: row for path, row in seen.rows.items() if "@" not in path and _number(path)}
     snapshots: dict[str, list[str]] = {path: [] for path in heads}
-    for path in seen.rows:
+    for path, row in seen.rows.items():
         name, at, snapshot = path.partition("@")
-        if at and name in snapshots:
+        if at and name in snapshots and not _is_before(row.name, row.user):
             snapshots[name].append(snapshot)
     for path, head in heads.items():
         sealed = seen.rows.get(f"{path}@sealed")

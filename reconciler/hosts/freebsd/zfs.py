@@ -33,6 +33,7 @@ USER = (
     "protect",
     "live",
     "kept",
+    "replaced",
 )
 """Our user properties, by the part after `reconciler:`. A new one is added here and nowhere else."""
 
