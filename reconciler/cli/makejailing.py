@@ -26,7 +26,7 @@ from reconciler.makejail.lines import logical_lines
 from reconciler.makejail.lint import lint
 from reconciler.makejail.macros import Expanded, expand_macros
 from reconciler.makejail.parse import parse_lines
-from reconciler.makejail.problem import MISSING, MakejailError, Problems, problem
+from reconciler.makejail.problem import MISSING, SYNTAX, MakejailError, Problems, problem
 from reconciler.makejail.remote import Remote
 from reconciler.makejail.stages import BUILD
 from reconciler.makejail.tokens import TokenError, quoted_words, words
@@ -89,7 +89,7 @@ def read_args(file: str, parameters: tuple[str, ...]) -> Run:
         arguments = compiled.stages[BUILD].arguments
         for argument in merged(arguments):
             if not argument.default.parses:
-                raise broken(f"ARG {argument.name}", argument.span)
+                raise MakejailError(broken(f"ARG {argument.name}", argument.span).diagnostics, SYNTAX)
         found = read_parameters(arguments, parameters, os.environ)
         text = "".join(f"{name}={value}\n" for name, value in found.values.items())
         return Run({"values": dict(found.values), "rest": list(found.rest)}, text)

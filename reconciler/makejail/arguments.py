@@ -70,7 +70,7 @@ def apply_arguments(
 def read_parameters(
     arguments: Sequence[Argument], words: Sequence[str], environment: Mapping[str, str] | None = None
 ) -> Values:
-    """Read `--name value` words as a build does.
+    """Read `--name value` words as a build does; a default may hold `$1`, `$#` and the like of them.
 
     Raises MakejailError: 64 unknown name, 65 a required ARG is blank, 1 a last name without value.
     """
@@ -88,7 +88,10 @@ def read_parameters(
         if not left:
             raise problem(1, "argument-value", "An argument lacks its value", f"Nothing follows --{name}.")
         given[name] = left.pop(0)
-    return Values(apply_arguments(arguments, given, environment).values, tuple(left))
+    positional = {str(at): word for at, word in enumerate(words, 1)}
+    joined = " ".join(words)
+    special = {"#": str(len(words)), "@": joined, "*": joined, **positional}
+    return Values(apply_arguments(arguments, given, {**(environment or {}), **special}).values, tuple(left))
 
 
 def is_blank(value: str) -> bool:

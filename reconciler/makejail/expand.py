@@ -10,7 +10,7 @@ import fnmatch
 import re
 from collections.abc import Callable, Mapping
 
-from reconciler.makejail.problem import DATA, problem
+from reconciler.makejail.problem import DATA, UNSET, problem
 from reconciler.makejail.quoting import DoubleQuoted
 from reconciler.model.diagnostic import Span
 
@@ -20,8 +20,8 @@ _FORM = re.compile(r"([A-Za-z_][A-Za-z0-9_]*|[0-9]+|[#@*?$!-])(:?[-+=?]|##?|%%?)
 def evaluate(word: DoubleQuoted, values: Mapping[str, str], span: Span | None = None) -> str:
     """Return the word's value; a name that `values` lacks is unset.
 
-    Raises MakejailError 65 for an expansion that only a shell can do, for `${x:?}` on an unset
-    variable, and for text that breaks its own quoting.
+    Raises MakejailError: 65 for an expansion that only a shell can do and for text that breaks its own
+    quoting, 1 for `${x:?}` on an unset variable.
     """
     try:
         parts = word.parts()
@@ -33,8 +33,10 @@ def evaluate(word: DoubleQuoted, values: Mapping[str, str], span: Span | None = 
 
 def _expand(body: str, values: Mapping[str, str], span: Span | None) -> str:
     if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*|[0-9]+|[#@*?$!-]", body):
-        return values.get(body, "0" if body == "#" else "")
-    if body.startswith("#") and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", body[1:]):
+        return values.get(body, "0" if body in "#?" else "")
+    if body in ("#@", "#*"):
+        return values.get("#", "0")
+    if body.startswith("#") and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*|[0-9]+", body[1:]):
         return str(len(values.get(body[1:], "")))
     form = _FORM.match(body)
     if not form:
@@ -57,7 +59,9 @@ def _default(
     if not absent:
         return value or ""
     if operator == "?":
-        raise problem(DATA, "expansion-unset", "A variable must be set", f"{name}: {word() or 'not set'}.", span=span)
+        detail = f"{name}: {word() or 'not set'}."
+        hint = f"Give {name} a value."
+        raise problem(UNSET, "expansion-unset", "A variable must be set", detail, hint, span)
     return word()
 
 

@@ -1,7 +1,8 @@
 """What is wrong with a Makejail: a diagnostic together with AppJail's exit status.
 
 Statuses (sysexits(3) names): 64 usage, 65 data, 66 missing file, instruction or stage,
-69 something is not available, 74 a second FROM, 1 a line that cannot be tokenized.
+69 something is not available, 74 a second FROM, 1 a line that cannot be tokenized; and of sh(1):
+1 a variable that must be set is not, 2 a script that cannot be read.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from dataclasses import dataclass, field
 from reconciler.model.diagnostic import Diagnostic, Span, SpecError
 
 TOKENIZER = 1
+UNSET = 1
+SYNTAX = 2
 USAGE = 64
 DATA = 65
 MISSING = 66

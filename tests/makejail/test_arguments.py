@@ -26,3 +26,13 @@ def test_all_unknown_and_missing_arguments_are_reported_together() -> None:
         apply_arguments(arguments, {"prot": "80"})
     assert [found.code for found in caught.value.diagnostics].count("argument-missing") == 2
     assert any("Did you mean port?" in found.hint for found in caught.value.diagnostics)
+
+
+@pytest.mark.parametrize(
+    ("default", "value"),
+    [("[$1][$#]", "[w][2]"), ("$*", "w x"), ("${2:-y}${3:-y}", "xy"), ("${#1}${#@}", "12"), ("$10", "w0")],
+)
+def test_a_default_sees_the_words_that_a_build_is_given(default: str, value: str) -> None:
+    arguments = compile_text(f"ARG a?={default}\n").arguments
+    found = read_parameters(arguments, ["w", "x"])
+    assert (found.values, found.rest) == ({"a": value}, ("w", "x"))

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 COMMAND = typer.Typer(help="Read, check and format Makejails.", no_args_is_help=True)
 
-_WORDS = {"ignore_unknown_options": False}
 File = Annotated[str, typer.Argument(help="The Makejail, named as INCLUDE names it: a path, or gh+OWNER/REPOSITORY.")]
 Before = Annotated[list[str] | None, typer.Option("-B", "--before-include", help="Include this before the file.")]
 After = Annotated[list[str] | None, typer.Option("-a", "--after-include", help="Include this after the file.")]
@@ -65,7 +64,7 @@ def compile_(
     return _show(run(asked), as_json)
 
 
-@COMMAND.command(context_settings=_WORDS)
+@COMMAND.command()
 def tokens(
     line: Annotated[str, typer.Argument(help="One line; write -- before it.")],
     as_json: given.AsJSON = False,
@@ -76,7 +75,7 @@ def tokens(
     return _show(split(line), as_json)
 
 
-@COMMAND.command(context_settings=_WORDS)
+@COMMAND.command()
 def args(
     file: File,
     parameters: Annotated[list[str] | None, typer.Argument(help="Parameters as --NAME VALUE, after --.")] = None,
