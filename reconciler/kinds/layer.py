@@ -113,7 +113,7 @@ def _told(layer: Layer) -> str:
 def _kept(room: Workspace, error: HostError) -> HostError:
     """The same failure, saying where it can be looked into."""
     hint = (
-        f"The build jail was kept: reconcile exec {room.jail} -- COMMAND, or on the host: jexec {room.jail} sh. "
+        f"The build jail was kept: reconcile exec -i {room.jail} -- sh -i, or on the host: jexec {room.jail} sh. "
         "The next apply or build clears it away, or: reconcile gc"
     )
     found = (replace(diagnostic, hint=hint) for diagnostic in error.diagnostics)

@@ -50,8 +50,11 @@ def test_a_failed_build_shows_the_line_and_its_output_once(desk: Desk) -> None:
 def test_a_kept_failure_can_be_entered_until_gc_clears_it(desk: Desk) -> None:
     write(desk, "CMD echo evidence >/root/found; false\n")
     done = desk.run("build", "web", "--keep-failed")
-    (jail,) = set(re.findall(r"reconcile exec (rcb-[0-9a-f]+) --", done.err))
+    (jail,) = set(re.findall(r"reconcile exec -i (rcb-[0-9a-f]+) --", done.err))
     assert desk.run("exec", jail, "--", "cat", "/root/found").out == "evidence\n"
+    typed = b"cd /root\npwd\nexit 3\n"
+    shell = desk.run("exec", "-i", jail, "--", "sh", stdin=typed)
+    assert (shell.status, shell.out) == (3, "/root\n")
     desk.run("build", "web", "--keep-failed")
     assert desk.run("exec", jail, "--", "cat", "/root/found").out == "evidence\n"
     assert "build jail" in desk.run("gc").out

@@ -19,18 +19,22 @@ def exec_(
     name: Annotated[str, typer.Argument(help="The running jail.")],
     command: Annotated[list[str], typer.Argument(help="The command and its arguments, after --.")],
     host: given.HostURL = "",
+    interactive: Annotated[
+        bool, typer.Option("--interactive", "-i", help="Pass on what is typed, line by line, as for: sh -i")
+    ] = False,
 ) -> int:
     """Run a command in a running jail, as in: reconcile exec web -- service nginx status.
 
-    Standard input is passed on unless it is a terminal. Exit status: that of the command; 1 failed, 64 usage.
+    A shell is: reconcile exec -i web -- sh -i. Without -i, standard input is passed on unless it is a terminal.
+    Exit status: that of the command; 1 failed, 64 usage.
     """
     from reconciler.cli import session
 
-    live = sys.stdout.isatty()
+    live = interactive or sys.stdout.isatty()
     done = session.changing(host).jails.exec(
         name,
         command,
-        stdin=b"" if sys.stdin.isatty() else _stdin(),
+        stdin=b"" if sys.stdin.isatty() and not interactive else _stdin(),
         timeout=_FOREVER,
         output=_write if live else None,
     )
