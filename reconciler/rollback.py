@@ -7,15 +7,46 @@ next run holds instead of trying again.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from reconciler.kind import Place, Seen
 from reconciler.kinds.config import FOREIGN, generation
 from reconciler.kinds.jail import sweep
 from reconciler.kinds.verdict import Verdict
 from reconciler.model.action import Plan, Site, Step
 from reconciler.model.diagnostic import Diagnostic
-from reconciler.model.ports import DatasetRow
+from reconciler.model.ports import DatasetRow, JailRow
 
 PREVIOUS = "previous"
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A jail as it stands: its dataset, last good generation, live one, and the files set aside."""
+
+    row: DatasetRow | None
+    good: int
+    live: int
+    files: Mapping[str, bytes]
+    previous: dict[str, bytes]
+    running: JailRow | None
+
+
+def _look(site: Site, jail: str, place: Place) -> _Found:
+    roots, below = (f"{site.pool}/jails/{jail}",), (f"jails/{jail}",)
+    seen = Seen.of(place, site.observe("datasets", "files", "jails", roots=roots, below=below))
+    row, files = seen.rows.get(f"jails/{jail}"), seen.observed.files
+    good = int(row.user["good"]) if row and row.user.get("good", "").isdigit() else 0
+    aside = f"jails/{jail}/{PREVIOUS}/"
+    return _Found(
+        row,
+        good,
+        generation(files.get(f"jails/{jail}/fstab"), place, jail),
+        files,
+        {path.removeprefix(aside): data for path, data in files.items() if path.startswith(aside)},
+        next((r for r in seen.observed.jails if r.name == jail), None),
+    )
 
 
 def recover(site: Site, step: Step, plan: Plan, place: Place) -> tuple[Diagnostic, ...]:
@@ -26,44 +57,27 @@ def recover(site: Site, step: Step, plan: Plan, place: Place) -> tuple[Diagnosti
     jail = step.scope
     if not jail:
         return ()
-    dataset = f"{site.pool}/jails/{jail}"
-    seen = Seen.of(place, site.observe("datasets", "files", "jails", roots=(dataset,), below=(f"jails/{jail}",)))
-    row = seen.rows.get(f"jails/{jail}")
-    good = int(row.user["good"]) if row and row.user.get("good", "").isdigit() else 0
-    files = seen.observed.files
-    live = generation(files.get(f"jails/{jail}/fstab"), place, jail)
-    previous = {
-        path.removeprefix(f"jails/{jail}/{PREVIOUS}/"): data
-        for path, data in files.items()
-        if path.startswith(f"jails/{jail}/{PREVIOUS}/")
-    }
+    found = _look(site, jail, place)
     wanted = next((r for r in plan.wanted.values() if isinstance(r, Verdict) and r.name == jail), None)
-    if not good or not previous or generation(previous.get("fstab"), place, jail) != good:
-        return _nothing(jail, good)
-    if row and wanted is not None and _settled(row, wanted, plan):
-        return _nothing(jail, good)
-    folder = f"{site.mountpoint}/jails/{jail}"
-    running = next((r for r in seen.observed.jails if r.name == jail), None)
-    if running is not None and running.path != place.folder(f"live/{jail}"):
+    if not found.good or generation(found.previous.get("fstab"), place, jail) != found.good:
+        return _nothing(jail, found.good)
+    if found.row and wanted is not None and _settled(found.row, wanted, plan):
+        return _nothing(jail, found.good)
+    if found.running is not None and found.running.path != place.folder(f"live/{jail}"):
         # Somebody else's jail of that name: it is not stopped, and while it runs ours cannot start.
-        return _nothing(jail, good)
-    if running is not None:
-        site.host.jails.stop(f"{folder}/jail.conf", jail, site.output(step.action.ref))
+        return _nothing(jail, found.good)
+    conf, output = f"{site.mountpoint}/jails/{jail}/jail.conf", site.output(step.action.ref)
+    if found.running is not None:
+        site.host.jails.stop(conf, jail, output)
     sweep(site, jail)
-    restore(site, jail, previous, files)
-    site.host.jails.start(f"{folder}/jail.conf", jail, site.output(step.action.ref))
+    restore(site, jail, found.previous, found.files)
+    site.host.jails.start(conf, jail, output)
     # Last: a held jail is left alone, so it must run. Killed before this, the next run tries the new root once more.
     if wanted is not None:
-        site.host.datasets.set(dataset, {"reconciler:rejected": wanted.inputs})
-    detail = f"{jail} runs its last good root ({good}) again; root {live} is kept, marked as rejected."
-    return (
-        Diagnostic(
-            "rolled-back",
-            "The jail was put back to its last good root",
-            detail,
-            f"Change the spec, or try the same again: reconcile apply --retry {jail}",
-        ),
-    )
+        site.host.datasets.set(f"{site.pool}/jails/{jail}", {"reconciler:rejected": wanted.inputs})
+    detail = f"{jail} runs its last good root ({found.good}) again; root {found.live} is kept, marked as rejected."
+    hint = f"Change the spec, or try the same again: reconcile apply --retry {jail}"
+    return (Diagnostic("rolled-back", "The jail was put back to its last good root", detail, hint),)
 
 
 def _settled(row: DatasetRow, wanted: Verdict, plan: Plan) -> bool:
@@ -72,10 +86,10 @@ def _settled(row: DatasetRow, wanted: Verdict, plan: Plan) -> bool:
     return row.user.get("inputs") == wanted.inputs and not writes
 
 
-def restore(site: Site, jail: str, previous: dict[str, bytes], now: object) -> None:
+def restore(site: Site, jail: str, previous: dict[str, bytes], now: Mapping[str, bytes]) -> None:
     """Write the good files back, the fstab last; remove what the good configuration did not have."""
     folder = f"{site.mountpoint}/jails/{jail}"
-    present = {p.removeprefix(f"jails/{jail}/") for p in now} if isinstance(now, dict) else set()
+    present = {path.removeprefix(f"jails/{jail}/") for path in now}
     for path in sorted(previous, key=lambda p: (p == "fstab", p)):
         site.host.files.write(f"{folder}/{path}", previous[path], 0o600 if not path.endswith(".sh") else 0o700)
     for path in sorted(present - previous.keys()):

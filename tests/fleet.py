@@ -55,7 +55,8 @@ def mirror(folder: Path, *releases: str) -> str:
         place = folder / "amd64/amd64" / release.partition("-p")[0]
         place.mkdir(parents=True)
         (place / "base.txz").write_bytes(data)
-        count = len(tarfile.open(fileobj=io.BytesIO(data)).getmembers())
+        with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+            count = len(archive.getmembers())
         line = f'base.txz\t{hashlib.sha256(data).hexdigest()}\t{count}\tbase\t"Base system"\ton\n'
         (place / "MANIFEST").write_text(line)
     return f"file:{folder}"

@@ -71,7 +71,8 @@ class WriteConfig(Action):
         changed = [path for path, sha in after.files if was.get(path) != sha]
         changed += [path for path in was if path not in dict(after.files)]
         if before.generation and after.generation != before.generation:
-            return f"snapshot @before-{after.generation}, point fstab at root {after.generation} (was {before.generation})"
+            new = after.generation
+            return f"snapshot @before-{new}, point fstab at root {new} (was {before.generation})"
         return "write " + ", ".join(sorted(changed))
 
     def apply(self, site: Site) -> None:
