@@ -2,6 +2,8 @@
 PYTHON = python3
 VENV = .venv
 RUN = $(VENV)/bin/python
+# Options of the crash matrix, such as CRASH=--states or CRASH="--every 10".
+CRASH =
 
 .PHONY: all demo test lint test-crash test-demo test-zfs test-ssh bench docs clean
 
@@ -26,9 +28,9 @@ lint: $(VENV)/.ready
 
 # The whole fleet, killed at every single host call, one after the other.
 test-crash: $(VENV)/.ready
-	$(RUN) tests/crash/matrix.py
+	$(RUN) tests/crash/matrix.py $(CRASH)
 
-# The Datasets contract on real OpenZFS, in a guest: see tests/zfs/README.md.
+# The Datasets contract on real OpenZFS, in a guest: see the head of tests/zfs/run.
 test-zfs: $(VENV)/.ready
 	sh tests/zfs/run
 
