@@ -79,25 +79,31 @@ def compile_lines(expanded: Expanded, root: str, settings: Settings | None = Non
         except MakejailError as error:
             problems.add(_at_word(error, line))
             continue
-        if settings.runnable and step:
-            _check_runnable(step, problems)
         if step is None and line.name not in HOISTED:
             step = Step(line.name, line.rest, line.span, silent=True)
         if step:
             state.steps.append(step)
-            compiled.warnings.extend(step.warnings)
     if not settings.apply:
         extra = [(DoubleQuoted.host(text), Span("-o")) for text in settings.options]
         compiled.stages[BUILD].options.extend(extra)
-    build = compiled.stages.get(BUILD)
-    if settings.runnable:
-        if build and build.image:
-            _check_runnable(Step("FROM", "", build.image.span, unavailable=_NO_IMAGE), problems)
-        for argument in (argument for state in compiled.stages.values() for argument in state.arguments):
-            if not argument.default.parses:
-                problems.add(broken(f"ARG {argument.name}", argument.span))
+    for state in compiled.stages.values():
+        # Only now, as CLEAR takes instructions back.
+        compiled.warnings.extend(found for step in state.steps for found in step.warnings)
+        if settings.runnable:
+            _check_state(state, problems)
     problems.raise_any()
     return compiled
+
+
+def _check_state(state: State, problems: Problems) -> None:
+    """What no build of ours can carry out, and what breaks the quoting of its script."""
+    if state.image:
+        _check_runnable(Step("FROM", "", state.image.span, unavailable=_NO_IMAGE), problems)
+    for argument in state.arguments:
+        if not argument.default.parses:
+            problems.add(broken(f"ARG {argument.name}", argument.span))
+    for step in state.steps:
+        _check_runnable(step, problems)
 
 
 def _at_word(error: MakejailError, line: Line) -> MakejailError:

@@ -71,10 +71,14 @@ def tokenize(text: str, span: Span | None = None) -> tuple[Token, ...]:
             plain.append(char)
             quoted.append(char)
     if quote:
-        hint = f"Close it, or write \\{quote} inside quotes."
-        raise TokenError(f"A {quote} is opened and never closed.", hint, span, text, opened)
+        raise _unclosed(quote, span, text, opened)
     end()
     return tuple(tokens)
+
+
+def _unclosed(quote: str, span: Span | None, text: str, opened: int) -> TokenError:
+    hint = f"Close it, or write \\{quote} inside quotes."
+    return TokenError(f"A {quote} is opened and never closed.", hint, span, text, opened)
 
 
 def words(text: str, span: Span | None = None) -> list[str]:

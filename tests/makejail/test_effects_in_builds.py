@@ -144,3 +144,8 @@ def test_text_that_breaks_its_own_quoting_is_refused_before_any_build(line: str)
     with pytest.raises(MakejailError) as caught:
         compile_text(f"{line}\n")
     assert [found.code for found in caught.value.diagnostics] == ["quoting"]
+
+
+def test_what_is_cleared_is_neither_refused_nor_warned_about() -> None:
+    compiled = compile_text("LOGIN\nMOUNT a b\nCLEAR stage\nCMD a\n")
+    assert (compiled.warnings, compiled.mounts) == ((), ())
