@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from reconciler.makejail.files import LocalFiles
 from reconciler.makejail.problem import MakejailError
 from reconciler.makejail.program import Given, Program, compile_makejail, compile_text
 from reconciler.makejail.sources import Sources
+from reconciler.makejail.wishes import conflicts, wishes
 from reconciler.model.diagnostic import Diagnostic, Span, SpecError
 from reconciler.spec.document import Jail
 from reconciler.spec.specset import Sourced
@@ -61,23 +62,78 @@ def _compile(name: str, sourced: Sourced[Jail], sources: Sources) -> Program:
     if spec.text is not None:
         folder = posixpath.dirname(str(sourced.source.path))
         text = spec.text if spec.text.endswith("\n") else spec.text + "\n"
-        return compile_text(text, given, f"{folder}/{name}.makejail")
+        place = _Inline(sourced)
+        try:
+            return place.of(_wishing(compile_text(text, given, f"{folder}/{name}.makejail"), sourced.doc))
+        except MakejailError as error:
+            raise SpecError(replace(d, span=place.span(d.span)) for d in error.diagnostics) from error
     path = sourced.resolve(spec.file or "Makejail")
     shown = posixpath.dirname(posixpath.join(posixpath.dirname(sourced.file), spec.file or "Makejail"))
     try:
-        return _placed(compile_makejail(f"file+{path}", sources, str(path.parent), given), shown)
+        program = compile_makejail(f"file+{path}", sources, str(path.parent), given)
+        return _placed(_wishing(program, sourced.doc), shown)
     except MakejailError as error:
         raise SpecError(replace(d, span=_place(d.span, shown)) for d in error.diagnostics) from error
 
 
+def _wishing(program: Program, spec: Jail) -> Program:
+    """With a warning for every OPTION that is in the spec's hands, or that nothing here can do."""
+    wished, found = wishes(program.options)
+    said: dict[str, object] = {
+        "boot": spec.boot,
+        "inherit": spec.network.inherit,
+        "labels": dict(spec.labels),
+        "parameters": {key: _text(value) for key, value in spec.parameters.items()},
+        "limits": {key: str(value) for key, value in spec.limits.items()},
+        "volumes": {volume.name: volume.mountpoint for volume in spec.volumes},
+    }
+    if spec.release is not None:
+        said["release"] = spec.release
+    return replace(program, warnings=(*program.warnings, *found, *conflicts(wished, said)))
+
+
+def _text(value: str | int | bool) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _placed(program: Program, folder: str) -> Program:
     """The language names files from the Makejail's own folder; a user names them from where the specs are."""
+    return _moved(program, lambda span: _place(span, folder))
+
+
+def _moved(program: Program, move: Callable[[Span | None], Span | None]) -> Program:
     segments = tuple(
-        replace(s, instructions=tuple(replace(i, span=_place(i.span, folder) or i.span) for i in s.instructions))
+        replace(s, instructions=tuple(replace(i, span=move(i.span) or i.span) for i in s.instructions))
         for s in program.segments
     )
-    warnings = tuple(replace(w, span=_place(w.span, folder)) for w in program.warnings)
+    warnings = tuple(replace(w, span=move(w.span)) for w in program.warnings)
     return replace(program, segments=segments, warnings=warnings)
+
+
+class _Inline:
+    """Where the lines of a Makejail that stands in a spec are in the spec's file."""
+
+    def __init__(self, sourced: Sourced[Jail]) -> None:
+        start = sourced.place(("makejail", "text"))
+        lines = sourced.source.data.decode("utf-8", "replace").splitlines()
+        head = lines[start.line - 1][start.column - 1 :] if 0 < start.line <= len(lines) else ""
+        self.start, self.first, self.indent = start, 0, 0
+        if head[:1] in ("|", ">") and start.line < len(lines):
+            # A block: its text begins on the next line, at that line's indentation.
+            following = lines[start.line]
+            self.first, self.indent = start.line + 1, len(following) - len(following.lstrip(" "))
+
+    def span(self, span: Span | None) -> Span | None:
+        """A place in the text as a place in the file."""
+        if span is None or not span.line:
+            return span
+        if not self.first:  # a quoted text: its lines are not lines of the file
+            return self.start
+        return Span(self.start.file, self.first + span.line - 1, self.indent + span.column)
+
+    def of(self, program: Program) -> Program:
+        """The program with its places in the spec."""
+        return _moved(program, self.span)
 
 
 def _place(span: Span | None, folder: str) -> Span | None:

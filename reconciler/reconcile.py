@@ -227,6 +227,8 @@ class Session:
         waiting = conditions.unmounted(self.selected, self.seen)
         limits = Limits(only, self._may_prune(), skipped, waiting)
         plan = make_plan(self.kinds, observed, wanted, desired, limits)
+        if plan.steps:
+            plan = replace(plan, notes=(*plan.notes, *self._warnings()))
         lost = self._undeclared(plan)
         pool = self.seen.rows.get("")
         free = pool.available if pool else None
@@ -235,6 +237,15 @@ class Session:
             unpinned = conditions.unpinned(self.selected, self.allocated, self.seen)
             plan = replace(plan, notes=(*plan.notes, *unpinned.values()))
         return Decided(plan, refusals, desired)
+
+    def _warnings(self) -> tuple[Note, ...]:
+        """What the language warns of; said while there is something to do, so that a plan at rest is quiet."""
+        found = [
+            Note(name, warning.code, warning.detail or warning.summary, warning.span)
+            for name, program in self.compiled[0].items()
+            for warning in program.warnings
+        ]
+        return tuple(found)
 
     def _source(self) -> str:
         """The folder's name as recorded in the pool; "" when this run may not record or prune."""

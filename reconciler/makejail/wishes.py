@@ -247,7 +247,7 @@ def conflicts(wished: Wishes, said: Mapping[str, object]) -> tuple[Diagnostic, .
     wanted: dict[str, object] = {"release": wished.release, "boot": wished.boot, "inherit": wished.inherit or None}
     for name, value in wanted.items():
         if value is not None and name in said and said[name] != value:
-            found.append(_conflict(wished, name, f"{name}: {said[name]}", str(value)))
+            found.append(_conflict(wished, name, f"{name}: {_in_yaml(said[name])}", _in_yaml(value)))
     tables: dict[str, Mapping[str, str]] = {
         "labels": wished.labels,
         "parameters": wished.parameters,
@@ -267,6 +267,10 @@ def _conflict(wished: Wishes, name: str, says: str, wish: str) -> Diagnostic:
     detail = f"The spec says {says}; the Makejail wishes {wish}. The spec counts."
     hint = "Make the two agree, or remove the OPTION."
     return warning("option-conflict", "An OPTION and the spec differ", detail, hint, last.span if last else None)
+
+
+def _in_yaml(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _pair(text: str) -> tuple[str, str]:
