@@ -124,9 +124,9 @@ def _gateway(gateway: str, prefix: int) -> str:
     address = ipaddress.ip_address(gateway)
     family = "inet" if address.version == 4 else "inet6"
     return (
-        f'case "$shown" in\n    *"{family} {address} "*) ;;\n'
-        f'    *) /sbin/ifconfig "$bridge" {family} {sh(f"{address}/{prefix}")} alias ||'
-        f' fail "cannot give {address} to the bridge $bridge" ;;\n    esac'
+        f'gateway={sh(str(address))}\n    case "$shown" in\n    *"{family} $gateway "*) ;;\n'
+        f'    *) /sbin/ifconfig "$bridge" {family} "$gateway/{prefix}" alias ||'
+        ' fail "cannot give $gateway to the bridge $bridge" ;;\n    esac'
     )
 
 

@@ -76,6 +76,8 @@ def _below_root(value: str) -> str:
 def _address(value: str) -> str:
     try:
         ipaddress.ip_interface(value)
+        if "%" in value:
+            raise ValueError("an address of a jail has no zone")
     except ValueError as error:
         raise ValueError(f"expected an address with prefix length such as 10.77.0.2/24, not {value!r}") from error
     return value
@@ -84,6 +86,9 @@ def _address(value: str) -> str:
 def _plain_address(value: str) -> str:
     try:
         ipaddress.ip_address(value)
+        # The library takes any text for a zone, line ends included: fe80::1%em0 is the form that means something.
+        if "%" in value and not re.search(_ZONE, value):
+            raise ValueError("the zone is no interface name")
     except ValueError as error:
         raise ValueError(f"expected an address such as 10.77.0.1, not {value!r}") from error
     return value
@@ -97,6 +102,7 @@ def _mode(value: Any) -> str:
 
 
 _NAME = r"^[a-z][a-z0-9_-]{0,30}$"
+_ZONE = r"^[^%]*%[a-zA-Z][a-zA-Z0-9_.]{0,14}\Z"
 _INTERFACE = r"^[a-zA-Z][a-zA-Z0-9_.]{0,14}$"
 _DIGEST = r"^sha256:[0-9a-f]{64}$"
 _RELEASE = r"^\d+\.\d+-(RELEASE|STABLE|CURRENT|ALPHA\d*|BETA\d*|RC\d*)$"
