@@ -133,9 +133,6 @@ def _network(name: str, sourced: Sourced[Jail], specs: Selected, facts: Facts) -
     if not facts.features.get("forwarding", False):
         text = "the host does not forward packets. Run: sysrc gateway_enable=YES && sysctl net.inet.ip.forwarding=1"
         yield _note(name, "forwarding-off", text, sourced, (*at, "nat"))
-    if specs.host.external is None:
-        text = "NAT needs to know the outside interface. Add `external: IF` to the Host document."
-        yield _note(name, "external-missing", text, sourced, (*at, "nat"))
     if facts.securelevel >= 3:
         text = f"securelevel is {facts.securelevel}: pfctl cannot change rules."
         yield _note(name, "securelevel-too-high", text, sourced, (*at, "nat"))

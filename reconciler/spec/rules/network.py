@@ -159,9 +159,30 @@ def _ports(view: View) -> Found:
         yield error(again.item, again.path, "port-taken", "Host port is taken", detail, "Use another host port.")
 
 
+def _outside(view: View) -> Found:
+    """Translation happens on the interface that faces the outside, so somebody has to say which that is."""
+    for item, vnet in _vnets(view):
+        unnamed = [number for number, port in enumerate(vnet.expose) if port.interface is None]
+        if not vnet.nat and not unnamed:
+            continue
+        hosts = view.hosts_of(item)
+        without = [host for host in hosts if host.doc.external is None]
+        if without:
+            what = f"the Host document `{without[0].name}` ({without[0].place()}) names no `external` interface"
+            hint = f"Add `external: vtnet0`, or what `route -n get default` shows, to `{without[0].name}`."
+        elif not hosts and view.complete and not view.broken.get("Host"):
+            what = "no Host document names the `external` interface"
+            hint = "Write a Host document with `external: vtnet0`, or what `route -n get default` shows."
+        else:
+            continue
+        path = (*_VNET, "nat") if vnet.nat else (*_VNET, "expose", unnamed[0])
+        detail = f"`{item.name}` has {'nat' if vnet.nat else 'an exposed port'}, and {what}."
+        yield error(item, path, "external-missing", "The outside interface is not known", detail, hint)
+
+
 def check(view: View) -> Found:
     """All rules about networks."""
-    for rule in (_modes, _gateways, _bridges, _addresses, _ends, _ports):
+    for rule in (_modes, _gateways, _bridges, _addresses, _ends, _ports, _outside):
         yield from rule(view)
 
 
