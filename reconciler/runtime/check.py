@@ -12,10 +12,10 @@ from reconciler.runtime.quote import printable
 from reconciler.runtime.runtime import Runtime
 from reconciler.spec.document import Jail
 
-_PARAMETER = re.compile(r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*$")
-_STAGE = re.compile(r"^((pre|post)?(create|start|cmd|stop)|apply|custom:[A-Za-z0-9_][A-Za-z0-9_-]*)$")
+_PARAMETER = re.compile(r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*\Z")
+_STAGE = re.compile(r"^((pre|post)?(create|start|cmd|stop)|apply|custom:[A-Za-z0-9_][A-Za-z0-9_-]*)\Z")
 _BOOLEANS = frozenset({"ip4.saddrsel", "ip6.saddrsel", "exec.system_jail_user"})
-_HOOK = re.compile(r"^exec\.(prepare|prestart|created|poststart|prestop|poststop|release)$")
+_HOOK = re.compile(r"^exec\.(prepare|prestart|created|poststart|prestop|poststop|release)\Z")
 SET_BY_FIELDS = {
     "name": "name", "jid": "name", "path": "name", "host.hostname": "hostname", "host.hostuuid": "hostname",
     "host": "hostname", "persist": "state", "depend": "depends_on", "command": "healthcheck or exec.start",

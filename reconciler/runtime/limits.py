@@ -30,8 +30,8 @@ _DENIED = frozenset(
     }
 )
 RESOURCES = THROTTLED | COUNTED | _DENIED
-_ACTION = re.compile(r"^(deny|log|devctl|throttle|sig[a-z0-9+]{1,10})$")
-_AMOUNT = re.compile(r"^\d+[kmgtpe]?(/(jail|user|process|loginclass))?$", re.IGNORECASE)
+_ACTION = re.compile(r"^(deny|log|devctl|throttle|sig[a-z0-9+]{1,10})\Z")
+_AMOUNT = re.compile(r"[0-9]+[kmgtpe]?(/(jail|user|process|loginclass))?\Z", re.IGNORECASE)
 
 
 def rule(jail: str, limit: str, amount: str | int) -> str:

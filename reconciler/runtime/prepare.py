@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 
 from reconciler.runtime.fstab import targets
 from reconciler.runtime.quote import fstab as escaped
 from reconciler.runtime.quote import sh
 from reconciler.runtime.runtime import Runtime
 from reconciler.runtime.script import begin
+
+_BLANK = re.compile(r"@([A-Z_]+)@")
 
 _ROOT = r"""
 if /usr/sbin/jls -j "$jail" jid >/dev/null 2>&1; then fail "a jail of this name runs already"; fi
@@ -115,9 +118,8 @@ pair=
 
 
 def _fill(text: str, values: dict[str, str]) -> str:
-    for name, value in values.items():
-        text = text.replace(f"@{name}@", value)
-    return text
+    """All at once: a path that holds `@STATE@` is a path."""
+    return _BLANK.sub(lambda found: values[found[1]], text)
 
 
 def _gateway(gateway: str, prefix: int) -> str:

@@ -35,7 +35,7 @@ def parse_size(value: Any) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         size = value
     else:
-        match = re.fullmatch(r"(\d+)([KMGT]?)B?", str(value).strip().upper())
+        match = re.fullmatch(r"([0-9]+)([KMGT]?)B?", str(value).strip().upper())
         if not match:
             raise ValueError(f"expected a size such as 512M or 10G, not {value!r}")
         size = int(match[1]) * UNITS[match[2]]
@@ -49,7 +49,7 @@ def parse_duration(value: Any) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool):
         seconds = float(value)
     else:
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)", str(value).strip())
+        match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h|d)", str(value).strip())
         if not match:
             raise ValueError(f"expected a duration such as 10s or 5m, not {value!r}")
         seconds = round(float(match[1]) * SECONDS[match[2]], 6)
@@ -105,7 +105,7 @@ _NAME = r"^[a-z][a-z0-9_-]{0,30}$"
 _ZONE = r"^[^%]*%[a-zA-Z][a-zA-Z0-9_.]{0,14}\Z"
 _INTERFACE = r"^[a-zA-Z][a-zA-Z0-9_.]{0,14}$"
 _DIGEST = r"^sha256:[0-9a-f]{64}$"
-_RELEASE = r"^\d+\.\d+-(RELEASE|STABLE|CURRENT|ALPHA\d*|BETA\d*|RC\d*)$"
+_RELEASE = r"^[0-9]+\.[0-9]+-(RELEASE|STABLE|CURRENT|ALPHA[0-9]*|BETA[0-9]*|RC[0-9]*)$"
 _ACCOUNT = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}$"
 PACKAGE_NAME = r"^[A-Za-z0-9][A-Za-z0-9_+.,-]*$"
 HOSTNAME = r"^[A-Za-z0-9.-]{1,255}$"

@@ -22,6 +22,8 @@ CASES: list[tuple[dict[str, Any], str | None, list[str]]] = [
     ({"limits": {"cputime": 1}}, "em0", ["limit-invalid"]),
     ({"limits": {"maxproc:throttle": 1}}, "em0", ["limit-invalid"]),
     ({"limits": {"maxproc": "many"}}, "em0", ["limit-invalid"]),
+    ({"limits": {"maxproc": "5\n"}}, "em0", ["limit-invalid"]),
+    ({"limits": {"maxproc:log\n": 5}}, "em0", ["limit-invalid"]),
     ({"devfs": ["path bpf"]}, "em0", ["devfs-rule-invalid"]),
     ({"devfs": ["path 'a b' hide"]}, "em0", ["devfs-rule-invalid"]),
     ({"devfs": ["path"]}, "em0", ["devfs-rule-invalid"]),

@@ -133,6 +133,13 @@ def test_every_script_of_any_jail_parses(spec: Jail, mountpoint: str) -> None:
     assert made == files(runtime(spec, mountpoint=mountpoint, stages=STAGES))
 
 
+def test_a_path_that_looks_like_a_blank_of_a_script_stays_as_it_is() -> None:
+    spec = jail(volumes=[{"name": "x", "mountpoint": "/srv/@STATE@@NUMBER@@TARGET@@BRIDGE@"}])
+    text = files(runtime(spec, mountpoint="/my pool"))["prepare.sh"][1]
+    parses(text)
+    assert "'/my pool/live/web/srv/@STATE@@NUMBER@@TARGET@@BRIDGE@'" in text
+
+
 @pytest.mark.parametrize("spec", [FULL, jail()], ids=["full", "plain"])
 def test_shellcheck_finds_nothing(spec: Jail, tmp_path: Path) -> None:
     made = {name: text for name, (_, text) in files(runtime(spec, stages=STAGES)).items() if name.endswith(".sh")}

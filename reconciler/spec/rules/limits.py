@@ -78,6 +78,9 @@ def _amount(resource: str, value: str | int) -> str | None:
     if slash and per not in PER:
         return "followed by /process, /user, /loginclass or /jail"
     if resource in BYTES:
+        # rctl(8) gets it as it stands, where a size of other fields is read and written anew.
+        if not re.fullmatch(r"[0-9]{1,18}[kmgt]?", amount, re.IGNORECASE):
+            return "a size such as 512M"
         try:
             parse_size(amount)
         except ValueError:
