@@ -15,6 +15,7 @@ from reconciler.guard import Consent, guard
 from reconciler.kind import Desired, Kind, Place, Seen
 from reconciler.kinds.dataset import renames
 from reconciler.kinds.layer import leave
+from reconciler.kinds.root import have as have_roots
 from reconciler.kinds.source import recorded_source
 from reconciler.makejail.files import LocalFiles
 from reconciler.makejail.program import Program
@@ -294,18 +295,21 @@ class Session:
         for step in plan.steps:
             if step.action.ref.kind != "root" or step.action.before is not None:
                 continue
-            live = self.allocated[step.scope].live
-            row = self.seen.rows.get(f"jails/{step.scope}/{live}")
-            if live and row is not None and row.written:
-                changes = self._changes(step.scope, row.name)
-                if changes:
-                    lost[step.scope] = changes
+            changes = self.written(step.scope)
+            if changes:
+                lost[step.scope] = changes
         return lost
 
     def written(self, jail: str) -> tuple[str, ...]:
         """Paths of the live root that the jail wrote and nobody declared. Raises HostError."""
-        row = self.seen.rows.get(f"jails/{jail}/{self.allocated[jail].live}")
-        return self._changes(jail, row.name) if row is not None and row.written else ()
+        path = f"jails/{jail}/{self.allocated[jail].live}"
+        row = self.seen.rows.get(path)
+        return self._changes(jail, row.name) if row is not None and self._written.get(path) else ()
+
+    @cached_property
+    def _written(self) -> Mapping[str, int]:
+        """Bytes that each root was written since its seal; what zfs says counts from its latest snapshot only."""
+        return {f"jails/{root.name}": root.written for root in have_roots(self.seen)}
 
     def _changes(self, jail: str, dataset: str) -> tuple[str, ...]:
         """Paths that the jail changed and nobody declared. A root that is not mounted cannot be looked into."""

@@ -29,8 +29,9 @@ class Root(Resource):
 
     `digest` covers the chain's tip and what sealing adds; `tip` is the layer (or release) cloned;
     `folders` are the mount points made in it; `attributes` are those of the dataset that a user can change.
-    `others`: somebody else's snapshots stand on it; `expired`: its destruction began; `kept`: what the jail
-    wrote into it and nobody declared, so that it stays; `leaving`: more are there than its spec keeps.
+    `written`: bytes since it was sealed; `others`: somebody else's snapshots stand on it; `expired`: its
+    destruction began; `kept`: what the jail wrote into it and nobody declared, so that it stays; `leaving`:
+    more are there than its spec keeps.
     """
 
     kind: ClassVar[str] = "root"
@@ -216,10 +217,13 @@ def have(seen: Seen) -> Iterable[Root]:
     """Every sealed generation, and those whose destruction was interrupted. One that is being built is none yet."""
     heads = {path: row for path, row in seen.rows.items() if "@" not in path and _number(path)}
     snapshots: dict[str, list[str]] = {path: [] for path in heads}
+    since = {path: row.written for path, row in heads.items()}
     for path, row in seen.rows.items():
         name, at, snapshot = path.partition("@")
         if at and name in snapshots and not _is_before(row.name, row.user):
             snapshots[name].append(snapshot)
+        if at and name in since and snapshot != "sealed":
+            since[name] += row.written  # zfs counts from the latest snapshot, whosever it is
     for path, head in heads.items():
         sealed = seen.rows.get(f"{path}@sealed")
         expired = "pruned" in head.user
@@ -230,7 +234,7 @@ def have(seen: Seen) -> Iterable[Root]:
             path.split("/")[1],
             _number(path),
             sealed.user.get("digest", "") if sealed else "",
-            written=head.written,
+            written=since[path],
             attributes=attributes(head),
             others=snapshots[path] not in ([], ["sealed"]),
             expired=expired,

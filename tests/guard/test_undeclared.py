@@ -105,3 +105,10 @@ def test_an_old_root_with_undeclared_changes_does_not_expire_silently(written: F
     assert problems(written.apply()) == []
     assert "jails/web/1" not in written.session().seen.rows
     assert written.titles() == []
+
+
+def test_a_snapshot_does_not_hide_what_was_written_before_it(written: Fleet) -> None:
+    """Zfs counts `written` from the latest snapshot; whoever made it, the changes are still undeclared."""
+    written.runner.run(Command(("zfs", "snapshot", "zroot/reconciler/jails/web/1@mine")))
+    written.write(newer(SPEC))
+    assert [refusal.code for refusal in written.decide().refusals] == ["undeclared-changes"]

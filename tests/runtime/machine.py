@@ -61,6 +61,7 @@ class Place:
     def write(self, spec: Jail, number: int, **fields: Any) -> None:
         """The runtime files, pointing at a root."""
         root = f"zroot/reconciler/jails/{spec.name}/{number}"
+        self.ok("mkdir", "-p", f"/reconciler/jails/{spec.name}/bin")
         for name, (mode, text) in files(runtime(spec, root=root, **fields)).items():
             self.runner.write(f"/reconciler/jails/{spec.name}/{name}", text.encode(), mode)
 
