@@ -47,7 +47,9 @@ def exec_(
 
 def _stdin() -> Iterator[bytes]:
     stream = cast(io.BufferedReader, sys.stdin.buffer)
-    while data := stream.read1(_CHUNK):
+    # What still waits for the terminal when the command has ended must not hold the lock of a buffer.
+    raw = getattr(stream, "raw", None)
+    while data := raw.read(_CHUNK) if raw is not None else stream.read1(_CHUNK):
         yield data
 
 

@@ -274,6 +274,7 @@ def _feed(process: subprocess.Popen[bytes], source: bytes | Iterable[bytes]) -> 
     try:
         for piece in pieces:
             process.stdin.write(piece)
+            process.stdin.flush()  # whoever types waits for the answer
         process.stdin.close()
     except (BrokenPipeError, ValueError, OSError):
         return
