@@ -15,7 +15,8 @@ MAX_FILE = 16 * 1024 * 1024
 MAX_TOTAL = 256 * 1024 * 1024
 MAX_FILES = 100_000
 _SUFFIXES = (".yaml", ".yml")
-_SKIPPED = frozenset({"reconcile.lock"})
+LOCK = "reconcile.lock"
+_SKIPPED = frozenset({LOCK})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,25 @@ def read_tree(path: str | Path) -> Tree:
             total += len(source.data)
             sources.append(source)
             whole.update(f"{name}\0{source.sha256}\n".encode("utf-8", "surrogateescape"))
+    lock = read_lock(Path(given), [])
+    if lock is not None:  # what it pins is part of what the specs say
+        whole.update(f"{LOCK}\0{lock.sha256}\n".encode())
     at = Path(root)
     return Tree(at, find_area(at), tuple(sources), tuple(problems), whole.hexdigest(), is_folder)
+
+
+def lock_folder(path: Path) -> Path:
+    """The folder in which the lock of a spec file or folder lies."""
+    return path if path.is_dir() else path.parent
+
+
+def read_lock(path: Path, problems: list[Diagnostic]) -> Source | None:
+    """The lock beside specs, unparsed; None when there is none, or it cannot be read (`problems` says why)."""
+    place = lock_folder(path) / LOCK
+    full = os.path.abspath(place)
+    if not os.path.lexists(full):
+        return None
+    return _read(full, str(place), os.path.dirname(full), MAX_FILE, problems)
 
 
 def find_area(root: Path) -> Path:

@@ -1,0 +1,251 @@
+"""reconcile.lock: what the network gave, held fast beside the specs.
+
+A YAML file that people read and version control merges: sorted, one fact in a line. It is read with the same
+bounds as specs, and nothing in it is believed before its form is checked: it names commits, digests and versions.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from reconciler.model.diagnostic import Diagnostic, Span, SpecError
+from reconciler.spec.files import LOCK, lock_folder, read_lock
+from reconciler.spec.yaml import Place, parse, places
+
+VERSION = 1
+_HEAD = """\
+# Written by `reconcile lock`; builds use nothing else from the network. To move it: reconcile lock --update
+"""
+_HINT = "Take the file from version control, or remove it and run: reconcile lock"
+_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_KEY = re.compile(r"[\x21-\x7e]{1,2048}")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+@~-]{0,254}")
+_WORD = re.compile(r"[\x21-\x7e]{0,256}")
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """One package. `checksum` is that of its archive in the repository's catalogue, "" where none was told."""
+
+    version: str
+    checksum: str = ""
+    repository: str = ""
+    needs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """`git` maps URL or URL#BRANCH to a commit, `files` a URL to SHA256, `packages` an ABI to pins by name.
+
+    `releases` are the patch levels that `latest` stood for.
+    """
+
+    git: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    packages: Mapping[str, Mapping[str, Pin]] = field(default_factory=dict)
+    releases: Mapping[str, int] = field(default_factory=dict)
+
+    def closure(self, abi: str, names: Iterable[str]) -> Mapping[str, Pin] | None:
+        """The pins of packages and of all that they need; None when one of them has none."""
+        known = self.packages.get(abi, {})
+        found: dict[str, Pin] = {}
+        waiting = list(names)
+        while waiting:
+            name = waiting.pop()
+            if name in found:
+                continue
+            if name not in known:
+                return None
+            found[name] = known[name]
+            waiting += known[name].needs
+        return found
+
+    def facts(self) -> dict[tuple[str, str], str]:
+        """Every fact of it by (where, name), as text, to be compared."""
+        found = {("git", key): value for key, value in self.git.items()}
+        found |= {("files", key): value for key, value in self.files.items()}
+        found |= {("releases", key): str(value) for key, value in self.releases.items()}
+        for abi, pins in self.packages.items():
+            found |= {(abi, name): f"{pin.version} {pin.checksum}".rstrip() for name, pin in pins.items()}
+        return found
+
+
+def git_key(url: str, branch: str = "") -> str:
+    """The name of a repository's branch in the lock."""
+    return f"{url}#{branch}" if branch else url
+
+
+def load_lock(path: Path) -> Lock:
+    """The lock beside these specs (a folder or a file); an empty one where there is none.
+
+    Raises SpecError (`lock-invalid`, and what is said of unreadable files) with everything that is wrong.
+    """
+    problems: list[Diagnostic] = []
+    source = read_lock(path, problems)
+    if problems:
+        raise SpecError(problems)
+    return parse_lock(source.data, source.file) if source is not None else Lock()
+
+
+def parse_lock(data: bytes, file: str) -> Lock:
+    """The lock in these bytes. Raises SpecError, code `lock-invalid` or one of YAML's own."""
+    parsed = parse(data, file)
+    reader = _Reader(file, list(parsed.diagnostics))
+    if not reader.problems:
+        roots = places(data, file)
+        value = parsed.values[0] if parsed.values else None
+        if len(parsed.values) != 1 or not isinstance(value, dict):
+            reader.wrong(None, "The file holds one mapping.")
+        else:
+            return reader.lock(value, roots[0])
+    raise SpecError(reader.problems)
+
+
+class _Reader:
+    """Checks every value; what is wrong has its place."""
+
+    def __init__(self, file: str, problems: list[Diagnostic]) -> None:
+        self.file = file
+        self.problems = problems
+
+    def wrong(self, at: Place | None, detail: str) -> None:
+        span = Span(self.file, at.line, at.column) if at else Span(self.file)
+        self.problems.append(Diagnostic("lock-invalid", "The lock is not valid", detail, _HINT, span))
+
+    def lock(self, value: dict[str, Any], at: Place) -> Lock:
+        unknown = sorted(set(map(str, value)) - {"version", "git", "files", "packages", "releases"})
+        if value.get("version") != VERSION or isinstance(value.get("version"), bool):
+            self.wrong(at.children.get("version", at), f"This version of the tool reads `version: {VERSION}`.")
+        elif unknown:
+            self.wrong(at.children.get(unknown[0], at), f"There is no {', '.join(unknown)} in a lock.")
+        git = self.words(value, at, "git", _COMMIT, "a commit: 40 hexadecimal digits")
+        files = self.words(value, at, "files", _SHA256, "a SHA256: 64 hexadecimal digits")
+        releases = {}
+        for name, level, place in self.items(value, at, "releases"):
+            if isinstance(level, bool) or not isinstance(level, int) or not 0 <= level < 1000:
+                self.wrong(place, f"The patch level of {name} is no number from 0 to 999.")
+            else:
+                releases[name] = level
+        packages = {
+            abi: {
+                name: self.pin(name, pin, below)
+                for name, pin, below in self.items(value.get("packages") or {}, _child(at, "packages"), abi)
+            }
+            for abi, _pins, _place in self.items(value, at, "packages")
+        }
+        if self.problems:
+            raise SpecError(self.problems)
+        return Lock(git, files, packages, releases)
+
+    def items(self, value: dict[str, Any], at: Place, key: str) -> list[tuple[str, Any, Place]]:
+        found = value.get(key)
+        here = _child(at, key)
+        if found is None:
+            return []
+        if not isinstance(found, dict):
+            self.wrong(here, f"`{key}` is a mapping.")
+            return []
+        every = [(name, one, _child(here, name)) for name, one in found.items()]
+        for name, _one, place in every:
+            if not isinstance(name, str) or not _KEY.fullmatch(name):
+                self.wrong(place, f"{name!r} is no name that can stand in `{key}`.")
+        return [(name, one, place) for name, one, place in every if isinstance(name, str)]
+
+    def words(
+        self, value: dict[str, Any], at: Place, key: str, pattern: re.Pattern[str], what: str
+    ) -> dict[str, str]:
+        found = {}
+        for name, one, place in self.items(value, at, key):
+            if isinstance(one, str) and pattern.fullmatch(one):
+                found[name] = one
+            else:
+                self.wrong(place, f"What stands for {name} is not {what}.")
+        return found
+
+    def pin(self, name: str, value: Any, at: Place) -> Pin:
+        if not isinstance(value, dict) or set(value) - {"version", "checksum", "repository", "needs"}:
+            self.wrong(at, f"The package {name} has version, checksum, repository and needs, and nothing else.")
+            return Pin("")
+        needs = value.get("needs", [])
+        if not isinstance(needs, list) or not all(isinstance(n, str) and _NAME.fullmatch(n) for n in [name, *needs]):
+            self.wrong(at, f"`needs` of {name} is a list of names of packages.")
+            needs = []
+        words = {key: value.get(key, "") for key in ("version", "checksum", "repository")}
+        for key, word in words.items():
+            if not isinstance(word, str) or not _WORD.fullmatch(word) or (key == "version" and not word):
+                self.wrong(_child(at, key), f"`{key}` of {name} is one word, in quotes where it looks like a number.")
+                return Pin("")
+        return Pin(words["version"], words["checksum"], words["repository"], tuple(sorted(set(needs))))
+
+
+def _child(at: Place, key: str) -> Place:
+    return at.children.get(key, at)
+
+
+def render_lock(lock: Lock) -> str:
+    """The file's text: the same lock always gives the same bytes."""
+    lines = [_HEAD + f"version: {VERSION}"]
+    for key, words in (("git", lock.git), ("files", lock.files)):
+        if words:
+            lines += [f"{key}:", *(f"  {_quoted(name)}: {_text(words[name])}" for name in sorted(words))]
+    if any(lock.packages.values()):
+        lines.append("packages:")
+        for abi in sorted(abi for abi, pins in lock.packages.items() if pins):
+            lines.append(f"  {_quoted(abi)}:")
+            for name in sorted(lock.packages[abi]):
+                lines += _pin(name, lock.packages[abi][name])
+    if lock.releases:
+        lines += ["releases:", *(f"  {_quoted(name)}: {lock.releases[name]}" for name in sorted(lock.releases))]
+    return "\n".join(lines) + "\n"
+
+
+def _pin(name: str, pin: Pin) -> list[str]:
+    lines = [f"    {_quoted(name)}:", f"      version: {_text(pin.version)}"]
+    if pin.checksum:
+        lines.append(f"      checksum: {_text(pin.checksum)}")
+    if pin.repository:
+        lines.append(f"      repository: {_quoted(pin.repository)}")
+    if pin.needs:
+        lines.append(f"      needs: [{', '.join(_quoted(need) for need in pin.needs)}]")
+    return lines
+
+
+def _quoted(word: str) -> str:
+    """Plain where YAML takes it for nothing but a word (not `no`, not `1.10`)."""
+    reserved = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
+    return word if _PLAIN.fullmatch(word) and word.lower() not in reserved else _text(word)
+
+
+def _text(word: str) -> str:
+    return json.dumps(word)
+
+
+def write_lock(path: Path, lock: Lock) -> Path:
+    """Put the lock beside these specs, whole or not at all. Raises SpecError, code `lock-unwritable`."""
+    place = lock_folder(path) / LOCK
+    try:
+        descriptor, temporary = tempfile.mkstemp(dir=place.parent, prefix=f".{LOCK}.")
+        try:
+            with open(descriptor, "w", encoding="utf-8") as file:
+                file.write(render_lock(lock))
+                file.flush()
+                os.fchmod(file.fileno(), 0o644)
+                os.fsync(file.fileno())
+            os.replace(temporary, place)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        detail = f"{place}: {error.strerror}."
+        hint = f"Check the folder and its permissions: ls -ld {place.parent}"
+        raise SpecError(Diagnostic("lock-unwritable", "The lock cannot be written", detail, hint)) from error
+    return place
