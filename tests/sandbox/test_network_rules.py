@@ -43,7 +43,7 @@ def test_an_anchor_is_loaded_shown_and_flushed(machine: Machine) -> None:
     rule = b"nat on vtnet0 inet from 10.77.0.2 to any -> (vtnet0)\n"
     assert run(machine, "pfctl -a reconciler/web -f -", rule).status == 0
     assert b"10.77.0.2" in run(machine, "pfctl -a reconciler/web -s nat").stdout
-    assert b'nat-anchor "web" all {' in run(machine, "pfctl -a reconciler/* -s nat").stdout
+    assert b'nat-anchor "web" all {' in run(machine, "pfctl -a * -s nat").stdout
     assert run(machine, "pfctl -a reconciler/web -F all").status == 0
     assert run(machine, "pfctl -a reconciler/web -s nat").stdout == b""
 
