@@ -71,6 +71,7 @@ class Inputs:
     """What allocation reads. `packages` are each jail's jail packages, resolved; `retry` lifts a rejection.
 
     Makejails of jails in `rebuild` are built anew. `fetched` are patch levels of releases that were looked into.
+    `rulesets` are the numbers of those jails that have devfs rules of their own: see `rulesets`.
     """
 
     specs: Selected
@@ -81,6 +82,7 @@ class Inputs:
     contexts: Mapping[str, str] = field(default_factory=dict)
     rebuild: frozenset[str] = frozenset()
     fetched: Mapping[str, int] = field(default_factory=dict)
+    rulesets: Mapping[str, int] = field(default_factory=dict)
     levels: Mapping[str, tuple[int, ...]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -94,9 +96,8 @@ def allocate(inputs: Inputs) -> dict[str, Allocation]:
     for root in have_roots(inputs.seen):
         roots.setdefault(root.jail, []).append(root)
     configs = {c.name: c for c in have_config(inputs.seen)}
-    rulesets = _rulesets(inputs)
     return {
-        name: _one(inputs, name, sourced, roots.get(name, []), configs.get(name), rulesets.get(name, 0))
+        name: _one(inputs, name, sourced, roots.get(name, []), configs.get(name), inputs.rulesets.get(name, 0))
         for name, sourced in sorted(inputs.specs.jails.items())
     }
 
@@ -238,23 +239,23 @@ def _release(inputs: Inputs, spec: document.Jail) -> Release:
     return Release(f"{name}-p{level}", level, source.doc if source else None)
 
 
-def _rulesets(inputs: Inputs) -> dict[str, int]:
+def rulesets(specs: Selected, seen: Seen) -> dict[str, int]:
     """Numbers for jails with devfs rules of their own, clear of everybody else's."""
-    wanted = [name for name, sourced in inputs.specs.jails.items() if sourced.doc.devfs]
+    wanted = [name for name, sourced in specs.jails.items() if sourced.doc.devfs]
     if not wanted:
         return {}
     ours = {}
     for name in wanted:
         # A stopped jail's ruleset stays loaded; the number stands in its fstab.
-        text = inputs.seen.observed.files.get(f"jails/{name}/fstab", b"").decode("utf-8", "replace")
+        text = seen.observed.files.get(f"jails/{name}/fstab", b"").decode("utf-8", "replace")
         if (number_ := re.search(r"ruleset=(\d+)", text)) and int(number_[1]) in runtime.RULESETS:
             ours[name] = int(number_[1])
-    for row in inputs.seen.observed.jails:
+    for row in seen.observed.jails:
         number = str(row.parameters.get("devfs_ruleset", ""))
         if row.name in wanted and row.name not in ours and number.isdigit():
             ours[row.name] = int(number)
-    taken = inputs.seen.observed.devices - set(ours.values())
-    return dict(runtime.allocate_rulesets(inputs.seen.place.hostid, wanted, taken))
+    taken = seen.observed.devices - set(ours.values())
+    return dict(runtime.allocate_rulesets(seen.place.hostid, wanted, taken))
 
 
 def _files(inputs: Inputs, name: str, spec: document.Jail, root: str, ruleset: int) -> Rendering:

@@ -213,7 +213,7 @@ def _sorted(actions: list[tuple[Ref, Action]], waits: list[set[int]]) -> list[in
 def _basis(steps: tuple[Step, ...], observed: World, kinds: Mapping[str, Kind], wanted: World) -> Mapping[str, str]:
     """What each touched scope and its needs looked like: a saved plan is refused when any of it moved."""
     scopes = {step.scope for step in steps}
-    refs = {ref for ref, r in observed.items() if r.scope in scopes and r.scope}
+    refs = {r.ref for r in observed.values() if r.scope in scopes and r.scope} if scopes else set()
     for step in steps:
         refs.add(step.action.ref)
         refs |= step.action.subject.needs()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 
 from reconciler import conditions
-from reconciler.allocate import Allocation, Inputs, allocate, volume_pools
+from reconciler.allocate import Allocation, Inputs, allocate, rulesets, volume_pools
+from reconciler.at_rest import at_rest
 from reconciler.execute import Executor, Watch
 from reconciler.guard import Consent, guard
 from reconciler.kind import Desired, Kind, Place, Seen
@@ -92,7 +94,7 @@ class Session:
         hostname = self.first_facts.hostname if names else ""
         return select(self.specs, hostname, self.options.labels)
 
-    @cached_property
+    @property
     def _likely(self) -> Selected:
         """What an observation is asked for: one Host document needs no name to be known for it."""
         if len(self.specs.hosts) == 1:
@@ -201,13 +203,33 @@ class Session:
         programs, contexts = self.compiled
         packages = {n: package_refs(self.selected, s) for n, s in self.selected.jails.items()}
         options = self.options
-        asked = (options.retry, contexts, options.rebuild, options.fetched)
+        asked = (options.retry, contexts, options.rebuild, options.fetched, self._rulesets)
         return allocate(Inputs(self.selected, self.seen, programs, packages, *asked))
+
+    @cached_property
+    def _rulesets(self) -> Mapping[str, int]:
+        return rulesets(self.selected, self.seen)
+
+    def narrowed(self, selected: Selected, seen: Seen) -> Session:
+        """The same run, looking at some of the jails only; numbers that jails share out stay those of all."""
+        narrowed = copy(self)
+        _ = self._rulesets, self.compiled, self.facts
+        narrowed.__dict__.update(self.__dict__, selected=selected, seen=seen, observed=seen.observed)
+        narrowed.__dict__.pop("allocated", None)
+        return narrowed
 
     def decide(self) -> Decided:
         """The plan and the guard's word on it. Raises SpecError, Refused, HostError."""
         with collector_paused():
             return self._decide()
+
+    def compare(self) -> Decided:
+        """The same, for telling whether there is something to do: its worlds and allocations are empty when not."""
+        with collector_paused():
+            plan = at_rest(self)
+            if plan is None:
+                return self._decide()
+            return Decided(plan, (), Desired(self.selected, self.seen))
 
     def _decide(self) -> Decided:
         if self.specs.is_folder and not any(True for _ in self.specs.documents()):
@@ -218,15 +240,15 @@ class Session:
             detail = f"No jail of these specs is named {', '.join(unknown)}."
             raise SpecError(Diagnostic("unknown-jail", "There is no such jail", detail, "reconcile render"))
         adopt, renaming = self.options.adopt_source, renames(self.selected, self.seen)
-        skipped, only = self._skipped(), self.options.only
+        skipped, only = self.skipped(), self.options.only
         left = skipped.keys() | (self.selected.jails.keys() - only if only else set())
         desired = Desired(
-            self.selected, self.seen, self.allocated, self._source(), adopt, renaming, left=frozenset(left)
+            self.selected, self.seen, self.allocated, self.source(), adopt, renaming, left=frozenset(left)
         )
         observed = observed_world(self.kinds, self.seen)
         wanted = wanted_world(self.kinds, desired)
         waiting = conditions.unmounted(self.selected, self.seen)
-        limits = Limits(only, self._may_prune(), skipped, waiting)
+        limits = Limits(only, self.may_prune(), skipped, waiting)
         plan = make_plan(self.kinds, observed, wanted, desired, limits)
         if plan.steps:
             plan = replace(plan, notes=(*plan.notes, *self._warnings()))
@@ -248,18 +270,19 @@ class Session:
         ]
         return tuple(found)
 
-    def _source(self) -> str:
+    def source(self) -> str:
         """The folder's name as recorded in the pool; "" when this run may not record or prune."""
         if not self.specs.is_folder or self.options.only:
             return ""
         return str(self.specs.root.resolve())
 
-    def _may_prune(self) -> bool:
+    def may_prune(self) -> bool:
+        """Whether what no spec names may be let go of: by the folder that the pool records, or a first one."""
         recorded = recorded_source(self.seen)
-        source = self._source()
+        source = self.source()
         return bool(source) and (self.options.adopt_source or recorded in ("", source))
 
-    def _skipped(self) -> dict[str, Note]:
+    def skipped(self) -> dict[str, Note]:
         """Jails that this run leaves alone, and why."""
         skipped = conditions.unmet(self.selected, self.facts, self.compiled[0])
         skipped |= conditions.elsewhere(self.selected, self.seen)

@@ -31,12 +31,12 @@ def wanted_world(kinds_: Mapping[str, Kind], desired: Desired) -> World:
     world = World(r for kind in kinds_.values() for r in kind.want(desired))
     owners: dict[str, Ref] = {}
     clashes = []
-    for ref, resource in world.items():
+    for resource in world.values():
         for claim in resource.claims():
             if claim in owners:
-                detail = f"{claim} is claimed by {owners[claim]} and by {ref}."
+                detail = f"{claim} is claimed by {owners[claim]} and by {resource.ref}."
                 clashes.append(Diagnostic("claim-clash", "Two resources claim one thing", detail))
-            owners[claim] = ref
+            owners[claim] = resource.ref
     if clashes:
         raise SpecError(clashes)
     return world

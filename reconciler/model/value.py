@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, ValuesView
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -58,27 +58,32 @@ class Resource:
 
 
 class World(Mapping[Ref, Resource]):
-    """Resources by reference."""
+    """Resources by reference, in the order of kinds as they first came."""
 
     def __init__(self, resources: Iterable[Resource] = ()) -> None:
         """Collect resources; the same address twice is a programming error."""
-        self._by_ref: dict[Ref, Resource] = {}
         self._by_kind: dict[str, dict[str, Resource]] = {}
         for resource in resources:
             kind, name = resource.kind, resource.name
-            named = self._by_kind.setdefault(kind, {})
+            named = self._by_kind.get(kind)
+            if named is None:
+                named = self._by_kind[kind] = {}
             if name in named:
                 raise ValueError(f"{kind}/{name} stands twice in one world")
-            named[name] = self._by_ref[Ref(kind, name)] = resource
+            named[name] = resource
 
     def __getitem__(self, ref: Ref) -> Resource:
-        return self._by_ref[ref]
+        return self._by_kind[ref.kind][ref.name]
 
     def __iter__(self) -> Iterator[Ref]:
-        return iter(self._by_ref)
+        return (Ref(kind, name) for kind, named in self._by_kind.items() for name in named)
 
     def __len__(self) -> int:
-        return len(self._by_ref)
+        return sum(map(len, self._by_kind.values()))
+
+    def values(self) -> ValuesView[Resource]:
+        """All resources."""
+        return _Values(self)
 
     def of(self, kind: str) -> Iterator[Resource]:
         """All resources of one kind."""
@@ -87,3 +92,16 @@ class World(Mapping[Ref, Resource]):
     def named(self, kind: str) -> Mapping[str, Resource]:
         """All resources of one kind by name."""
         return self._by_kind.get(kind, {})
+
+    def kinds(self) -> Iterable[str]:
+        """The kinds that it has resources of."""
+        return self._by_kind.keys()
+
+
+class _Values(ValuesView[Resource]):
+    """The values of a world, without a reference made for each."""
+
+    _mapping: World
+
+    def __iter__(self) -> Iterator[Resource]:
+        return (resource for kind in self._mapping.kinds() for resource in self._mapping.of(kind))

@@ -58,6 +58,10 @@ class Sourced(Generic[D]):
         """The document, validated."""
         return self.make()
 
+    def forget(self) -> None:
+        """Let go of the document; it is made again when it is asked for."""
+        self.__dict__.pop("doc", None)
+
     @property
     def file(self) -> str:
         """The file as the user typed it."""

@@ -50,7 +50,9 @@ def plan(
 
     asked = session.options(path, given.labels(label), only=only, retry=retry)
     run = session.planning(asked, host, cached=not no_cache, earlier=kept.earlier if kept else None)
-    run, decided = levels.settled(run, run.decide(), mirror, download=False)
+    # Whoever asks for JSON or for a plan to keep gets both worlds; the others only want to know.
+    found = run.decide() if as_json or out is not None else run.compare()
+    run, decided = levels.settled(run, found, mirror, download=False)
     if out is not None:
         saved_plan.save(out, run, decided, mirror)
     if as_json:

@@ -1,0 +1,143 @@
+"""Whether there is nothing to do for a large fleet, asked a few hundred jails at a time.
+
+Two worlds of ten thousand jails are most of the memory of a plan, and nearly every plan finds that they agree.
+Here they are made for some jails at a time and let go of again. The first thing that is not as it should be
+ends it: then everything is planned as ever, since order and reasons need both worlds whole. So nothing is
+decided here that `Session.decide` would decide otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from reconciler import conditions
+from reconciler.kind import Desired, Seen
+from reconciler.kinds.config import Config
+from reconciler.kinds.config import have as have_config
+from reconciler.kinds.dataset import PER_JAIL, renames
+from reconciler.model.action import Plan
+from reconciler.model.ports import DatasetRow, JailRow, MountRow
+from reconciler.model.value import Ref, Resource, World
+from reconciler.plan import Limits, make_plan
+
+if TYPE_CHECKING:
+    from reconciler.reconcile import Session
+
+PART = 500
+"""Jails at a time. A fleet that is no larger is planned at once."""
+
+
+@dataclass
+class _Share:
+    """What an observation shows of some jails."""
+
+    rows: dict[str, DatasetRow] = field(default_factory=dict)
+    jails: list[JailRow] = field(default_factory=list)
+    mounts: list[MountRow] = field(default_factory=list)
+    limits: list[str] = field(default_factory=list)
+    configs: list[Config] = field(default_factory=list)
+
+
+@dataclass
+class _Common:
+    """What jails of different parts want together, and who claims what."""
+
+    wanted: dict[Ref, Resource] = field(default_factory=dict)
+    claims: dict[str, Ref] = field(default_factory=dict)
+
+    def agrees(self, resources: Iterable[Resource]) -> bool:
+        """Add what a part wants; False where two parts want one thing otherwise, or claim it twice."""
+        for resource in resources:
+            if not resource.scope and self.wanted.setdefault(resource.ref, resource) != resource:
+                return False
+            for claim in resource.claims():
+                if self.claims.setdefault(claim, resource.ref) != resource.ref:
+                    return False
+        return True
+
+
+def at_rest(session: Session, size: int = PART) -> Plan | None:
+    """An empty plan with empty worlds when all is as the specs say and nothing is to be noted; else None.
+
+    None as well for fleets that are not larger than a part of `size` jails. Raises what `Session.decide` raises.
+    """
+    jails = session.selected.jails
+    if len(jails) <= size or session.options.only or renames(session.selected, session.seen):
+        return None
+    common = _Common()
+    names = sorted(jails)
+    parts = [tuple(names[at : at + size]) for at in range(0, len(names), size)]
+    for part, share in zip((*parts, ()), _shares(session.seen, parts), strict=True):
+        narrowed = session.narrowed(
+            replace(session.selected, jails={name: jails[name] for name in part}), _seen(session.seen, share)
+        )
+        if not _settled(narrowed, common):
+            return None
+        for name in part:
+            jails[name].forget()
+    return Plan((), (), {}, World(), World())
+
+
+def _settled(session: Session, common: _Common) -> bool:
+    """Whether one part needs nothing. The last has no jails of the specs: it has what all share, and the rest."""
+    specs, seen = session.selected, session.seen
+    last = not specs.jails
+    if session.skipped() or conditions.unmounted(specs, seen):
+        return False
+    if conditions.unpinned(specs, session.allocated, seen):
+        return False
+    desired = Desired(specs, seen, session.allocated, session.source(), session.options.adopt_source)
+    kinds = session.kinds.values()
+    wants = [resource for kind in kinds for resource in kind.want(desired)]
+    if not common.agrees(wants):
+        return False
+    if last:
+        wants = [*(r for r in wants if r.scope), *common.wanted.values()]
+    wanted = World(r for r in wants if last or r.scope)
+    observed = World(r for kind in kinds for r in kind.have(seen) if last or r.scope)
+    plan = make_plan(session.kinds, observed, wanted, desired, Limits(prune=session.may_prune()))
+    return plan.empty and not plan.notes
+
+
+def _seen(seen: Seen, share: _Share) -> Seen:
+    observed = replace(
+        seen.observed, jails=tuple(share.jails), mounts=tuple(share.mounts), limits=frozenset(share.limits)
+    )
+    return Seen(seen.place, observed, share.rows, {"config": tuple(share.configs)})
+
+
+def _shares(seen: Seen, parts: list[tuple[str, ...]]) -> Iterator[_Share]:
+    """What each part may see, and at last what is left. Datasets that are no jail's are seen by all of them."""
+    number = {name: at for at, part in enumerate(parts) for name in part}
+    shares = [_Share() for _ in (*parts, ())]
+    live = seen.place.folder("live/")
+    for path, row in seen.rows.items():
+        jail = _jail_of(path)
+        for share in [shares[number.get(jail, -1)]] if jail else shares:
+            share.rows[path] = row
+    for config in have_config(seen):
+        shares[number.get(config.name, -1)].configs.append(config)
+    for mount in seen.observed.mounts:
+        jail = mount.target[len(live) :].partition("/")[0] if mount.target.startswith(live) else ""
+        shares[number.get(jail, -1)].mounts.append(mount)
+    for running in seen.observed.jails:
+        at = number.get(running.name, -1)
+        shares[at].jails.append(running)
+        if at >= 0 and running.path != live + running.name:
+            shares[-1].jails.append(running)
+    for rule in seen.observed.limits:
+        words = rule.split(":", 2)
+        shares[number.get(words[1], -1) if words[0] == "jail" and len(words) == 3 else -1].limits.append(rule)
+    shares.reverse()
+    while shares:
+        yield shares.pop()  # what was looked at goes
+
+
+def _jail_of(path: str) -> str:
+    """The jail whose dataset this is, on any pool; "" for what is no jail's."""
+    if path.startswith("//"):
+        return path.partition("/volumes/")[2].partition("/")[0].partition("@")[0]
+    kind, _, rest = path.partition("/")
+    return rest.partition("/")[0].partition("@")[0] if kind in PER_JAIL else ""
