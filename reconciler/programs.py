@@ -5,21 +5,26 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from reconciler.makejail.files import LocalFiles
+from reconciler.makejail.pinned import Pinned
 from reconciler.makejail.problem import MakejailError
 from reconciler.makejail.program import Given, Program, compile_makejail, compile_text
 from reconciler.makejail.sources import Sources
 from reconciler.makejail.wishes import conflicts, wishes
 from reconciler.model.diagnostic import Diagnostic, Span, SpecError
 from reconciler.spec.document import Jail
+from reconciler.spec.lock import Lock
 from reconciler.spec.specset import Sourced
 
 
 def compile_all(
-    jails: Mapping[str, Sourced[Jail]], sources: Sources | None = None
+    jails: Mapping[str, Sourced[Jail]], sources: Sources | None = None, pinned: Pinned | None = None
 ) -> tuple[Mapping[str, Program], Mapping[str, str]]:
     """(programs, folders of the Makejails) by jail, read from `sources` or else from this machine's files.
+
+    What they include from the network is `pinned`; without it nothing can be.
 
     Raises SpecError with the problems of all of them.
     """
@@ -31,7 +36,7 @@ def compile_all(
         if sourced.doc.makejail is None:
             continue
         try:
-            programs[name] = _compile(name, sourced, sources)
+            programs[name] = _compile(name, sourced, sources, pinned)
             contexts[name] = programs[name].root or posixpath.dirname(str(sourced.source.path))
         except SpecError as error:
             problems += error.diagnostics
@@ -40,16 +45,21 @@ def compile_all(
     return programs, contexts
 
 
-def makejail_problems(jails: Mapping[str, Sourced[Jail]]) -> tuple[Diagnostic, ...]:
+def makejail_problems(jails: Mapping[str, Sourced[Jail]], pinned: Pinned | None = None) -> tuple[Diagnostic, ...]:
     """What is wrong with the Makejails, without stopping at it: errors, else the language's warnings."""
     try:
-        programs, _folders = compile_all(jails)
+        programs, _folders = compile_all(jails, pinned=pinned)
     except SpecError as error:
         return error.diagnostics
     return tuple(dict.fromkeys(w for program in programs.values() for w in program.warnings))
 
 
-def _compile(name: str, sourced: Sourced[Jail], sources: Sources) -> Program:
+def pinned_by(lock: Lock, folder: Path) -> Pinned:
+    """What a lock pins of the network, kept below the tool's cache folder."""
+    return Pinned(dict(lock.git), dict(lock.files), folder / "included")
+
+
+def _compile(name: str, sourced: Sourced[Jail], sources: Sources, pinned: Pinned | None) -> Program:
     spec = sourced.doc.makejail
     if spec is None:
         raise ValueError(f"{name} has no Makejail")
@@ -69,8 +79,9 @@ def _compile(name: str, sourced: Sourced[Jail], sources: Sources) -> Program:
             raise SpecError(replace(d, span=place.span(d.span)) for d in error.diagnostics) from error
     path = sourced.resolve(spec.file or "Makejail")
     shown = posixpath.dirname(posixpath.join(posixpath.dirname(sourced.file), spec.file or "Makejail"))
+    methods = pinned.methods() if pinned is not None else None
     try:
-        program = compile_makejail(f"file+{path}", sources, str(path.parent), given)
+        program = compile_makejail(f"file+{path}", sources, str(path.parent), given, methods)
         return _placed(_wishing(program, sourced.doc), shown)
     except MakejailError as error:
         raise SpecError(replace(d, span=_place(d.span, shown)) for d in error.diagnostics) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping
 from copy import copy
@@ -12,6 +13,7 @@ from pathlib import Path
 from reconciler import conditions
 from reconciler.allocate import Allocation, Inputs, allocate, rulesets, volume_pools
 from reconciler.at_rest import at_rest
+from reconciler.cache import default_folder
 from reconciler.execute import Executor, Watch
 from reconciler.guard import Consent, guard
 from reconciler.kind import Desired, Kind, Place, Seen
@@ -27,10 +29,11 @@ from reconciler.model.diagnostic import Diagnostic, HostError, Refused, SpecErro
 from reconciler.model.outcome import Report
 from reconciler.model.ports import FACETS, Facts, Host, Observation, Observed, Request
 from reconciler.plan import Limits, make_plan
-from reconciler.programs import compile_all
+from reconciler.programs import compile_all, pinned_by
 from reconciler.rollback import recover
 from reconciler.spec.document import Host as HostDocument
 from reconciler.spec.load import collector_paused, load
+from reconciler.spec.lock import Lock, load_lock
 from reconciler.spec.select import Selected, package_refs, select
 from reconciler.spec.specset import SpecSet
 from reconciler.undeclared import undeclared
@@ -119,9 +122,15 @@ class Session:
         return self.selected.host
 
     @cached_property
+    def lock(self) -> Lock:
+        """What is pinned of the network, as it stood when the specs were read. Raises SpecError."""
+        return load_lock(self.options.path)
+
+    @cached_property
     def compiled(self) -> tuple[Mapping[str, Program], Mapping[str, str]]:
         """Every jail's Makejail as a program, and its folder. Raises SpecError."""
-        return compile_all(self.selected.jails, self.sources)
+        pinned = pinned_by(self.lock, default_folder(os.environ))
+        return compile_all(self.selected.jails, self.sources, pinned)
 
     @cached_property
     def request(self) -> Request:

@@ -1,7 +1,8 @@
 """The ways of including that reach outside the folder: cmd, fetch and git with its short forms.
 
-They run programs and read the network, so only a person's own command line uses them; specs include
-files. Repositories are kept in a cache folder, one per URL and branch, named `[BRANCH+]SHA256(URL + newline)`.
+They run programs and read whatever is there now, so only a person's own command line uses them; specs include
+what their lock pins (`pinned.py`). Repositories are kept in a cache folder, one per URL and branch, named
+`[BRANCH+]SHA256(URL + newline)`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from reconciler.makejail.quoting import literal_text
 from reconciler.makejail.tokens import words
 from reconciler.model.diagnostic import FetchError, Span
 
-_BASES = {
+BASES = {
     "gh": "https://github.com/",
     "github": "https://github.com/",
     "gh-ssh": "git@github.com:",
@@ -34,7 +35,7 @@ _BASES = {
 }
 _VALUED = ("--baseurl", "--branch", "--cachedir", "--file")
 _FLAGS = ("--global", "--local", "--tmp")
-_LIMIT = 16 * 1024 * 1024
+LIMIT = 16 * 1024 * 1024
 _TIMEOUT = 600.0
 _USAGE = "Write INCLUDE git+URL, or INCLUDE gh+OWNER/REPOSITORY --file FILE."
 
@@ -52,22 +53,22 @@ class Remote:
 
     def methods(self) -> Mapping[str, Method]:
         """All methods, for `flatten`."""
-        named = {name: self._based(base) for name, base in _BASES.items()}
+        named = {name: self._based(base) for name, base in BASES.items()}
         return {"cmd": self._command, "fetch": self._fetch, "git": self._git, **named}
 
     def _command(self, rest: str, cwd: str, span: Span) -> str:
         """Run the words as a command of sh, each meaning itself; its output is the file."""
         line = " ".join(f'"{literal_text(word)}"' for word in words(rest, span))
-        done = _run(("sh", "-c", line), cwd, span, rest)
+        done = run(("sh", "-c", line), cwd, span, rest)
         return self._keep(done)
 
     def _fetch(self, rest: str, cwd: str, span: Span) -> str:
         """Read a URL; the whole rest of the line."""
         try:
-            return self._keep(fetch_bytes(rest, limit=_LIMIT))
+            return self._keep(fetch_bytes(rest, limit=LIMIT))
         except FetchError as error:
             (first, *_others) = error.diagnostics
-            raise _failed(rest, first.detail or first.summary, 1, span) from error
+            raise failed(rest, first.detail or first.summary, 1, span) from error
 
     def _keep(self, data: bytes) -> str:
         descriptor, name = tempfile.mkstemp(dir=self.temporary, prefix="makejail.")
@@ -83,19 +84,11 @@ class Remote:
 
     def _repository(self, given: list[str], cwd: str, span: Span) -> str:
         """Have the repository up to date, and give the path of the file in it."""
-        if not given:
-            raise problem(USAGE, "include-empty", "INCLUDE needs a file", hint=_USAGE, span=span)
-        options = read_git_options(given[1:], span)
-        url, branch = options.get("--baseurl", "") + given[0], options.get("--branch", "")
+        url, options = _address(given, span)
+        branch = options.get("--branch", "")
         folder = self._folder(options, cwd) / repository_name(url, branch)
         self._have(url, branch, folder, cwd, span)
-        file = options.get("--file", "Makejail")
-        path = os.path.join(folder, file)
-        if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
-            detail = f"{file} leads out of the repository {url}."
-            hint = "Name a file of the repository after --file."
-            raise problem(DATA, "include-outside", "An included file lies outside its repository", detail, hint, span)
-        return path
+        return inside_repository(url, str(folder), options.get("--file", "Makejail"), span)
 
     def _folder(self, options: Mapping[str, str], cwd: str) -> Path:
         if "--local" in options:
@@ -112,7 +105,7 @@ class Remote:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 self._clone_or_update(url, branch, folder, cwd, span)
         except OSError as error:
-            raise _failed(url, f"{folder}: {error.strerror}.", UNAVAILABLE, span) from error
+            raise failed(url, f"{folder}: {error.strerror}.", UNAVAILABLE, span) from error
 
     def _clone_or_update(self, url: str, branch: str, folder: Path, cwd: str, span: Span) -> None:
         git = ("git", "-c", "protocol.ext.allow=never")
@@ -121,14 +114,41 @@ class Remote:
             new = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".clone."))
             named = ("-b", branch) if branch else ()
             try:
-                _run((*git, "clone", "-q", "-o", "origin", *named, "--", url, str(new)), cwd, span, url)
+                run((*git, "clone", "-q", "-o", "origin", *named, "--", url, str(new)), cwd, span, url)
                 new.rename(folder)
             finally:
                 shutil.rmtree(new, ignore_errors=True)
         elif self.update:
             here = (*git, "-C", str(folder))
-            _run((*here, "fetch", "-q", "origin"), cwd, span, url)
-            _run((*here, "reset", "-q", "--hard", "@{upstream}"), cwd, span, url)
+            run((*here, "fetch", "-q", "origin"), cwd, span, url)
+            run((*here, "reset", "-q", "--hard", "@{upstream}"), cwd, span, url)
+
+
+def _address(given: list[str], span: Span) -> tuple[str, dict[str, str]]:
+    if not given:
+        raise problem(USAGE, "include-empty", "INCLUDE needs a file", hint=_USAGE, span=span)
+    options = read_git_options(given[1:], span)
+    return options.get("--baseurl", "") + given[0], options
+
+
+def git_words(rest: str, span: Span, base: str = "") -> tuple[str, str, str]:
+    """(URL, branch or "", file in the repository) of what follows git+; `base` is put before its URL.
+
+    Raises MakejailError 64.
+    """
+    given = words(rest, span)
+    url, options = _address([*given, "--baseurl", base] if base and given else given, span)
+    return url, options.get("--branch", ""), options.get("--file", "Makejail")
+
+
+def inside_repository(url: str, folder: str, file: str, span: Span) -> str:
+    """The path of a file in a repository's folder. Raises MakejailError 65 where it leads out of it."""
+    path = os.path.join(folder, file)
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
+        detail = f"{file} leads out of the repository {url}."
+        hint = "Name a file of the repository after --file."
+        raise problem(DATA, "include-outside", "An included file lies outside its repository", detail, hint, span)
+    return path
 
 
 def repository_name(url: str, branch: str = "") -> str:
@@ -161,27 +181,31 @@ def read_git_options(given: list[str], span: Span | None = None) -> dict[str, st
     return found
 
 
-def _run(argv: tuple[str, ...], cwd: str, span: Span, what: str) -> bytes:
-    """Run to the end and give standard output, at most 16 MiB of it."""
-    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
+def run(argv: tuple[str, ...], cwd: str, span: Span, what: str, extra: Mapping[str, str] | None = None) -> bytes:
+    """Run to the end and give standard output, at most 16 MiB of it; `extra` is put into the environment.
+
+    Raises MakejailError, code `include-failed`.
+    """
+    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", **(extra or {})}
     try:
         done = subprocess.run(
             argv, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT, check=False
         )
     except subprocess.TimeoutExpired as error:
-        raise _failed(what, f"It did not end within {_TIMEOUT:.0f} seconds.", UNAVAILABLE, span) from error
+        raise failed(what, f"It did not end within {_TIMEOUT:.0f} seconds.", UNAVAILABLE, span) from error
     except (OSError, ValueError) as error:
-        raise _failed(what, f"{argv[0]} cannot be run: {error}.", UNAVAILABLE, span) from error
+        raise failed(what, f"{argv[0]} cannot be run: {error}.", UNAVAILABLE, span) from error
     if done.returncode:
         said = done.stderr.decode("utf-8", "replace").strip()
         status = done.returncode if done.returncode > 0 else 128 - done.returncode
-        raise _failed(what, f"{argv[0]} ended with status {done.returncode}. {said}".rstrip(), status, span)
-    if len(done.stdout) > _LIMIT:
-        raise _failed(what, f"It printed more than {_LIMIT} bytes.", DATA, span)
+        raise failed(what, f"{argv[0]} ended with status {done.returncode}. {said}".rstrip(), status, span)
+    if len(done.stdout) > LIMIT:
+        raise failed(what, f"It printed more than {LIMIT} bytes.", DATA, span)
     return done.stdout
 
 
-def _failed(what: str, why: str, status: int, span: Span) -> MakejailError:
+def failed(what: str, why: str, status: int, span: Span) -> MakejailError:
+    """The error for something on the network that cannot be had."""
     hint = "Try the same by hand; or put the file beside the Makejail and include it by its path."
     return problem(status, "include-failed", "What is included cannot be had", f"{what}: {why}", hint, span)
 

@@ -160,9 +160,7 @@ class _Reader:
                 self.wrong(place, f"{name!r} is no name that can stand in `{key}`.")
         return [(name, one, place) for name, one, place in every if isinstance(name, str)]
 
-    def words(
-        self, value: dict[str, Any], at: Place, key: str, pattern: re.Pattern[str], what: str
-    ) -> dict[str, str]:
+    def words(self, value: dict[str, Any], at: Place, key: str, pattern: re.Pattern[str], what: str) -> dict[str, str]:
         found = {}
         for name, one, place in self.items(value, at, key):
             if isinstance(one, str) and pattern.fullmatch(one):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -15,14 +16,21 @@ def validate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the diagnostics as a JSON list.")] = False,
 ) -> int:
     """Check the specs: syntax, fields, how documents fit together, and the Makejails they name."""
+    from reconciler.cache import default_folder
     from reconciler.cli import show
-    from reconciler.programs import makejail_problems
+    from reconciler.model.diagnostic import SpecError
+    from reconciler.programs import makejail_problems, pinned_by
     from reconciler.spec.load import examine
+    from reconciler.spec.lock import load_lock
 
     specs, problems = examine(path)
     if not any(problem.severity == "error" for problem in problems):
         # Documents first: a Makejail whose file is missing is already said there.
-        problems = (*problems, *makejail_problems(specs.jails))
+        try:
+            pinned = pinned_by(load_lock(path), default_folder(os.environ))
+            problems = (*problems, *makejail_problems(specs.jails, pinned))
+        except SpecError as error:
+            problems = (*problems, *error.diagnostics)
     failed = any(problem.severity == "error" for problem in problems)
     if as_json:
         print(json.dumps([show.as_json(problem) for problem in problems], indent=2))
