@@ -49,8 +49,8 @@ def examine_tree(tree: Tree, known: Callable[[Source], Read | None]) -> Examined
     complete = not tree.problems and all(read.complete for read in reads)
     looks: dict[str, tuple[bool, bool]] = {}
     problems += lint(specs, found, broken, complete=complete, looks=looks)
-    if not problems and not tree.sources:
-        problems.append(_nothing(str(tree.root)))
+    if not problems and not found:
+        problems.append(_nothing(str(tree.root), len(tree.sources)))
     problems = sorted(dict.fromkeys(problems), key=Diagnostic.sort_key)
     by_digest = {source.sha256: read for source, read in zip(tree.sources, reads, strict=True)}
     return Examined(with_warnings(specs, problems), tuple(problems), by_digest, tuple(looks))
@@ -98,9 +98,12 @@ def read_source(source: Source) -> Read:
     return read
 
 
-def _nothing(path: str) -> Diagnostic:
+def _nothing(path: str, files: int) -> Diagnostic:
     hint = "Spec files end in .yaml or .yml; give their folder."
     detail = f"`{path}` holds no spec files."
+    if files:
+        hint = "A document begins with its kind, such as: kind: Jail"
+        detail = f"The spec files of `{path}` hold no documents: they are empty, or all is commented out."
     return Diagnostic("no-documents", "No documents found", detail, hint, Span(path), "warning")
 
 

@@ -70,7 +70,10 @@ def test_large_files_and_folders_are_refused_before_they_are_read(tmp_path, monk
     assert codes(tmp_path) == ["yaml-too-large"]
 
 
-def test_a_folder_without_specs_is_a_warning(tmp_path):
+@pytest.mark.parametrize("text", [None, "", "# kind: Jail\n"])
+def test_a_folder_without_specs_is_a_warning(tmp_path, text):
+    if text is not None:
+        (tmp_path / "a.yaml").write_text(text)
     specs, problems = examine(tmp_path)
     assert [(problem.code, problem.severity) for problem in problems] == [("no-documents", "warning")]
     assert not specs.jails
