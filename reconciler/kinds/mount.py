@@ -6,12 +6,15 @@ A mount that nobody declared is not ours to take away; it goes when the jail sto
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from reconciler.kind import Desired, Kind, Place, Seen
 from reconciler.model.action import Action, Phase, Site
+from reconciler.model.diagnostic import Diagnostic, HostError
+from reconciler.model.ports import MountRow
 from reconciler.model.value import Ref, Resource
 
 BLANKS = re.compile(r"[ \t]+")  # fstab(5) knows no other; str.split() would also cut at Unicode's
@@ -66,13 +69,38 @@ class Remount(Action):
         return f"mount {self.subject.name.partition(':')[2]} again"
 
     def apply(self, site: Site) -> None:
-        """Do it."""
+        """Do it, where no link of the jail leads elsewhere. Raises HostError (code `symlink-refused`)."""
         mount = self.after
         assert isinstance(mount, Mount)
         target = f"{site.mountpoint}/live/{mount.jail}{mount.name.partition(':')[2]}"
+        _walk(site, target)
         if self.before is not None:
             site.host.mounts.unmount(target)
+            _walk(site, target)
+        rows = site.observe("mounts").mounts
         site.host.mounts.mount(mount.fstype, mount.source, target, mount.options)
+        _take_back(site, mount, target, rows)
+
+
+def _walk(site: Site, target: str) -> None:
+    """Go to a place in a running jail without following a link: mount(8) and umount(8) would, out to the host."""
+    site.host.files.read(f"{target}/.reconciler-looks-for-links")
+
+
+def _take_back(site: Site, mount: Mount, target: str, before: Iterable[MountRow]) -> None:
+    """The jail runs, and may have made a link after the look: what was mounted elsewhere is unmounted at once."""
+    new = Counter(site.observe("mounts").mounts) - Counter(before)
+    if any(row.target == target for row in new):
+        return
+    others = f"{site.mountpoint}/live/" if mount.fstype != "zfs" else "\0"  # a jail that starts mounts its own
+    for row in new:
+        if (row.source, row.fstype) == (mount.source, mount.fstype) and not row.target.startswith(others):
+            site.host.mounts.unmount(row.target)
+    detail = f"{target} leads elsewhere than it says; what was mounted through it was unmounted."
+    summary = "A path has a symlink in it, or is no regular file"
+    raise HostError(
+        Diagnostic("symlink-refused", summary, detail, f"jexec {mount.jail} ls -ld {mount.name.partition(':')[2]}")
+    )
 
 
 def unescape(field_: str) -> str:
@@ -125,7 +153,7 @@ def have(seen: Seen) -> Iterable[Mount]:
 
 def align(before: Mount, after: Mount) -> Mount:
     """Only the flags that are asked for."""
-    return replace(before, flags=before.flags & after.flags)
+    return before if before.flags <= after.flags else replace(before, flags=before.flags & after.flags)
 
 
 def steps(before: Mount | None, after: Mount | None) -> Iterable[Action]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from reconciler.model.command import Command, Completed
+from reconciler.wraps import Wrapper
 from tests.crash.invariants import orphans
 from tests.faults.conftest import Hand
 from tests.fleet import Fleet, problems
@@ -34,9 +36,7 @@ def test_a_jail_that_was_killed_by_hand_is_started_again(fleet: Fleet, hand: Han
 
 
 @pytest.mark.parametrize("file", ["fstab", "jail.conf"])
-def test_a_file_that_was_edited_by_hand_is_written_again_without_a_restart(
-    fleet: Fleet, hand: Hand, file: str
-) -> None:
+def test_a_file_that_was_edited_by_hand_is_written_again_without_a_restart(fleet: Fleet, hand: Hand, file: str) -> None:
     fleet.write(SPEC)
     fleet.apply()
     before = jid(hand)
@@ -71,3 +71,51 @@ def test_a_mount_that_was_stacked_by_hand_does_not_outlive_a_replacement(fleet: 
     assert fleet.titles() == []
     assert orphans(fleet) == []
     assert fleet.runner.read("/reconciler/live/web/etc/two") == b"two\n"
+
+
+class Swapping(Wrapper):
+    """A runner on a host whose jail makes a link just before anything is mounted on /usr/local/www."""
+
+    def run(self, command: Command) -> Completed:
+        """Run it, the link first."""
+        if command.argv[0] == "mount" and command.argv[-1].endswith("/usr/local/www"):
+            self.inner.run(Command(LINK))
+        return self.inner.run(command)
+
+
+LINK = ("jexec", "web", "sh", "-c", "rmdir /usr/local/www && ln -s /etc /usr/local/www")
+
+
+def outside(hand: Hand) -> list[str]:
+    """Lines of the mount table that show our volume somewhere else than in its jail."""
+    rows = hand("mount", "-p").splitlines()
+    return [row for row in rows if "volumes/web" in row and "/reconciler/live/web/" not in row]
+
+
+def test_a_link_of_the_jail_at_a_missing_mount_is_not_followed(fleet: Fleet, hand: Hand) -> None:
+    fleet.write(SPEC)
+    fleet.apply()
+    hand("umount", "/reconciler/live/web/usr/local/www")
+    hand(*LINK)
+    (failed,) = [result for result in fleet.apply().failed if result.outcome == "failed"]
+    assert failed.diagnostics[0].code in ("symlink-refused", "host-symlink")
+    assert outside(hand) == []
+
+
+def test_a_link_that_a_jail_makes_while_its_mount_is_put_back_is_undone(fleet: Fleet, hand: Hand) -> None:
+    fleet.write(SPEC)
+    fleet.apply()
+    hand("umount", "/reconciler/live/web/usr/local/www")
+    (failed,) = [result for result in fleet.apply(Swapping(fleet.runner)).failed if result.outcome == "failed"]
+    assert failed.diagnostics[0].code == "symlink-refused"
+    assert outside(hand) == []
+
+
+def test_a_mount_that_is_missing_is_put_back_while_the_jail_runs(fleet: Fleet, hand: Hand) -> None:
+    fleet.write(SPEC)
+    fleet.apply()
+    before = jid(hand)
+    hand("umount", "/reconciler/live/web/usr/local/www")
+    assert problems(fleet.apply()) == []
+    assert fleet.titles() == []
+    assert jid(hand) == before
