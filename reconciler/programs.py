@@ -74,7 +74,7 @@ def _compile(name: str, sourced: Sourced[Jail], sources: Sources, pinned: Pinned
         text = spec.text if spec.text.endswith("\n") else spec.text + "\n"
         place = _Inline(sourced)
         try:
-            return place.of(_wishing(compile_text(text, given, f"{folder}/{name}.makejail"), sourced.doc))
+            return place.of(_wishing(compile_text(text, given, f"{folder}/{name}.makejail", sources), sourced.doc))
         except MakejailError as error:
             raise SpecError(replace(d, span=place.span(d.span)) for d in error.diagnostics) from error
     path = sourced.resolve(spec.file or "Makejail")

@@ -160,9 +160,11 @@ def compile_makejail(
         raise through(error, flat.included) from error
 
 
-def compile_text(text: str, given: Given | None = None, name: str = "/Makejail") -> Program:
-    """Compile a Makejail held in memory; it can include nothing and COPY content is not read."""
-    return compile_makejail(name, _OneText(name, text), posixpath.dirname(name), given)
+def compile_text(
+    text: str, given: Given | None = None, name: str = "/Makejail", copied: Sources | None = None
+) -> Program:
+    """Compile a Makejail held in memory; it can include nothing. What COPY names is read from `copied`, if at all."""
+    return compile_makejail(name, _OneText(name, text, copied), posixpath.dirname(name), given)
 
 
 def _program(compiled: Compiled, flat: Flat, sources: Sources, given: Given) -> Program:
@@ -173,8 +175,9 @@ def _program(compiled: Compiled, flat: Flat, sources: Sources, given: Given) -> 
         _check_arguments(build, given, problems)
     options = _options(build, given, problems)
     problems.raise_any()
-    reader = None if isinstance(sources, _OneText) else sources
-    folder = Folder(flat.root, flat.files, reader, given.environment)
+    inline = isinstance(sources, _OneText)
+    reader = sources.copied if isinstance(sources, _OneText) else sources
+    folder = Folder(flat.root, flat.files, reader, given.environment, own=not inline)
     used = {name: values[name] for name in values if any(a.name == name for a in build.arguments)}
     segments, warnings = cut(build.steps, build.arguments, used, folder)
     stages = {
@@ -248,10 +251,11 @@ def _options(build: State, given: Given, problems: Problems) -> tuple[Option, ..
 
 @dataclass(frozen=True, slots=True)
 class _OneText:
-    """Sources that hold one file."""
+    """Sources that hold one file; `copied` has the others, for COPY alone."""
 
     name: str
     text: str
+    copied: Sources | None = None
 
     def read(self, path: str) -> bytes | None:
         """Return the text when `path` is its name."""

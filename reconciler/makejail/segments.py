@@ -66,12 +66,16 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """The Makejail's folder, and the files of the language in it, which digests cover as text."""
+    """The Makejail's folder, and the files of the language in it, which digests cover as text.
+
+    `own`: whether it is the Makejail's; that of an inline one is the specs', and host code does not cover it.
+    """
 
     root: str
     files: tuple[str, ...]
     sources: Sources | None
     environment: Mapping[str, str] = field(default_factory=dict)
+    own: bool = True
 
 
 @dataclass(slots=True)
@@ -211,7 +215,7 @@ def _is_mention(name: str, steps: Sequence[Step], folder: Folder) -> bool:
 
 
 def _folder_digest(folder: Folder) -> str:
-    if folder.sources is None:
+    if folder.sources is None or not folder.own:
         return ""
     without = {posixpath.relpath(file, folder.root) for file in folder.files}
     return tree_digest(folder.sources, folder.root, without) or ""
