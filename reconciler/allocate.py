@@ -241,7 +241,7 @@ def _release(inputs: Inputs, spec: document.Jail) -> Release:
 
 def rulesets(specs: Selected, seen: Seen) -> dict[str, int]:
     """Numbers for jails with devfs rules of their own, clear of everybody else's."""
-    wanted = [name for name, sourced in specs.jails.items() if sourced.doc.devfs]
+    wanted = [name for name, sourced in specs.jails.items() if sourced.says("devfs") and sourced.doc.devfs]
     if not wanted:
         return {}
     ours = {}
@@ -306,9 +306,3 @@ def _shown_network(network: document.NetworkSpec) -> dict[str, str]:
         return {"ip4": "inherit", "ip6": "inherit"}
     addresses = [ip_interface(entry.address) for entry in network.addresses]
     return {f"ip{v}.addr": ",".join(str(a.ip) for a in addresses if a.version == v) for v in (4, 6)}
-
-
-def volume_pools(inputs: Selected, pool: str) -> tuple[str, ...]:
-    """The other parents that volumes name, to be observed too."""
-    found = {v.pool for s in inputs.jails.values() for v in s.doc.volumes if v.pool and v.pool != pool}
-    return tuple(sorted(found))

@@ -33,7 +33,7 @@ def compile_all(
     contexts: dict[str, str] = {}
     problems: list[Diagnostic] = []
     for name, sourced in jails.items():
-        if sourced.doc.makejail is None:
+        if not sourced.says("makejail"):
             continue
         try:
             programs[name] = _compile(name, sourced, sources, pinned)

@@ -11,7 +11,7 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from reconciler import conditions
-from reconciler.allocate import Allocation, Inputs, allocate, rulesets, volume_pools
+from reconciler.allocate import Allocation, Inputs, allocate, rulesets
 from reconciler.at_rest import at_rest
 from reconciler.cache import default_folder
 from reconciler.execute import Executor, Watch
@@ -136,8 +136,15 @@ class Session:
     def request(self) -> Request:
         """One observation of everything that these specs have a say in."""
         likely = self._likely
-        parameters = {k for s in likely.jails.values() for k in s.doc.parameters}
-        unasked = set() if any(s.doc.devfs for s in likely.jails.values()) else {"devices"}
+        parameters: set[str] = set()
+        pools: set[str] = set()
+        unasked = {"devices"}
+        for sourced in likely.jails.values():
+            jail = sourced.doc
+            parameters |= jail.parameters.keys()
+            pools |= {volume.pool for volume in jail.volumes if volume.pool and volume.pool != likely.host.pool}
+            unasked -= {"devices"} if jail.devfs else set()
+            sourced.forget()  # there are many, and it is long until they are asked for again
         shown = {k for k in parameters if not k.startswith(("exec.", "mount.", "meta", "env"))}
         plain = {_positive(k) for k in shown}
         return Request(
@@ -145,7 +152,7 @@ class Session:
             likely.host.mountpoint,
             FACETS - unasked,
             parameters=tuple(sorted(plain)),
-            extra_pools=volume_pools(likely, likely.host.pool),
+            extra_pools=tuple(sorted(pools)),
         )
 
     @cached_property

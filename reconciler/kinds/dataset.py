@@ -178,7 +178,7 @@ def _follow(site: Site, path: str, old: str, new: str) -> None:
 
 def renames(specs: Selected, seen: Seen) -> dict[str, dict[str, str]]:
     """The datasets of former names, by jail: whole name, and the one that it should have and that is free."""
-    former = {s.doc.renamed_from: name for name, s in specs.jails.items() if s.doc.renamed_from}
+    former = {s.doc.renamed_from: name for name, s in specs.jails.items() if s.says("renamed_from")}
     found: dict[str, dict[str, str]] = {}
     if not former.keys() - specs.jails.keys():
         return found
@@ -245,8 +245,10 @@ def want(desired: Desired) -> Iterable[Dataset]:
 
 def _elsewhere(desired: Desired) -> Iterable[Dataset]:
     """What holds volumes on other pools. A pool's own dataset is left as it is when somebody else made it."""
-    there = {row.name for row in desired.seen.observed.datasets}
     wanted: dict[str, Dataset] = {}
+    if not any(v.pool for s in desired.specs.jails.values() for v in s.doc.volumes):
+        return ()
+    there = {row.name for row in desired.seen.observed.datasets}
     for jail, sourced in desired.specs.jails.items():
         for pool in sorted({v.pool for v in sourced.doc.volumes if v.pool and v.pool != desired.place.pool}):
             if pool not in there or f"//{pool}" in desired.seen.rows:

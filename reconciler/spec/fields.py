@@ -19,11 +19,18 @@ from pydantic import (
     WithJsonSchema,
 )
 
+_GIVEN: dict[frozenset[str], set[str]] = {}
+
 
 class Model(BaseModel):
     """What every document part shares: unknown keys are errors, values never change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def model_post_init(self, _context: Any, /) -> None:
+        """Share the set of fields that were given: most documents give the same ones, and a set is large."""
+        given = self.__pydantic_fields_set__
+        object.__setattr__(self, "__pydantic_fields_set__", _GIVEN.setdefault(frozenset(given), given))
 
 
 UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}

@@ -58,6 +58,10 @@ class Sourced(Generic[D]):
         """The document, validated."""
         return self.make()
 
+    def says(self, key: str) -> bool:
+        """Whether the user wrote a value for this key of the document; without building it."""
+        return self.raw.get(key) is not None
+
     def forget(self) -> None:
         """Let go of the document; it is made again when it is asked for."""
         self.__dict__.pop("doc", None)

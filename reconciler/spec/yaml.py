@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from sys import intern
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -225,7 +226,7 @@ class _Builder:
         if event.anchor:
             self.nodes += len(text) // 64
             self.anchor(event, self.keyed(event), before)
-        return text
+        return intern(text)  # the same few in every file
 
     def keyed(self, event: Any) -> Any:
         """What an alias to a key stands for."""
