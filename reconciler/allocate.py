@@ -27,6 +27,7 @@ from reconciler.kinds.volume import dataset_of
 from reconciler.makejail.program import Program
 from reconciler.model.value import Ref
 from reconciler.spec import document
+from reconciler.spec.lock import Lock, abi_of
 from reconciler.spec.select import PackageRef, Selected
 from reconciler.spec.specset import Sourced
 
@@ -72,6 +73,7 @@ class Inputs:
 
     Makejails of jails in `rebuild` are built anew. `fetched` are patch levels of releases that were looked into.
     `rulesets` are the numbers of those jails that have devfs rules of their own: see `rulesets`.
+    `lock` pins packages.
     """
 
     specs: Selected
@@ -83,6 +85,7 @@ class Inputs:
     rebuild: frozenset[str] = frozenset()
     fetched: Mapping[str, int] = field(default_factory=dict)
     rulesets: Mapping[str, int] = field(default_factory=dict)
+    lock: Lock = field(default_factory=Lock)
     levels: Mapping[str, tuple[int, ...]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -173,13 +176,14 @@ def _chain(inputs: Inputs, name: str, sourced: Sourced[document.Jail]) -> Chain:
         sha = package.digest.removeprefix("sha256:")
         steps.append((ApplyPackage(package.name, package.version or "", sha, package), ("packages", index)))
     if spec.pkg:
-        steps.append((InstallPackages(spec.pkg), ("pkg",)))
+        steps.append((InstallPackages(spec.pkg, _pins(inputs, spec, spec.pkg)), ("pkg",)))
     program = inputs.programs.get(name)
     if program is not None:
         env = tuple(sorted((spec.makejail.env if spec.makejail else {}).items()))
         total = len(program.segments)
         for number, segment in enumerate(program.segments, start=1):
-            run = RunSegment(segment, number, total, name, env, inputs.contexts.get(name, ""))
+            pins = _pins(inputs, spec, segment.packages)
+            run = RunSegment(segment, number, total, name, env, inputs.contexts.get(name, ""), pins=pins)
             steps.append((run, ("makejail",)))
     layers: list[Layer] = []
     parent, parent_digest = release.ref, digest("release", release.name)
@@ -191,6 +195,13 @@ def _chain(inputs: Inputs, name: str, sourced: Sourced[document.Jail]) -> Chain:
         parent, parent_digest = layers[-1].ref, found
     there = layers_here(inputs.seen)
     return Chain(release, _anew(layers, there) if name in inputs.rebuild else _resumed(layers, there))
+
+
+def _pins(inputs: Inputs, spec: document.Jail, names: tuple[str, ...]) -> tuple[str, ...]:
+    """What the lock says of packages and of all that they need; nothing unless it says it of each."""
+    facts = inputs.seen.observed.facts
+    found = inputs.lock.closure(abi_of(spec.release or "", facts.arch), names) if names and facts else None
+    return tuple(sorted(f"{name} {pin.version} {pin.checksum}".rstrip() for name, pin in (found or {}).items()))
 
 
 def _anew(layers: list[Layer], here: Mapping[str, Layer]) -> tuple[Layer, ...]:

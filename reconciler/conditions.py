@@ -67,11 +67,18 @@ def _unpinned(recipe: Recipe | None) -> str:
     match recipe:
         case InstallPackages(pins=()):
             return f"pkg: {' '.join(recipe.names)}"
-        case RunSegment():
-            names = " ".join(dict.fromkeys(step.name for step in recipe.segment.instructions))
-            return names if recipe.segment.needs_network else ""
+        case RunSegment() if recipe.segment.needs_network and not _held(recipe):
+            return " ".join(dict.fromkeys(step.name for step in recipe.segment.instructions))
         case _:
             return ""
+
+
+def _held(recipe: RunSegment) -> bool:
+    """Whether all that the segment takes from the network are packages that are pinned."""
+    steps = recipe.segment.instructions
+    return bool(recipe.pins) and not any(
+        step.name == "ADD" or (step.name == "PKG" and "--upgrade" in step.text.split()) for step in steps
+    )
 
 
 def elsewhere(specs: Selected, seen: Seen) -> dict[str, Note]:

@@ -219,7 +219,7 @@ class Session:
         programs, contexts = self.compiled
         packages = {n: package_refs(self.selected, s) for n, s in self.selected.jails.items()}
         options = self.options
-        asked = (options.retry, contexts, options.rebuild, options.fetched, self._rulesets)
+        asked = (options.retry, contexts, options.rebuild, options.fetched, self._rulesets, self.lock)
         return allocate(Inputs(self.selected, self.seen, programs, packages, *asked))
 
     @cached_property

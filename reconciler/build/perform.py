@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from reconciler.build.locked import as_locked
 from reconciler.build.recipe import ApplyPackage, InstallPackages, Recipe, RunSegment
 from reconciler.build.segment import DISCARDED, TAIL, run
 from reconciler.build.workspace import Workspace
@@ -13,20 +14,20 @@ from reconciler.model.diagnostic import Diagnostic, HostError
 from reconciler.model.value import Ref
 
 
-def perform(
-    site: Site, room: Workspace, recipe: Recipe, ref: Ref, environment: tuple[str, str], timeout: float
-) -> str:
+def perform(site: Site, room: Workspace, recipe: Recipe, ref: Ref, environment: tuple[str, str], timeout: float) -> str:
     """Run the recipe; says what it left besides files, "" for nothing. `timeout` (s) is for a segment.
 
-    Raises HostError (codes `package-apply-failed`, `pkg-failed`, `build-failed`, `build-timeout`).
+    Raises HostError (codes `package-apply-failed`, `pkg-failed`, `pkg-not-as-locked`, `build-failed`, `build-timeout`).
     """
     match recipe:
         case ApplyPackage():
             _apply(site, room, recipe, ref)
         case InstallPackages():
-            _install(site, room, recipe, ref)
+            with as_locked(site, room, recipe.pins):
+                _install(site, room, recipe, ref)
         case RunSegment():
-            return run(site, room, recipe, ref, environment, timeout)
+            with as_locked(site, room, recipe.pins):
+                return run(site, room, recipe, ref, environment, timeout)
         case _:
             assert_never(recipe)
     return ""

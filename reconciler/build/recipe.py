@@ -6,7 +6,7 @@ digests mean equal layers whoever builds them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reconciler.kind import digest
@@ -35,7 +35,10 @@ class ApplyPackage:
 
 @dataclass(frozen=True, slots=True)
 class InstallPackages:
-    """Install FreeBSD packages with the host's pkg, in one layer. `pins` is what the lock says of them."""
+    """Install FreeBSD packages with the host's pkg, in one layer.
+
+    `pins` is what the lock says of them and of all that they need: `NAME VERSION [CHECKSUM]`.
+    """
 
     names: tuple[str, ...]
     pins: tuple[str, ...] = ()
@@ -51,7 +54,7 @@ class InstallPackages:
 
 @dataclass(frozen=True, slots=True)
 class RunSegment:
-    """Run one segment of a Makejail's build stage. `number` counts from 1 of `total`."""
+    """Run one segment of a Makejail's build stage. `number` counts from 1 of `total`; `pins` as of InstallPackages."""
 
     segment: Segment
     number: int
@@ -60,10 +63,13 @@ class RunSegment:
     env: tuple[tuple[str, str], ...]
     context: str = field(compare=False)
     file: str = field(compare=False, default="")
+    pins: tuple[str, ...] = ()
 
     def digest(self, parent: str, platform: str) -> str:
-        """As the language defines it."""
-        return segment_digest(self.segment, parent, platform)
+        """As the language defines it; what the lock says of packages is read like a file."""
+        reads = {*self.segment.reads, *(("pin", pin.partition(" ")[0], pin) for pin in self.pins)}
+        segment = replace(self.segment, reads=tuple(sorted(reads))) if self.pins else self.segment
+        return segment_digest(segment, parent, platform)
 
     def title(self) -> str:
         """What the plan says."""

@@ -238,10 +238,27 @@ class Devices(Protocol):
     def delete(self, number: int) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A package in a repository's catalogue. `checksum` is that of its archive, "" where pkg does not tell."""
+
+    name: str
+    version: str
+    repository: str = ""
+    checksum: str = ""
+    needs: tuple[str, ...] = ()
+
+
 class Packages(Protocol):
-    """pkg(8) of the host, working inside a running jail."""
+    """pkg(8) of the host, working inside a running jail.
+
+    `offered` asks the catalogues of a jail, or those of the host for an ABI, for packages and all that they need;
+    one that is not there is left out. `installed` maps names to versions. Both raise HostError.
+    """
 
     def install(self, jail: str, names: Sequence[str], *, output: Output | None = None) -> Completed: ...
+    def offered(self, names: Sequence[str], *, jail: str = "", abi: str = "") -> Mapping[str, Offer]: ...
+    def installed(self, jail: str) -> Mapping[str, str]: ...
 
 
 class Host(Protocol):

@@ -79,6 +79,16 @@ class Lock:
         return found
 
 
+def abi_of(release: str, arch: str) -> str:
+    """The ABI by which pkg(8) knows a release, such as FreeBSD:15:amd64. `arch` is what `uname -p` says."""
+    return f"FreeBSD:{release.partition('.')[0]}:{arch}"
+
+
+def is_package_name(word: str) -> bool:
+    """Whether a word is a package's plain name: not an origin, a pattern or a variable."""
+    return _NAME.fullmatch(word) is not None
+
+
 def git_key(url: str, branch: str = "") -> str:
     """The name of a repository's branch in the lock."""
     return f"{url}#{branch}" if branch else url

@@ -1,18 +1,38 @@
-"""pkg(8): the host's own, working inside a running jail."""
+"""pkg(8): the host's own, working inside a running jail, or asking the repositories' catalogues.
+
+pkg-rquery(8) tells name, version, repository and dependencies. The checksum of an archive stands only in the
+manifest that `pkg search -R` prints; where it is not found there, nothing is said of it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from reconciler.model.command import Command, Completed, Output, Runner
+from reconciler.model.diagnostic import Diagnostic, HostError
+from reconciler.model.ports import Offer
 
 INSTALL_TIMEOUT = 6 * 3600.0
 """Seconds that installing packages may take."""
+CATALOGUE_TIMEOUT = 900.0
+"""Seconds that fetching or asking a catalogue may take."""
+CATALOGUES = "/var/cache/reconciler/pkg"
+"""Where the host keeps catalogues of other ABIs than its own needs, one folder for each."""
+MAX_PACKAGES = 20_000
 
 
 def install(jail: str, names: Sequence[str]) -> tuple[str, ...]:
     """Install packages into a jail, asking nothing; names are operands, whatever they begin with."""
     return ("pkg", "-j", jail, "install", "-y", "--", *names)
+
+
+def catalogue(jail: str, abi: str) -> tuple[str, ...]:
+    """The pkg that asks the catalogues of a jail, or with those of the host's repositories for an ABI, kept apart."""
+    if jail:
+        return ("pkg", "-j", jail)
+    return ("pkg", "-o", f"ABI={abi}", "-o", "IGNORE_OSVERSION=yes", "-o", f"PKG_DBDIR={CATALOGUES}/{abi}")
 
 
 class HostPackages:
@@ -25,3 +45,82 @@ class HostPackages:
     def install(self, jail: str, names: Sequence[str], *, output: Output | None = None) -> Completed:
         """Install packages and return how pkg ended, whatever its status."""
         return self._runner.run(Command(install(jail, names), timeout=INSTALL_TIMEOUT, output=output))
+
+    def installed(self, jail: str) -> Mapping[str, str]:
+        """Versions by name of what is installed in a jail. Raises HostError, code `pkg-catalogue-failed`."""
+        done = self._ask(("pkg", "-j", jail, "query", "-a", "%n\t%v"))
+        return {row[0]: row[1] for row in _rows(done, 2)}
+
+    def offered(self, names: Sequence[str], *, jail: str = "", abi: str = "") -> Mapping[str, Offer]:
+        """What the catalogues have of packages and of all that they need, by name; what they have not is left out.
+
+        Raises HostError, code `pkg-catalogue-failed`.
+        """
+        pkg = catalogue(jail, abi)
+        if not jail:
+            self._ask(("mkdir", "-p", f"{CATALOGUES}/{abi}"))
+        self._ask((*pkg, "update", "-q"))
+        found: dict[str, Offer] = {}
+        asked: set[str] = set()
+        waiting = set(names)
+        while waiting and len(asked) < MAX_PACKAGES:
+            asked |= waiting
+            for offer in self._offers(pkg, sorted(waiting)):
+                found[offer.name] = offer
+            waiting = {need for offer in found.values() for need in offer.needs} - asked
+        return found
+
+    def _offers(self, pkg: tuple[str, ...], names: Sequence[str]) -> Iterable[Offer]:
+        """One for each name that is there; of several repositories' the first, which is the one pkg prefers."""
+        needs: dict[str, set[str]] = {}
+        for name, need in _rows(self._rquery(pkg, "%n\t%dn", names), 2):
+            needs.setdefault(name, set()).add(need)
+        first: dict[str, tuple[str, str]] = {}
+        for name, version, repository in _rows(self._rquery(pkg, "%n\t%v\t%R", names), 3):
+            first.setdefault(name, (version, repository))
+        for name, (version, repository) in first.items():
+            checksum = self._checksum(pkg, name, version)
+            yield Offer(name, version, repository, checksum, tuple(sorted(needs.get(name, ()))))
+
+    def _rquery(self, pkg: tuple[str, ...], form: str, names: Sequence[str]) -> Completed:
+        # It ends with 1 as soon as one of the names has no match; what matched is printed all the same.
+        return self._ask((*pkg, "rquery", "-U", form, "--", *names), allowed=(0, 1))
+
+    def _checksum(self, pkg: tuple[str, ...], name: str, version: str) -> str:
+        words = ("search", "-U", "-R", "--raw-format", "json-compact", "-e", "-S", "name", "--", name)
+        done = self._runner.run(Command((*pkg, *words), timeout=CATALOGUE_TIMEOUT))
+        for manifest in _manifests(done.stdout.decode("utf-8", "replace")):
+            if (manifest.get("name"), manifest.get("version")) == (name, version):
+                found = manifest.get("sum")
+                return found if isinstance(found, str) and found.isalnum() else ""
+        return ""
+
+    def _ask(self, argv: tuple[str, ...], allowed: tuple[int, ...] = (0,)) -> Completed:
+        done = self._runner.run(Command(argv, timeout=CATALOGUE_TIMEOUT))
+        if done.status not in allowed:
+            said = (done.stderr or done.stdout).decode("utf-8", "replace").strip()
+            hint = "Run it by hand on the host; check its repositories: pkg -vv"
+            detail = f"{' '.join(argv)} ended with status {done.status}. {said}".rstrip()
+            found = Diagnostic("pkg-catalogue-failed", "pkg could not say what there is", detail, hint)
+            raise HostError(found, argv=argv, status=done.status, stderr=said)
+        return done
+
+
+def _rows(done: Completed, count: int) -> Iterable[tuple[str, ...]]:
+    """Lines of so many words between tabs."""
+    for line in done.stdout.decode("utf-8", "replace").splitlines():
+        words = tuple(line.split("\t"))
+        if len(words) == count and all(words):
+            yield words
+
+
+def _manifests(text: str) -> Iterable[dict[str, Any]]:
+    """The JSON objects in a text, one after the other."""
+    decoder, at = json.JSONDecoder(), 0
+    while (at := text.find("{", at)) >= 0:
+        try:
+            value, at = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            return
+        if isinstance(value, dict):
+            yield value

@@ -78,7 +78,9 @@ def answered(machine: Machine, command: Command, words: list[str], jid: int) -> 
     letters = "".join(w[1:] for w in rest if w.startswith("-"))
     names = [w for w in rest if not w.startswith("-")]
     verbs = {"install": _install, "add": _install, "delete": _delete, "remove": _delete, "info": _info,
-             "query": _query, "rquery": _search, "search": _search}  # fmt: skip
+             "query": _query, "rquery": _rquery, "search": _search}  # fmt: skip
+    if verb == "search" and "-R" in rest:
+        verbs["search"], names = _raw, rest[-1:]
     try:
         if verb in ("update", "bootstrap"):
             answer.say("All repositories are up to date.")
@@ -204,14 +206,35 @@ def _search(root: Root, words: list[str], letters: str, answer: Answer) -> None:
             answer.say(f"{package['name'] + '-' + package['version']:<30} {package['comment']}")
 
 
+def _rquery(root: Root, words: list[str], letters: str, answer: Answer) -> None:
+    if not words:
+        raise Refusal("usage: pkg rquery [-U] <query-format> <pattern>", 64)
+    _, offered = _available(root.machine)
+    for name in words[1:] or sorted(offered):
+        found = next((p for p in offered.values() if name in (p["name"], f"{p['name']}-{p['version']}")), None)
+        if found is None:
+            answer.status = 1
+        else:
+            _formatted(words[0], found, answer)
+
+
+def _raw(root: Root, names: list[str], letters: str, answer: Answer) -> None:
+    """The manifest as the catalogue has it, in JSON whatever format was asked for."""
+    _, offered = _available(root.machine)
+    answer.status = int(names[0] not in offered)
+    for package in (offered[name] for name in names if name in offered):
+        manifest = {key: package[key] for key in ("name", "version", "comment", "sum", "path")}
+        answer.say(json.dumps({**manifest, "origin": f"local/{package['name']}", "repopath": package["path"]}))
+
+
 def _formatted(template: str, package: Package, answer: Answer) -> None:
-    lists = {"%d": "deps", "%Fp": "files", "%dn": "deps"}
+    lists = {"%dn": "deps", "%d": "deps", "%Fp": "files"}
     word = next((sign for sign in lists if sign in template), None)
     for item in package[lists[word]] if word else [""]:
         text = template.replace(word, item) if word else template
         values = {"%n": package["name"], "%v": package["version"], "%c": package["comment"],
                   "%a": str(int(bool(package.get("automatic")))), "%o": f"local/{package['name']}",
-                  "%X": package["sum"], "%s": "0", "\\t": "\t"}  # fmt: skip
+                  "%X": package["sum"], "%R": "FreeBSD", "%s": "0", "\\t": "\t"}  # fmt: skip
         for sign, value in values.items():
             text = text.replace(sign, value)
         answer.say(text)

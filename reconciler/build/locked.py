@@ -1,0 +1,63 @@
+"""Packages are installed as the lock says, or the layer is not made.
+
+Before: the catalogue from which pkg will install must offer what is pinned, archives by checksum. After: whatever came
+into the jail must be pinned, and of that version. pkg itself holds archives against the catalogue's checksums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from reconciler.build.workspace import Workspace
+from reconciler.model.action import Site
+from reconciler.model.diagnostic import Diagnostic, HostError
+
+_ITSELF = "pkg"
+"""pkg puts itself into a jail where it is run in there; no lock names it."""
+
+
+@contextmanager
+def as_locked(site: Site, room: Workspace, pins: Sequence[str]) -> Iterator[None]:
+    """Hold what is installed meanwhile to the pins (`NAME VERSION [CHECKSUM]`); nothing where there are none.
+
+    Raises HostError, codes `pkg-not-as-locked` and `pkg-catalogue-failed`.
+    """
+    if not pins:
+        yield
+        return
+    wanted = {name: (version, checksum) for name, version, checksum in map(_words, pins)}
+    offered = site.host.packages.offered(sorted(wanted), jail=room.jail)
+    wrong = []
+    for name, (version, checksum) in sorted(wanted.items()):
+        offer = offered.get(name)
+        if offer is None:
+            wrong.append(f"{name} {version} is not there any more.")
+        elif offer.version != version:
+            wrong.append(f"{name} is pinned to {version}, and the repository has {offer.version}.")
+        elif checksum and offer.checksum and offer.checksum != checksum:
+            wrong.append(f"{name} {version} was built anew: its archive has another checksum.")
+    _raise(wrong)
+    before = site.host.packages.installed(room.jail)
+    yield
+    after = site.host.packages.installed(room.jail)
+    for name, version in sorted(after.items()):
+        if before.get(name) == version or name == _ITSELF:
+            continue
+        if name not in wanted:
+            wrong.append(f"{name} {version} was pulled in, and is not pinned.")
+        elif wanted[name][0] != version:
+            wrong.append(f"{name} is pinned to {wanted[name][0]}, and {version} was installed.")
+    _raise(wrong)
+
+
+def _words(pin: str) -> tuple[str, str, str]:
+    name, _, rest = pin.partition(" ")
+    version, _, checksum = rest.partition(" ")
+    return name, version, checksum
+
+
+def _raise(wrong: Sequence[str]) -> None:
+    if wrong:
+        hint = "reconcile lock --update"
+        raise HostError(Diagnostic("pkg-not-as-locked", "Packages are not as the lock says", "\n".join(wrong), hint))
