@@ -68,7 +68,8 @@ class Executor:
 
     @staticmethod
     def _blocked(step: Step, bad: list[Result]) -> Result:
-        detail = f"{step.action.ref} waits for {bad[0].step.action.ref}, which {bad[0].outcome}."
+        became = {"failed": "failed", "blocked": "is blocked"}.get(bad[0].outcome, "was not done")
+        detail = f"it waits for: {bad[0].step.action.title()}, which {became}."
         return Result(
             step, "blocked", diagnostics=(Diagnostic("step-blocked", "Another step has to go first", detail),)
         )

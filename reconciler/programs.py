@@ -69,6 +69,7 @@ def _compile(name: str, sourced: Sourced[Jail], sources: Sources, pinned: Pinned
         run_environment=tuple(f"{k}={v}" for k, v in spec.env.items()),
         environment={"APPJAIL_JAILNAME": name},
     )
+    whole = sourced.place(("makejail", "args") if spec.args else ("makejail",))
     if spec.text is not None:
         folder = posixpath.dirname(str(sourced.source.path))
         text = spec.text if spec.text.endswith("\n") else spec.text + "\n"
@@ -76,7 +77,7 @@ def _compile(name: str, sourced: Sourced[Jail], sources: Sources, pinned: Pinned
         try:
             return place.of(_wishing(compile_text(text, given, f"{folder}/{name}.makejail", sources), sourced.doc))
         except MakejailError as error:
-            raise SpecError(replace(d, span=place.span(d.span)) for d in error.diagnostics) from error
+            raise SpecError(replace(d, span=place.span(d.span) or whole) for d in error.diagnostics) from error
     path = sourced.resolve(spec.file or "Makejail")
     shown = posixpath.dirname(posixpath.join(posixpath.dirname(sourced.file), spec.file or "Makejail"))
     methods = pinned.methods() if pinned is not None else None
@@ -84,7 +85,7 @@ def _compile(name: str, sourced: Sourced[Jail], sources: Sources, pinned: Pinned
         program = compile_makejail(f"file+{path}", sources, str(path.parent), given, methods)
         return _placed(_wishing(program, sourced.doc), shown)
     except MakejailError as error:
-        raise SpecError(replace(d, span=_place(d.span, shown)) for d in error.diagnostics) from error
+        raise SpecError(replace(d, span=_place(d.span, shown) or whole) for d in error.diagnostics) from error
 
 
 def _wishing(program: Program, spec: Jail) -> Program:

@@ -124,4 +124,4 @@ class _Lines:
         with self._guard:
             *lines, self._begun = (self._begun + data).split(b"\n")
         for line in lines:
-            self._say(f"  {self._name} | {show.visible(line.decode('utf-8', 'replace').rstrip(chr(13)))}")
+            self._say(f"  {self._name} | {show.visible(line.decode('utf-8', 'replace').rstrip(chr(13)).expandtabs())}")

@@ -21,7 +21,7 @@ def failures(report: Report, tail: Callable[[Ref], bytes]) -> None:
     """Every failure with its diagnostics and the end of its output, on stderr."""
     for result in report.failed:
         if result.outcome in ("failed", "moved"):
-            print(f"\n{show.visible(_name(result))}", file=sys.stderr)
+            print(f"\n{show.visible(_name(result) + _place(result))}", file=sys.stderr)
             show.show(result.diagnostics)
             _output(tail(result.step.action.ref), "\n".join(problem.detail for problem in result.diagnostics))
 
@@ -34,7 +34,14 @@ def _output(data: bytes, told: str) -> None:
     if lines:
         print("  the end of its output:", file=sys.stderr)
     for line in lines:
-        print(f"  | {show.visible(line)}", file=sys.stderr)
+        print(f"  | {show.visible(line.expandtabs())}", file=sys.stderr)
+
+
+def _place(result: Result) -> str:
+    """The line that asks for it, where no diagnostic shows one."""
+    span = result.step.span
+    said = any(problem.span is not None for problem in result.diagnostics)
+    return f"  ({span.file}:{span.line})" if span is not None and span.line and not said else ""
 
 
 def _name(result: Result) -> str:

@@ -6,6 +6,7 @@ confirms or points back; so does one that was killed in between.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -89,9 +90,9 @@ def check_health(site: Site, jail: str, check: Healthcheck) -> None:
                 Diagnostic(
                     "health-check-failed",
                     "The jail started but is not healthy",
-                    f"{jail}: `{' '.join(check.command)}` ended with status {done.status}, "
-                    f"{failures} times in a row." + (f"\n{tail}" if tail else ""),
-                    f"reconcile exec {jail} -- {' '.join(check.command)}",
+                    f"{jail}: `{shlex.join(check.command)}` ended with status {done.status}"
+                    f"{f', {failures} times in a row' if failures > 1 else ''}." + (f"\n{tail}" if tail else ""),
+                    f"reconcile exec {jail} -- {shlex.join(check.command)}",
                 ),
                 argv=done.argv,
                 status=done.status,

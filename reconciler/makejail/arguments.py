@@ -109,5 +109,5 @@ def _unknown(name: str, known: Mapping[str, str] | set[str]) -> MakejailError:
 
 
 def _missing(name: str, span: Span) -> MakejailError:
-    hint = f"Give {name} a value, give it a default, or write ARG {name}? to let it be empty."
+    hint = f"Give it a value (in a spec: args: {{{name}: ...}}), or a default, or let it be empty: ARG {name}?"
     return problem(DATA, "argument-missing", "A required argument is blank", f"{name} has no value.", hint, span)

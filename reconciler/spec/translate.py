@@ -109,6 +109,8 @@ def _type_hint(path: Path_, value: Any, wanted: str) -> str:
         return f"YAML 1.2 takes only true and false: {key}: {'true' if word in _YES else 'false'}"
     if value is None:
         return f"Give it a value, or remove `{key}:`."
+    if key == "release" and isinstance(value, int | float):
+        return f"Its whole name: release: {value}-RELEASE"
     if "text" in wanted and isinstance(value, bool | int | float):
         return f'Put it in quotes: {key}: "{str(value).lower() if isinstance(value, bool) else value}"'
     if "a whole number" in wanted and isinstance(value, str) and value.isdigit():

@@ -18,6 +18,7 @@ def validate(
     """Check the specs: syntax, fields, how documents fit together, and the Makejails they name."""
     from reconciler.cache import default_folder
     from reconciler.cli import show
+    from reconciler.cli.paper import many
     from reconciler.model.diagnostic import SpecError
     from reconciler.programs import makejail_problems, pinned_by
     from reconciler.spec.load import examine
@@ -41,7 +42,7 @@ def validate(
     else:
         count = sum(1 for _ in specs.documents())
         extra = f" ({show.counted(problems)})" if problems else ""
-        print(f"{count} documents are valid{extra}.")
+        print(f"{many(count, 'document')} {'is' if count == 1 else 'are'} valid{extra}.")
     return int(failed)
 
 
