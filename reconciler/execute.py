@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from traceback import extract_tb
 
 from reconciler.diff import Difference, changed_fields
 from reconciler.kind import Kind, Place, Seen
@@ -84,6 +85,8 @@ class Executor:
         except OSError as error:
             detail = f"{step.action.ref}: {error}"
             outcome, problems = "failed", (Diagnostic("step-failed", "The machine refused an operation", detail),)
+        except Exception as error:  # a mistake of ours: it ends this step, not the steps of other jails
+            outcome, problems = "failed", (_mistake(step, error),)
         if outcome in ("failed", "moved") and step.action.phase in (Phase.BUILD, Phase.JUDGE):
             problems += self._recover(step)
         return Result(step, outcome, time.monotonic() - began, problems)  # type: ignore[arg-type]
@@ -143,6 +146,14 @@ class Executor:
 
     def _unverified(self, step: Step, now: Resource | None) -> Diagnostic:
         return _not_as_planned(Difference(step.action.ref, now, step.action.after))
+
+
+def _mistake(step: Step, error: Exception) -> Diagnostic:
+    frame = extract_tb(error.__traceback__)[-1]
+    place = f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"
+    detail = f"{step.action.ref}: {type(error).__name__}: {error} ({place})"
+    hint = "The other jails went on. Report this; the next run looks again and goes on from there."
+    return Diagnostic("internal-error", "This is a mistake in reconcile itself", detail, hint)
 
 
 def _not_as_planned(difference: Difference) -> Diagnostic:

@@ -115,7 +115,9 @@ def _volumes(plan: Plan, consent: Consent) -> Iterable[Diagnostic]:
 
 
 def _undeclared(name: str, paths: tuple[str, ...], specs: Selected) -> Diagnostic:
-    shown = "\n".join(f"  {path}" for path in paths[:20])
+    # The jail chose the names: a line end in one would begin a line of ours.
+    plain = (path if path.isprintable() else ascii(path)[1:-1] for path in paths[:20])
+    shown = "\n".join(f"  {path}" for path in plain)
     more = f"\n  … and {len(paths) - 20} more" if len(paths) > 20 else ""
     sourced = specs.jails.get(name)
     return Diagnostic(

@@ -21,6 +21,7 @@ from reconciler.spec.document import Jail
 from reconciler.undeclared import undeclared
 
 SHOWN = 5  # paths that the mark on a kept root names
+LONGEST = 800  # bytes of each as it is written there: a property's value holds 8191
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +184,9 @@ class ExpireRoot(Action):
         with Workspace(site, dataset) as room:
             room.mount("ro")
             changes = site.host.datasets.diff(f"{dataset}@sealed", dataset)
-            # As a property's value: no tab, no newline.
-            return tuple(quote(path) for path in undeclared(self.spec, changes, room.path))
+            # As a property's value: no tab, no newline. A name of the jail may be no UTF-8.
+            lost = (path.encode("utf-8", "surrogateescape") for path in undeclared(self.spec, changes, room.path))
+            return tuple(quote(path)[:LONGEST] for path in lost)
 
     def done(self, now: Resource | None) -> bool:
         """Whether it is gone, or marked as kept."""
