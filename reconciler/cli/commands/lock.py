@@ -1,0 +1,51 @@
+"""`reconcile lock`: pins what specs read from the network, and moves the pins when it is told to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reconciler.cli import options as given
+
+UNPINNED = 2
+Words = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[PATH] [NAME]...", help="The specs [default: specs]; then, with --update, what to move."),
+]
+
+
+def lock(
+    words: Words = None,
+    update: Annotated[
+        bool, typer.Option("--update", help="Move what is pinned: all of it, or the packages and addresses named.")
+    ] = False,
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; only say what is not pinned.")] = False,
+    host: given.HostURL = "",
+    label: given.Labels = None,
+) -> int:
+    """Write reconcile.lock beside the specs: commits, digests of files, versions and checksums of packages.
+
+    What is pinned stays as it is without --update. The host is asked for packages alone; nothing is installed.
+    Exit status: 0 done, 1 failed, 2 something is not pinned (with --check), 64 usage.
+    """
+    from reconciler.cli import locking, session
+
+    path, names = _split(words or [])
+    if names and not update:
+        raise typer.BadParameter(f"{names[0]} is no folder of specs; names go with --update.")
+    if check and update:
+        raise typer.BadParameter("--check changes nothing, and --update does.")
+    asked = locking.Asked(session.options(path, given.labels(label)), host, update, tuple(names))
+    return locking.check(asked) if check else locking.lock(asked)
+
+
+def _split(words: list[str]) -> tuple[Path, list[str]]:
+    """A first word that is a folder or a YAML file names the specs."""
+    if words and (Path(words[0]).is_dir() or words[0].endswith((".yaml", ".yml"))):
+        return Path(words[0]), words[1:]
+    return Path("specs"), words
+
+
+COMMAND = lock

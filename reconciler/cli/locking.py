@@ -1,0 +1,175 @@
+"""What `reconcile lock` does: compile with the network at hand, ask the host's pkg, compare, write."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from reconciler.cache import default_folder
+from reconciler.cli import session, show
+from reconciler.cli.paper import many, paper
+from reconciler.makejail.pinned import Pinned
+from reconciler.model.diagnostic import Diagnostic, SpecError
+from reconciler.programs import compile_all
+from reconciler.reconcile import Options, Session
+from reconciler.spec.load import load
+from reconciler.spec.lock import Lock, Pin, abi_of, is_package_name, load_lock, parse_lock, render_lock, write_lock
+
+UNPINNED = 2
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line asks. With `update` the pins that `names` names are moved, or all of them."""
+
+    options: Options
+    host: str
+    update: bool = False
+    names: tuple[str, ...] = ()
+
+
+@dataclass
+class Found:
+    """What specs read from the network. `wanted` are packages by ABI; `open` what no lock can pin."""
+
+    pinned: Pinned
+    wanted: dict[str, dict[str, Diagnostic]] = field(default_factory=dict)
+    open: list[Diagnostic] = field(default_factory=list)
+
+
+def lock(asked: Asked) -> int:
+    """Pin what is missing, move what is to be moved, write, and say what moved. Raises SpecError, HostError."""
+    before = load_lock(asked.options.path)
+    kept = _without(before, asked) if asked.update else before
+    run = Session(session.changing(asked.host), asked.options, load(asked.options.path))
+    found = _found(run, kept, learn=True)
+    packages = dict(before.packages)
+    for abi, wanted in found.wanted.items():
+        packages[abi] = _resolved(run, abi, wanted, kept.packages.get(abi, {}))
+    used = found.pinned.used
+    after = replace(
+        before,
+        git={key: value for key, value in found.pinned.git.items() if ("git", key) in used},
+        files={key: value for key, value in found.pinned.files.items() if ("files", key) in used},
+        packages=packages,
+    )
+    parse_lock(render_lock(after).encode(), "reconcile.lock")  # what a stranger named must be readable again
+    if after != before:
+        write_lock(asked.options.path, after)
+    _told(before, after)
+    show.show(found.open)
+    return 0
+
+
+def check(asked: Asked) -> int:
+    """Say what is not pinned; 2 when there is something. Raises SpecError for anything else that is wrong."""
+    held = load_lock(asked.options.path)
+    run = Session(session.reading(asked.host), asked.options, load(asked.options.path))
+    try:
+        found = _found(run, held, learn=False)
+    except SpecError as error:
+        if any(one.code != "include-unpinned" for one in error.diagnostics):
+            raise
+        show.show(error.diagnostics)
+        return UNPINNED
+    loose = list(found.open)
+    for abi, wanted in found.wanted.items():
+        loose += [problem for name, problem in wanted.items() if held.closure(abi, [name]) is None]
+    show.show(loose)
+    if not loose:
+        print(f"Everything from the network is pinned: {many(len(held.facts()), 'thing')}.")
+    return UNPINNED if loose else 0
+
+
+def _without(before: Lock, asked: Asked) -> Lock:
+    """The lock without what is to move; packages go with all that they need. Raises SpecError for unknown names."""
+    if not asked.names:
+        return Lock(releases=before.releases)
+    names = set(asked.names)
+    git = {key: value for key, value in before.git.items() if not {key, key.partition("#")[0]} & names}
+    files = {key: value for key, value in before.files.items() if key not in names}
+    packages, known = {}, {*before.files, *before.git, *(key.partition("#")[0] for key in before.git)}
+    for abi, pins in before.packages.items():
+        known |= pins.keys()
+        moved = before.closure(abi, names & pins.keys()) or {}
+        packages[abi] = {name: pin for name, pin in pins.items() if name not in {*moved, *names}}
+    if unknown := sorted(names - known):
+        detail = f"reconcile.lock pins nothing by the name of {', '.join(unknown)}."
+        raise SpecError(Diagnostic("lock-unknown-name", "The lock has no such name", detail, "reconcile lock"))
+    return Lock(git, files, packages, before.releases)
+
+
+def _found(run: Session, held: Lock, *, learn: bool) -> Found:
+    """Compile the Makejails of every host; with `learn`, what they include is pinned on the way. Raises SpecError."""
+    folder = default_folder(os.environ) / "included"
+    found = Found(Pinned(dict(held.git), dict(held.files), folder, learn))
+    everyone, _folders = compile_all(run.specs.jails, pinned=found.pinned)
+    warnings = (warning for program in everyone.values() for warning in program.warnings)
+    found.open += dict.fromkeys(warning for warning in warnings if warning.code == "add-unpinned")
+    programs, _folders = compile_all(run.selected.jails, pinned=found.pinned)
+    for name, sourced in run.selected.jails.items():
+        program = programs.get(name)
+        names = [(word, sourced.place(("pkg",))) for word in sourced.doc.pkg]
+        for segment in program.segments if program is not None else ():
+            names += [(word, segment.span) for word in segment.packages]
+        for word, span in names:
+            problem = Diagnostic(
+                "package-unpinned",
+                "A package is not pinned",
+                f"{name} installs {word}, and the lock does not say which version is meant.",
+                "reconcile lock" if is_package_name(word) else "Name the package itself: no origin, no pattern.",
+                span,
+                "warning",
+            )
+            if is_package_name(word):
+                abi = abi_of(sourced.doc.release or "", run.first_facts.arch)
+                found.wanted.setdefault(abi, {}).setdefault(word, problem)
+            else:
+                found.open.append(problem)
+    return found
+
+
+def _resolved(run: Session, abi: str, wanted: Mapping[str, Diagnostic], kept: Mapping[str, Pin]) -> Mapping[str, Pin]:
+    """Pins of the packages and of all that they need, as they were where they were. Raises SpecError, HostError."""
+    pins = dict(kept)
+    lacking = [name for name in wanted if Lock(packages={abi: pins}).closure(abi, [name]) is None]
+    if lacking:
+        for name, offer in run.host.packages.offered(sorted(lacking), abi=abi).items():
+            pins.setdefault(name, Pin(offer.version, offer.checksum, offer.repository, offer.needs))
+    whole = Lock(packages={abi: pins})
+    missing = [name for name in wanted if whole.closure(abi, [name]) is None]
+    if missing:
+        raise SpecError(
+            Diagnostic(
+                "lock-package-missing",
+                "No repository has a package",
+                f"No repository of {run.host.url} has {name} for {abi}, or something that it needs.",
+                f"pkg search {name}",
+                wanted[name].span,
+            )
+            for name in missing
+        )
+    return whole.closure(abi, wanted) or {}
+
+
+def _told(before: Lock, after: Lock) -> None:
+    """What was added, moved and dropped."""
+    old, new, on = before.facts(), after.facts(), paper()
+    for key in sorted(old.keys() | new.keys()):
+        where, name = key
+        if key not in old:
+            print(on.ink(f"+ {where}  {name}  {_short(new[key])}", "green"))
+        elif key not in new:
+            print(on.ink(f"- {where}  {name}  {_short(old[key])}", "red"))
+        elif old[key] != new[key]:
+            print(on.ink(f"~ {where}  {name}  {_short(old[key])} → {_short(new[key])}", "yellow"))
+    if old == new:
+        print(f"Nothing moved: {many(len(new), 'thing')} pinned.")
+    else:
+        print(f"\nreconcile.lock pins {many(len(new), 'thing')}.")
+
+
+def _short(fact: str) -> str:
+    """Digests by their first digits."""
+    return " ".join(word[:12] if len(word) >= 40 else word for word in fact.split())

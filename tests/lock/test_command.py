@@ -1,0 +1,176 @@
+"""`reconcile lock`: what it writes, what moves and what does not, and what a build makes of it."""
+
+import json
+from pathlib import Path
+
+from reconciler.hosts.sandbox import mirror
+from reconciler.hosts.sandbox.machine import Machine
+
+from .test_include import commit, git
+
+WEB = """kind: Jail
+name: web
+release: 15.1-RELEASE
+pkg: [nginx]
+"""
+MAKEJAIL = WEB.replace("pkg: [nginx]", "makejail: {file: Makejail}")
+ABI = "FreeBSD:15:amd64"
+
+
+def catalogue(desk) -> Path:
+    """The sandbox's package repository, as a file of lines."""
+    folder = mirror.ensure_mirror(Machine(desk.folder / "box"))
+    return folder / "pkg" / ABI / "latest" / "packagesite.jsonl"
+
+
+def release(desk, name: str, **fields: object) -> None:
+    """A new build of a package comes out."""
+    path = catalogue(desk)
+    packages = [json.loads(line) for line in path.read_text().splitlines()]
+    for package in packages:
+        if package["name"] == name:
+            package.update(fields)
+    path.write_text("".join(json.dumps(package) + "\n" for package in packages))
+
+
+def lock_text(desk) -> str:
+    return (desk.folder / "specs/reconcile.lock").read_text()
+
+
+def test_packages_are_pinned_with_all_that_they_need_and_stay_until_they_are_moved(desk):
+    desk.write("web.yaml", WEB)
+    answer = desk.run("lock")
+    assert answer.status == 0, answer
+    assert "nginx" in answer.out and "pcre2" in answer.out
+    first = lock_text(desk)
+    assert "repository: FreeBSD" in first and "checksum:" in first and "needs: [pcre2]" in first
+    release(desk, "nginx", version="9.9")
+    assert "Nothing moved" in desk.run("lock").out
+    assert lock_text(desk) == first
+    answer = desk.run("lock", "--update", "nginx")
+    assert "→ 9.9" in answer.out, answer
+    assert 'version: "9.9"' in lock_text(desk)
+
+
+def test_a_moved_upstream_changes_no_plan_until_the_lock_moves(desk):
+    desk.write("web.yaml", WEB)
+    loose = desk.run("plan")
+    assert "nothing pins" in loose.out
+    desk.run("lock")
+    before = desk.run("plan").out
+    assert "nothing pins" not in before and before != loose.out
+    release(desk, "pcre2", version="9.9")
+    assert desk.run("plan").out == before
+    desk.run("lock", "--update")
+    assert desk.run("plan").out != before
+
+
+def test_a_build_is_what_the_lock_says_or_it_is_not_made(desk):
+    desk.write("web.yaml", WEB)
+    desk.run("lock")
+    release(desk, "pcre2", version="9.9")
+    answer = desk.run("build", "web")
+    assert answer.status == 1
+    assert "pkg-not-as-locked" in answer.out + answer.err
+    assert "pcre2 is pinned to" in answer.out + answer.err
+
+
+def test_a_locked_build_is_made_and_nothing_is_left_to_do(desk):
+    desk.write("web.yaml", WEB)
+    desk.run("lock")
+    assert desk.run("build", "web").status == 0
+    assert "already" in desk.run("build", "web").out
+    desk.run("sandbox", "shutdown")
+
+
+def test_an_archive_of_the_same_version_with_another_checksum_is_refused(desk):
+    desk.write("web.yaml", WEB)
+    desk.run("lock")
+    release(desk, "nginx", sum="ab" * 32)
+    answer = desk.run("build", "web")
+    assert "another checksum" in answer.out + answer.err
+
+
+def test_what_a_makejail_installs_and_includes_is_pinned_too(desk):
+    repository = desk.folder / "repository"
+    repository.mkdir()
+    git(repository, "init", "-q")
+    first = commit(repository, {"Makejail": "PKG redis\n"})
+    desk.write("web.yaml", MAKEJAIL)
+    desk.write("Makejail", f"INCLUDE git+{repository}\n")
+    answer = desk.run("plan")
+    assert answer.status == 1 and "include-unpinned" in answer.err
+    assert desk.run("validate").status == 1
+    assert desk.run("lock", "--check").status == 2
+    assert desk.run("lock", "specs").status == 0
+    assert first in lock_text(desk) and "redis" in lock_text(desk)
+    assert desk.run("lock", "--check").status == 0
+    assert desk.run("validate").status == 0
+    before = desk.run("plan")
+    assert before.status == 0 and "nothing pins" not in before.out
+    second = commit(repository, {"Makejail": "PKG nginx\n"})
+    assert desk.run("plan").out == before.out
+    answer = desk.run("lock", "specs", "--update", str(repository))
+    assert f"{first[:12]} → {second[:12]}" in answer.out
+    assert "nginx" in lock_text(desk) and "redis" not in lock_text(desk)
+    assert desk.run("plan").out != before.out
+
+
+def test_check_names_what_is_not_pinned_and_writes_nothing(desk):
+    desk.write("web.yaml", WEB)
+    answer = desk.run("lock", "--check")
+    assert answer.status == 2
+    assert "package-unpinned" in answer.err and "web.yaml:4" in answer.err
+    assert not (desk.folder / "specs/reconcile.lock").exists()
+
+
+def test_a_package_that_no_repository_has_leaves_the_lock_as_it_was(desk):
+    desk.write("web.yaml", WEB.replace("nginx", "nginx, nothing-of-that-name"))
+    answer = desk.run("lock")
+    assert answer.status == 1 and "lock-package-missing" in answer.err
+    assert not (desk.folder / "specs/reconcile.lock").exists()
+
+
+def test_a_name_that_is_not_pinned_cannot_be_moved(desk):
+    desk.write("web.yaml", WEB)
+    desk.run("lock")
+    answer = desk.run("lock", "--update", "redis")
+    assert answer.status == 1 and "lock-unknown-name" in answer.err
+    assert desk.run("lock", "redis").status == 64
+    assert desk.run("lock", "--check", "--update").status == 64
+
+
+def test_a_damaged_lock_stops_a_plan_at_its_line(desk):
+    desk.write("web.yaml", WEB)
+    desk.run("lock")
+    desk.write("reconcile.lock", lock_text(desk).replace("version: 1", "<<<<<<< ours\nversion: 1"))
+    answer = desk.run("plan")
+    assert answer.status == 1 and "reconcile.lock:" in answer.err
+    desk.write("reconcile.lock", "version: 7\n")
+    assert "lock-invalid" in desk.run("plan").err
+
+
+def test_unpinned_content_is_refused_by_policy_and_pinned_content_is_not(desk):
+    desk.write("web.yaml", WEB + "---\nkind: Host\nname: here\nmatch: {labels: {a: b}}\npolicy: {unpinned: deny}\n")
+    refused = desk.run("plan", "--label", "a=b")
+    assert refused.status == 1 and "policy.unpinned is deny" in refused.out
+    desk.run("lock", "--label", "a=b")
+    assert desk.run("plan", "--label", "a=b").status == 0
+
+
+def test_a_file_from_the_network_is_pinned_by_its_digest(desk):
+    (desk.folder / "www").mkdir()
+    (desk.folder / "www/Makejail").write_text("RAW true\n")
+    url, stop = mirror.serve(desk.folder / "www")
+    try:
+        desk.write("web.yaml", MAKEJAIL)
+        desk.write("Makejail", f"INCLUDE fetch+{url}/Makejail\n")
+        assert desk.run("lock").status == 0
+        (desk.folder / "www/Makejail").write_text("RAW false\n")
+        before = desk.run("plan")
+        assert before.status == 0, before
+        answer = desk.run("lock", "--update", f"{url}/Makejail")
+        assert f"~ files  {url}/Makejail" in answer.out
+        assert desk.run("plan").out != before.out
+    finally:
+        stop()
