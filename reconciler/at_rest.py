@@ -8,7 +8,7 @@ decided here that `Session.decide` would decide otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -69,10 +69,11 @@ def at_rest(session: Session, size: int = PART) -> Plan | None:
     common = _Common()
     names = sorted(jails)
     parts = [tuple(names[at : at + size]) for at in range(0, len(names), size)]
-    for part, share in zip((*parts, ()), _shares(session.seen, parts), strict=True):
-        narrowed = session.narrowed(
-            replace(session.selected, jails={name: jails[name] for name in part}), _seen(session.seen, share)
-        )
+    shares = _shares(session.seen, parts)
+    session.forget_seen()
+    for part in (*parts, ()):
+        seen = _seen(session, shares.pop())
+        narrowed = session.narrowed(replace(session.selected, jails={name: jails[name] for name in part}), seen)
         if not _settled(narrowed, common):
             return None
         for name in part:
@@ -101,15 +102,18 @@ def _settled(session: Session, common: _Common) -> bool:
     return plan.empty and not plan.notes
 
 
-def _seen(seen: Seen, share: _Share) -> Seen:
+def _seen(session: Session, share: _Share) -> Seen:
     observed = replace(
-        seen.observed, jails=tuple(share.jails), mounts=tuple(share.mounts), limits=frozenset(share.limits)
+        session.observed, jails=tuple(share.jails), mounts=tuple(share.mounts), limits=frozenset(share.limits)
     )
-    return Seen(seen.place, observed, share.rows, {"config": tuple(share.configs)})
+    return Seen(session.place, observed, share.rows, {"config": tuple(share.configs)})
 
 
-def _shares(seen: Seen, parts: list[tuple[str, ...]]) -> Iterator[_Share]:
-    """What each part may see, and at last what is left. Datasets that are no jail's are seen by all of them."""
+def _shares(seen: Seen, parts: list[tuple[str, ...]]) -> list[_Share]:
+    """What is left beside the parts, and before it what each may see, the first part's at the end.
+
+    Datasets that are no jail's are seen by all of them.
+    """
     number = {name: at for at, part in enumerate(parts) for name in part}
     shares = [_Share() for _ in (*parts, ())]
     live = seen.place.folder("live/")
@@ -130,9 +134,7 @@ def _shares(seen: Seen, parts: list[tuple[str, ...]]) -> Iterator[_Share]:
     for rule in seen.observed.limits:
         words = rule.split(":", 2)
         shares[number.get(words[1], -1) if words[0] == "jail" and len(words) == 3 else -1].limits.append(rule)
-    shares.reverse()
-    while shares:
-        yield shares.pop()  # what was looked at goes
+    return shares[::-1]
 
 
 def _jail_of(path: str) -> str:

@@ -228,11 +228,16 @@ class Session:
 
     def narrowed(self, selected: Selected, seen: Seen) -> Session:
         """The same run, looking at some of the jails only; numbers that jails share out stay those of all."""
+        _ = self.compiled, self.facts, self._rulesets
         narrowed = copy(self)
-        _ = self._rulesets, self.compiled, self.facts
-        narrowed.__dict__.update(self.__dict__, selected=selected, seen=seen, observed=seen.observed)
+        narrowed.__dict__.update(selected=selected, seen=seen, observed=seen.observed)
         narrowed.__dict__.pop("allocated", None)
         return narrowed
+
+    def forget_seen(self) -> None:
+        """Let go of the index of what was observed; it is made again when it is asked for."""
+        _ = self._rulesets
+        self.__dict__.pop("seen", None)
 
     def decide(self) -> Decided:
         """The plan and the guard's word on it. Raises SpecError, Refused, HostError."""
@@ -245,7 +250,7 @@ class Session:
             plan = at_rest(self)
             if plan is None:
                 return self._decide()
-            return Decided(plan, (), Desired(self.selected, self.seen))
+            return Decided(plan, (), Desired(self.selected, Seen(self.place, self.observed)))
 
     def _decide(self) -> Decided:
         if self.specs.is_folder and not any(True for _ in self.specs.documents()):

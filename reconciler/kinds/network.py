@@ -14,6 +14,7 @@ from typing import ClassVar
 from reconciler.kind import Desired, Kind, Seen
 from reconciler.model.action import Action, Phase, Site
 from reconciler.model.diagnostic import Span
+from reconciler.model.ports import JailRow
 from reconciler.model.value import Ref, Resource
 from reconciler.runtime import names
 from reconciler.spec.document import Vnet
@@ -125,11 +126,9 @@ def _bridges(seen: Seen) -> dict[str, tuple[str, ...]]:
 def have(seen: Seen) -> Iterable[Attachment]:
     """What running jails of ours have; an alias counts for the jail whose address it is."""
     live = seen.place.folder("live/")
-    aliases, members = _by_address(seen), _by_member(seen)
-    for row in seen.observed.jails:
-        if row.path != live + row.name:
-            continue
-        own = {a for key in ("ip4.addr", "ip6.addr") for a in _addresses(row.parameters.get(key, ()))}
+    running = [(row, _own(row)) for row in seen.observed.jails if row.path == live + row.name]
+    aliases, members = _by_address(seen, {bare for _, own in running for bare in own}), _by_member(seen)
+    for row, own in running:
         for bare in sorted(own):
             for alias in aliases.get(bare, ()):
                 yield Attachment(f"{row.name}:alias:{alias}", row.name)
@@ -142,12 +141,19 @@ def have(seen: Seen) -> Iterable[Attachment]:
         yield from (Attachment(f":gateway:{bridge}|{address}") for address in addresses)
 
 
-def _by_address(seen: Seen) -> dict[str, list[str]]:
+def _own(row: JailRow) -> set[str]:
+    """The addresses of a running jail, without prefix length."""
+    return {a for key in ("ip4.addr", "ip6.addr") for a in _addresses(row.parameters.get(key, ()))}
+
+
+def _by_address(seen: Seen, asked: set[str]) -> dict[str, list[str]]:
     """`INTERFACE|ADDRESS` by address without prefix length. One pass: jails are many, and so are addresses."""
     found: dict[str, list[str]] = {}
     for interface in seen.observed.interfaces:
         for address in interface.addresses:
-            found.setdefault(address.partition("/")[0], []).append(f"{interface.name}|{address}")
+            bare = address.partition("/")[0]
+            if bare in asked:
+                found.setdefault(bare, []).append(f"{interface.name}|{address}")
     return found
 
 

@@ -184,6 +184,7 @@ def check(view: View) -> Found:
     """All rules about networks."""
     for rule in (_modes, _gateways, _bridges, _addresses, _ends, _ports, _outside):
         yield from rule(view)
+    interface_of.cache_clear()  # a kilobyte for each address, which nothing else asks for
 
 
 CHECK = check
