@@ -2,6 +2,7 @@
 
 import os
 import signal
+import tarfile
 import threading
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from reconciler.hosts.freebsd import script
 from reconciler.hosts.freebsd.ssh import SSHRunner, Target
 from reconciler.model.command import Command, Completed
-from reconciler.model.diagnostic import HostError
+from reconciler.model.diagnostic import HostError, SpecError
 
 
 def test_a_connection_that_is_lost_leaves_the_effect_unknown(ssh_client, tmp_path):
@@ -75,6 +76,35 @@ def test_answers_that_are_cut_short_are_refused():
         script.parts([Command(("a",))], (), b"0 5 0\nabc")
     with pytest.raises(ValueError, match="more"):
         script.parts([Command(("a",))], (), b"0 1 0\nabc")
+
+
+def test_a_file_of_holes_that_would_fill_the_memory_is_refused():
+    member = tarfile.TarInfo("./x")
+    head = bytearray(member.tobuf(tarfile.GNU_FORMAT))
+    head[156:157] = tarfile.GNUTYPE_SPARSE
+    head[386:410] = b"%011o\0%011o\0" % (8 << 30, 0)  # one piece: nothing, at the end of 8 GiB
+    head[483:495] = b"%011o\0" % (8 << 30)
+    head[148:156] = b" " * 8
+    head[148:156] = b"%06o\0 " % sum(head)
+    with pytest.raises(tarfile.TarError, match="larger than the archive"):
+        script.files(bytes(head) + bytes(1024))
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["ssh://-oProxyCommand=x", "ssh://-u@h", "ssh://h;id", "ssh://$(id)@h", "ssh://u%0ax@h", "ssh://a b", "ssh://`id`"]
+    + ["ssh://h?ProxyCommand=x", "ssh://h?IdentityFile=a%0aProxyCommand%20x", "ssh://u:p@h", "ssh://h/x", "ssh://"],
+)
+def test_a_url_that_could_mean_more_than_a_host_is_refused(url):
+    with pytest.raises(SpecError, match="host-url-invalid"):
+        Target.of(url)
+
+
+@pytest.mark.parametrize(
+    "url", ["ssh://root@jails-1.example.org:2222", "ssh://[2001:db8::1]", "ssh://a_b", "ssh://d.o+x@h"]
+)
+def test_a_url_of_a_host_leads_there(url):
+    assert Target.of(url).arguments()[-2] == "--"
 
 
 def test_an_answer_without_its_end_is_unknown():

@@ -151,11 +151,16 @@ def parts(commands: Sequence[Command], trees: Sequence[str], stdout: bytes) -> l
 
 
 def files(archive: bytes) -> dict[str, bytes]:
-    """The regular files of a tar archive by path; {} for an empty one. Raises tarfile.TarError."""
+    """The regular files of a tar archive by path; {} for an empty one. Raises tarfile.TarError.
+
+    A file larger than the whole is refused: with holes, a header of a few bytes can promise any size.
+    """
     found: dict[str, bytes] = {}
     if archive:
         with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as tar:
             for member in tar:
+                if member.size > len(archive):
+                    raise tarfile.TarError(f"{_plain(member.name)} is larger than the archive that holds it")
                 if member.islnk():
                     found[_plain(member.name)] = found[_plain(member.linkname)]
                 elif member.isreg() and (content := tar.extractfile(member)) is not None:

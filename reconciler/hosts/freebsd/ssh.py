@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import shlex
 import shutil
@@ -26,6 +27,9 @@ _OPTIONS = ("path", "IdentityFile", "ConnectTimeout", "StrictHostKeyChecking", "
 _CONNECT_TIMEOUT = 900.0  # seconds for the first exchange; ssh's own ConnectTimeout ends a dead address sooner
 _SESSIONS = 8  # sshd(8) refuses an eleventh session on one connection (MaxSessions 10)
 _FOREVER = 10.0 * 365 * 86400
+# What a ProxyCommand or Match exec of the user's ssh_config may put into a shell (%h, %r) means nothing there.
+_HOST = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9_.:%-]{0,254}")
+_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,254}")
 _NEVER_STARTED = {
     "Permission denied": False,
     "Host key verification failed": False,
@@ -65,7 +69,8 @@ class Target:
             host, user, port, options = "", "", 0, ()
             hint = f"{hint} ({error})"
         unknown = [name for name, _ in options if name not in _OPTIONS]
-        plain = host and not host.startswith("-") and not user.startswith("-")
+        plain = _HOST.fullmatch(host) and (not user or _USER.fullmatch(user))
+        plain = plain and all(value.isprintable() for _, value in options)
         if not plain or unknown or parts.password or parts.path.strip("/"):
             detail = f"{url!r} names no host that ssh can reach" + (f": unknown option {unknown[0]}" if unknown else "")
             raise SpecError(Diagnostic("host-url-invalid", "A host's address is not understood", detail, hint))
