@@ -70,17 +70,18 @@ def _compile(name: str, sourced: Sourced[Jail], sources: Sources, pinned: Pinned
         environment={"APPJAIL_JAILNAME": name},
     )
     whole = sourced.place(("makejail", "args") if spec.args else ("makejail",))
+    methods = pinned.methods() if pinned is not None else None
     if spec.text is not None:
         folder = posixpath.dirname(str(sourced.source.path))
         text = spec.text if spec.text.endswith("\n") else spec.text + "\n"
         place = _Inline(sourced)
         try:
-            return place.of(_wishing(compile_text(text, given, f"{folder}/{name}.makejail", sources), sourced.doc))
+            program = compile_text(text, given, f"{folder}/{name}.makejail", sources, methods)
+            return place.of(_wishing(program, sourced.doc))
         except MakejailError as error:
             raise SpecError(replace(d, span=place.span(d.span) or whole) for d in error.diagnostics) from error
     path = sourced.resolve(spec.file or "Makejail")
     shown = posixpath.dirname(posixpath.join(posixpath.dirname(sourced.file), spec.file or "Makejail"))
-    methods = pinned.methods() if pinned is not None else None
     try:
         program = compile_makejail(f"file+{path}", sources, str(path.parent), given, methods)
         return _placed(_wishing(program, sourced.doc), shown)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from reconciler.makejail.arguments import apply_arguments, defaults
@@ -161,10 +161,30 @@ def compile_makejail(
 
 
 def compile_text(
-    text: str, given: Given | None = None, name: str = "/Makejail", copied: Sources | None = None
+    text: str,
+    given: Given | None = None,
+    name: str = "/Makejail",
+    copied: Sources | None = None,
+    methods: Mapping[str, Method] | None = None,
 ) -> Program:
-    """Compile a Makejail held in memory; it can include nothing. What COPY names is read from `copied`, if at all."""
-    return compile_makejail(name, _OneText(name, text, copied), posixpath.dirname(name), given)
+    """Compile a Makejail held in memory. What COPY names is read from `copied`, if at all.
+
+    It includes nothing but by `methods`, which give files that `copied` has.
+    """
+    given_files: set[str] = set()
+    known = {name_: _noted(method, given_files) for name_, method in (methods or {}).items()}
+    return compile_makejail(name, _OneText(name, text, copied, given_files), posixpath.dirname(name), given, known)
+
+
+def _noted(method: Method, files: set[str]) -> Method:
+    """The same method, noting what it gave."""
+
+    def noted(rest: str, cwd: str, span: Span) -> str:
+        file = method(rest, cwd, span)
+        files.add(file)
+        return file
+
+    return noted
 
 
 def _program(compiled: Compiled, flat: Flat, sources: Sources, given: Given) -> Program:
@@ -256,9 +276,12 @@ class _OneText:
     name: str
     text: str
     copied: Sources | None = None
+    included: Set[str] = frozenset()
 
     def read(self, path: str) -> bytes | None:
-        """Return the text when `path` is its name."""
+        """Return the text when `path` is its name, and what a method of including gave."""
+        if path in self.included and self.copied is not None:
+            return self.copied.read(path)
         return self.text.encode("utf-8", "surrogateescape") if path == self.name else None
 
     def realpath(self, path: str) -> str:

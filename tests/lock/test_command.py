@@ -174,3 +174,19 @@ def test_a_file_from_the_network_is_pinned_by_its_digest(desk):
         assert desk.run("plan").out != before.out
     finally:
         stop()
+
+
+def test_a_makejail_inside_a_spec_includes_what_is_pinned_and_no_file(desk):
+    repository = desk.folder / "repository"
+    repository.mkdir()
+    git(repository, "init", "-q")
+    commit(repository, {"Makejail": "RAW one\n", "other": "RAW two\n"})
+    desk.write("Makejail", "RAW file\n")
+    inline = f"makejail: {{text: 'INCLUDE git+{repository}'}}"
+    desk.write("web.yaml", WEB.replace("pkg: [nginx]", inline))
+    assert "include-unpinned" in desk.run("validate").out
+    assert desk.run("lock", "specs").status == 0
+    assert desk.run("validate").status == 0
+    assert desk.run("plan").status == 0
+    desk.write("web.yaml", WEB.replace("pkg: [nginx]", "makejail: {text: 'INCLUDE Makejail'}"))
+    assert "include-missing" in desk.run("validate").out

@@ -12,7 +12,7 @@ from reconciler.cli import options as given
 UNPINNED = 2
 Words = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[PATH] [NAME]...", help="The specs [default: specs]; then, with --update, what to move."),
+    typer.Argument(metavar="PATH|NAME", help="The specs [default: specs]; then, with --update, what to move."),
 ]
 
 
