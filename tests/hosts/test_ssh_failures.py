@@ -92,8 +92,12 @@ def test_a_file_of_holes_that_would_fill_the_memory_is_refused():
 
 @pytest.mark.parametrize(
     "url",
-    ["ssh://-oProxyCommand=x", "ssh://-u@h", "ssh://h;id", "ssh://$(id)@h", "ssh://u%0ax@h", "ssh://a b", "ssh://`id`"]
-    + ["ssh://h?ProxyCommand=x", "ssh://h?IdentityFile=a%0aProxyCommand%20x", "ssh://u:p@h", "ssh://h/x", "ssh://"],
+    [
+        *"-oProxyCommand=x -u@h h;id $(id)@h u%0ax@h u'@h `id` h?ProxyCommand=x u:p@h h/x".split(),
+        "a b",
+        "h?IdentityFile=a%0aProxyCommand%20x",
+        "",
+    ],
 )
 def test_a_url_that_could_mean_more_than_a_host_is_refused(url):
     with pytest.raises(SpecError, match="host-url-invalid"):

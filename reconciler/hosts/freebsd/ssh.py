@@ -69,7 +69,7 @@ class Target:
             host, user, port, options = "", "", 0, ()
             hint = f"{hint} ({error})"
         unknown = [name for name, _ in options if name not in _OPTIONS]
-        plain = _HOST.fullmatch(host) and (not user or _USER.fullmatch(user))
+        plain = bool(_HOST.fullmatch(host)) and (not user or bool(_USER.fullmatch(user)))
         plain = plain and all(value.isprintable() for _, value in options)
         if not plain or unknown or parts.password or parts.path.strip("/"):
             detail = f"{url!r} names no host that ssh can reach" + (f": unknown option {unknown[0]}" if unknown else "")
