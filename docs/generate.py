@@ -13,13 +13,6 @@ from typing import Any
 
 DOCS = Path(__file__).parent
 KEEP: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
-WORDS = {
-    "host": "URL", "label": "KEY=VALUE", "only": "JAIL", "retry": "JAIL", "mirror": "URL", "out": "FILE",
-    "plan": "FILE", "specs": "PATH", "jobs": "N", "allow_data_loss": "JAIL", "reason": "TEXT", "limit": "N",
-    "host_name": "NAME", "path": "PATH", "name": "NAME", "stop_after": "STAGE",
-    "after": "FILE", "before": "FILE", "build_arg": "NAME=VALUE", "arg": "NAME=VALUE", "env": "NAME=VALUE",
-    "directory": "DIR", "what": "WHAT", "command": "COMMAND",
-}  # fmt: skip
 
 
 def generated() -> dict[Path, str]:
@@ -142,7 +135,8 @@ def commands() -> str:
         "# Commands",
         "",
         "`reconcile COMMAND --help` shows the same. RECONCILER_HOST and RECONCILER_MIRROR stand in for `--host` and",
-        "`--mirror`. Without either, FreeBSD manages itself (`freebsd:`). Logs and errors go to standard error.",
+        "`--mirror`. Without `--host`, FreeBSD manages itself (`freebsd:`); elsewhere the host is an embedded one of",
+        "the user's, in `~/.local/share/reconciler/sandbox`. Logs and errors go to standard error.",
         "",
         "| Command | What it does |",
         "| --- | --- |",
@@ -175,7 +169,9 @@ def _told(param: Any) -> bool:
 
 
 def _word(param: Any) -> str:
-    return param.metavar if param.metavar and not _is_option(param) else WORDS.get(param.name, param.name.upper())
+    from reconciler.cli.words import word
+
+    return word(param)
 
 
 def _shown(param: Any) -> str:

@@ -16,6 +16,8 @@ from typing import Any
 
 USAGE = 64
 INTERRUPTED = 130
+COMPLETE = "_RECONCILE_COMPLETE"
+"""The variable by which a shell's script of `reconcile completion` asks for what could follow."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -73,7 +75,14 @@ def _say_internal(error: Exception) -> None:
 def _dispatch(args: list[str]) -> int:
     import typer
 
+    from reconciler.cli import words
+
     command = typer.main.get_command(_app(args))
+    words.put(command)
+    if COMPLETE in os.environ:
+        from typer.completion import completion_init  # type: ignore[attr-defined]
+
+        completion_init()
     usage_error: type[Any] = typer.BadParameter.__mro__[1]
     try:
         status = command.main(args=args or ["--help"], prog_name="reconcile", standalone_mode=False)

@@ -59,7 +59,7 @@ def _one(session: Session, decided: Decided, name: str, changed: str, *, look: b
     if pruned := user.get("pruned", ""):
         notes.append(f"pruned on {pruned}; its data stays: reconcile undelete {name}, or reconcile destroy {name}")
     elif declared is None:
-        notes.append("in no spec")
+        notes.append("in no spec: reconcile plan says what becomes of it")
     if live and good and live != good and not any(note.startswith("held") for note in notes):
         notes.append(f"root {live} has not passed its check yet; the last good one is {good}")
     off = declared is not None and (bool(notes) or observed != declared.state)
@@ -84,7 +84,7 @@ def _notes(decided: Decided, name: str) -> Iterable[str]:
     if allocation is not None and allocation.stopped_by_operator:
         yield f"stopped by the operator: service reconciler_jails start {name}"
     count = sum(step.scope == name for step in decided.plan.steps)
-    if count:
+    if count and name in decided.desired.specs.jails:
         yield f"differs from its spec ({count} step{'' if count == 1 else 's'}): reconcile plan --only {name}"
 
 

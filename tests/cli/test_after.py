@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from tests.cli.conftest import WEB
 
 
@@ -164,3 +166,20 @@ def test_explain_of_nonsense_suggests(desk):
 def test_completion_is_printed_for_each_shell(desk):
     for shell in ("bash", "zsh", "fish"):
         assert "_RECONCILE_COMPLETE" in desk.run("completion", shell).out
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_answered_for_each_shell(desk, shell):
+    desk.env |= {
+        "_RECONCILE_COMPLETE": f"complete_{shell}",
+        "COMP_WORDS": "reconcile suspe",
+        "COMP_CWORD": "1",
+        "_TYPER_COMPLETE_ARGS": "reconcile suspe",
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+    }
+    out, err = desk.start().communicate()
+    assert "suspend" in out, err
+
+
+def test_help_names_values_as_the_documentation_does(desk):
+    assert "--only JAIL" in desk.run("plan", "--help").out

@@ -23,7 +23,9 @@ def completion(shell: Annotated[Shell, typer.Argument(help="The shell: bash, zsh
     """
     from typer.completion import get_completion_script  # type: ignore[attr-defined]
 
-    print(get_completion_script(prog_name="reconcile", complete_var="_RECONCILE_COMPLETE", shell=shell.value))
+    from reconciler.cli.main import COMPLETE
+
+    print(get_completion_script(prog_name="reconcile", complete_var=COMPLETE, shell=shell.value))
     return 0
 
 

@@ -25,7 +25,7 @@ def suspend(
     run = session.pool_session(session.changing(host), specs, given.labels(label))
     why = suspending.reason(reason)
     run.host.datasets.set(suspending.dataset(run, name), {suspending.PROPERTY: why})
-    print(f"{name} is suspended: {why}. It runs as before, and no run changes it. Undo: reconcile resume {name}")
+    print(f"{name} is suspended: {why}. It stays as it is, and no run changes it. Undo: reconcile resume {name}")
     return 0
 
 
