@@ -93,7 +93,7 @@ def test_a_file_of_holes_that_would_fill_the_memory_is_refused():
 @pytest.mark.parametrize(
     "url",
     [
-        *"-oProxyCommand=x -u@h h;id $(id)@h u%0ax@h u'@h `id` h?ProxyCommand=x u:p@h h/x".split(),
+        *["-oProxyCommand=x", "-u@h", "h;id", "$(id)@h", "u%0ax@h", "u'@h", "`id`", "h?ProxyCommand=x", "u:p@h", "h/x"],
         "a b",
         "h?IdentityFile=a%0aProxyCommand%20x",
         "",
