@@ -315,5 +315,6 @@ def _shown_network(network: document.NetworkSpec) -> dict[str, str]:
         return {"vnet": "new"}
     if network.inherit:
         return {"ip4": "inherit", "ip6": "inherit"}
-    addresses = [ip_interface(entry.address) for entry in network.addresses]
-    return {f"ip{v}.addr": ",".join(str(a.ip) for a in addresses if a.version == v) for v in (4, 6)}
+    v4 = [entry.address.partition("/")[0] for entry in network.addresses if ":" not in entry.address]
+    v6 = [str(ip_interface(entry.address).ip) for entry in network.addresses if ":" in entry.address]
+    return {"ip4.addr": ",".join(v4), "ip6.addr": ",".join(v6)}

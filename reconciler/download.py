@@ -17,14 +17,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
-
-import httpx
 
 from reconciler.cache import CHUNK, Cache, bare_digest, mismatch, open_regular, private
 from reconciler.model.diagnostic import Diagnostic, FetchError
 from reconciler.url import is_loopback, redact
+
+if TYPE_CHECKING:  # a tenth of a second to load, and most runs download nothing
+    import httpx
 
 Progress = Callable[[int, int | None], None]
 """Called with bytes done and bytes in all; None where the server does not say."""
@@ -197,6 +198,8 @@ def _opened(url: str, headers: dict[str, str], patience: Patience) -> Iterator[_
 @contextmanager
 def _answered(url: str, headers: dict[str, str], patience: Patience) -> Iterator[httpx.Response]:
     """The first answer that is no redirect; where a redirect may lead is our decision."""
+    import httpx
+
     timeout = httpx.Timeout(patience.read, connect=patience.connect)
     for _ in range(_REDIRECTS + 1):
         with (
@@ -212,6 +215,8 @@ def _answered(url: str, headers: dict[str, str], patience: Patience) -> Iterator
 
 def _client(url: str, timeout: httpx.Timeout) -> httpx.Client:
     """A client for one URL. What the environment says of proxies and certificates may be wrong."""
+    import httpx
+
     local = is_loopback(httpx.URL(url).host)
     try:
         return httpx.Client(timeout=timeout, trust_env=not local, follow_redirects=False)
@@ -277,6 +282,8 @@ def _opened_file(url: str) -> Iterator[_Body]:
 @contextmanager
 def _classified(url: str) -> Iterator[None]:
     """Nothing of httpx leaves this module: every failure becomes a DownloadError."""
+    import httpx
+
     try:
         yield
     except httpx.TimeoutException as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 
 from reconciler.runtime.quote import conf as quoted
 from reconciler.runtime.quote import words
@@ -19,6 +20,7 @@ DEFAULT_START = "/bin/sh /etc/rc"
 DEFAULT_STOP = "/bin/sh /etc/rc.shutdown jail"
 
 
+@lru_cache(maxsize=64)
 def osreldate(release: str) -> int:
     """__FreeBSD_version of a release: 15.1 -> 1501000. ValueError when `release` is none."""
     match = _RELEASE.match(release)
