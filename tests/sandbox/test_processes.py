@@ -55,6 +55,13 @@ def test_a_jail_cannot_change_mounts_or_the_programs_it_is_lent(machine: Machine
     assert run(machine, "jexec", "j", "test", "-c", "/dev/null").status == 0
 
 
+def test_a_mount_that_goes_while_a_process_starts_does_not_keep_it_from_starting(machine: Machine) -> None:
+    spec = processes._spec(machine, 0, processes._host_init(machine))
+    spec["mounts"].append([str(machine.host / "gone"), "/mnt", False, False])
+    spec.update({"argv": ["echo", "ran"], "env": processes.FIRST_ENV})
+    assert processes._started(machine, spec, Task(("echo", "ran"))).completed.stdout == b"ran\n"
+
+
 def test_a_link_in_a_jail_leads_nowhere_else(machine: Machine, tmp_path: Path) -> None:
     (machine.host / "jails/j/out").symlink_to(tmp_path)
     run(machine, "jexec", "j", "sh", "-c", "echo evil > /out/evil")

@@ -103,7 +103,12 @@ def build(spec: dict[str, Any]) -> None:
     """Make the root of the process and enter it."""
     ok(libc.unshare(NEWNS))
     mount("none", "/", None, REC | PRIVATE)
-    mounts = [(tree(s, ro, rec), t, os.path.isdir(s)) for s, t, ro, rec in spec["mounts"]]
+    mounts = []
+    for source, target, readonly, recursive in spec["mounts"]:
+        try:
+            mounts.append((tree(source, readonly, recursive), target, os.path.isdir(source)))
+        except FileNotFoundError:
+            continue  # unmounted and gone since the table was read, as if it had been read a moment later
     devices = {}
     for target, names in spec["devices"].items():
         devices[target] = [(name, tree(f"/dev/{name}", False, False) if real else None) for name, real in names]
