@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from sys import intern
 from typing import Any
 
 from reconciler.hosts.freebsd.failure import failed, run, text, unreadable
@@ -32,6 +33,8 @@ _NAMED = ("jid", "name", "path", "dying")
 
 # What jail(8) knows by itself and the kernel does not, so that jls cannot show it.
 _UNSHOWN = ("exec.", "mount.", "stop.", "vnet.", "zfs.dataset", "interface", "ip_hostname", "depend", "command")
+
+_SHORT = 16  # words such as `inherit` and release names, which thousands of jails have in common
 
 START_TIMEOUT = 2 * 3600.0
 """Seconds that all of exec.prepare to exec.poststart may take; exec.timeout of the jail usually ends it sooner."""
@@ -70,7 +73,7 @@ def _value(value: object) -> str | tuple[str, ...]:
         return tuple(str(item) for item in value)
     if isinstance(value, bool):
         return "true" if value else "false"
-    return str(value)
+    return intern(str(value)) if len(str(value)) < _SHORT else str(value)
 
 
 def words(parameters: Mapping[str, str]) -> tuple[str, ...]:
