@@ -17,6 +17,8 @@ from reconciler.model.diagnostic import Diagnostic, HostError, Span
 from reconciler.model.value import Ref, Resource
 from reconciler.spec.document import Healthcheck
 
+TAIL = 2000  # bytes of a check's output that its failure shows
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict(Resource):
@@ -75,30 +77,43 @@ def check_health(site: Site, jail: str, check: Healthcheck) -> None:
     """Try until it is healthy, or has failed `retries` times in a row after the start period."""
     left = check.start_period
     failures = 0
-    ref = Ref("verdict", jail)
     while True:
-        done = site.host.jails.exec(jail, check.command, timeout=check.timeout, output=site.output(ref))
-        if done.status == 0:
+        argv, how, tail = _try(site, jail, check)
+        if not how:
             return
         if left > 0:
             left -= check.interval or 1.0
         else:
             failures += 1
         if failures >= check.retries:
-            tail = (done.stdout + done.stderr)[-2000:].decode("utf-8", "replace").strip()
             raise HostError(
                 Diagnostic(
                     "health-check-failed",
                     "The jail started but is not healthy",
-                    f"{jail}: `{shlex.join(check.command)}` ended with status {done.status}"
+                    f"{jail}: `{shlex.join(check.command)}` {how}"
                     f"{f', {failures} times in a row' if failures > 1 else ''}." + (f"\n{tail}" if tail else ""),
                     f"reconcile exec {jail} -- {shlex.join(check.command)}",
                 ),
-                argv=done.argv,
-                status=done.status,
+                argv=argv,
                 stderr=tail,
             )
         site.wait(check.interval)
+
+
+def _try(site: Site, jail: str, check: Healthcheck) -> tuple[tuple[str, ...], str, str]:
+    """One try: its command line, how it failed ("" for healthy), and the end of what it said."""
+    try:
+        output = site.output(Ref("verdict", jail))
+        done = site.host.jails.exec(jail, check.command, timeout=check.timeout, output=output)
+    except HostError as error:
+        # One that hangs, or says too much, is one that failed: the next may do better.
+        if error.diagnostics[0].code not in ("host-timeout", "output-too-large"):
+            raise
+        took_long = error.diagnostics[0].code == "host-timeout"
+        how = f"was not done after {check.timeout:g} s" if took_long else "said too much and was ended"
+        return check.command, how, (error.stderr or "")[-TAIL:].strip()
+    tail = (done.stdout + done.stderr)[-TAIL:].decode("utf-8", "replace").strip()
+    return done.argv, f"ended with status {done.status}" if done.status else "", tail
 
 
 def want(desired: Desired) -> Iterable[Verdict]:
