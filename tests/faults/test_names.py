@@ -6,6 +6,7 @@ import pytest
 
 from reconciler.guard import Consent
 from reconciler.model.command import Command, Completed
+from reconciler.model.diagnostic import Diagnostic, HostError
 from reconciler.wraps import Wrapper
 from tests.faults.conftest import Hand
 from tests.fleet import Fleet, problems
@@ -62,3 +63,21 @@ def test_a_mistake_of_ours_in_one_jail_leaves_the_others_to_go_on(fleet: Fleet) 
     assert {r.step.scope for r in report.failed} == {"web"}
     assert problems(fleet.apply()) == []
     assert fleet.titles() == []
+
+
+class Flooded(Wrapper):
+    """A runner whose `zfs diff` has more to say than a command may: the jail made files without end."""
+
+    def run(self, command: Command) -> Completed:
+        """Run it with hardly any room for its answer."""
+        if command.argv[:2] != ("zfs", "diff"):
+            return self.inner.run(command)
+        found = Diagnostic("output-too-large", "A command printed too much", f"{command.argv}")
+        raise HostError(found, argv=command.argv)
+
+
+def test_a_jail_with_more_files_than_can_be_listed_is_one_that_wrote(written: Fleet) -> None:
+    written.write(SPEC.replace("one", "two"))
+    (refusal,) = written.session(Flooded(written.runner)).decide().refusals
+    assert refusal.code == "undeclared-changes" and "more than can be listed" in refusal.detail
+    assert problems(written.apply(Flooded(written.runner), consent=LETTING_GO)) == []
