@@ -67,7 +67,8 @@ def at_rest(session: Session, size: int = PART) -> Plan | None:
     if len(jails) <= size or session.options.only or renames(session.selected, session.seen):
         return None
     common = _Common()
-    names = sorted(jails)
+    # What was edited last is looked at first: where something differs it is likely there.
+    names = sorted(jails, key=lambda name: (-jails[name].source.modified, name))
     parts = [tuple(names[at : at + size]) for at in range(0, len(names), size)]
     shares = _shares(session.seen, parts)
     session.forget_seen()

@@ -150,7 +150,7 @@ def _read_open(descriptor: int, path: str, file: str, left: int, problems: list[
         size = MAX_FILE if limit == MAX_FILE else MAX_TOTAL
         problems.append(_too_large(file, f"{whose} larger than {size // 1024**2} MiB."))
         return None
-    return Source(file, path, data, hashlib.sha256(data).hexdigest())
+    return Source(file, path, data, hashlib.sha256(data).hexdigest(), status.st_mtime)
 
 
 def _unreadable(file: str, words: str) -> Diagnostic:

@@ -21,12 +21,16 @@ Path_ = tuple[str | int, ...]
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """One file: its name as the user typed it, where it lies (absolute), what it holds, and its SHA256."""
+    """One file: its name as the user typed it, where it lies (absolute), what it holds, and its SHA256.
+
+    `modified` is when it was written, in seconds since 1970: a hint, never a reason.
+    """
 
     file: str
     location: str
     data: bytes = field(repr=False)
     sha256: str
+    modified: float = 0.0
 
     @property
     def path(self) -> Path:
