@@ -40,8 +40,7 @@ def tokenize(text: str, span: Span | None = None) -> tuple[Token, ...]:
     tokens: list[Token] = []
     plain: list[str] = []
     quoted: list[str] = []
-    quote = ""
-    opened = 0
+    quote, opened = "", 0
     characters = enumerate(text)
 
     def end() -> None:

@@ -11,6 +11,7 @@ import typer
 from reconciler.cli import options as given
 
 if TYPE_CHECKING:
+    from reconciler.cli.unchanged import Memory
     from reconciler.reconcile import Decided
 
 DIFFERENCES = 2
@@ -38,14 +39,10 @@ def plan(
 
     Exit status: 0 done, 1 failed or a jail is held back, 2 differences (with --detailed-exitcode), 64 usage.
     """
-    kept = None
-    if not (no_cache or as_json or out or retry):
-        from reconciler.cli import unchanged
-
-        kept = unchanged.memory(path, host, given.labels(label), only)
-        if kept is not None and (answer := kept.recall()) is not None:
-            print(answer, end="")
-            return 0
+    kept = None if no_cache or as_json or out or retry else _memory(path, host, given.labels(label), only)
+    if kept is not None and (answer := kept.recall()) is not None:
+        print(answer, end="")
+        return 0
     from reconciler.cli import levels, plan_json, saved_plan, session, show
 
     asked = session.options(path, given.labels(label), only=only, retry=retry)
@@ -64,6 +61,12 @@ def plan(
             kept.remember(run, decided, text)
     failing = any(note.failing for note in decided.plan.notes)
     return 1 if failing else DIFFERENCES if detailed_exitcode and not decided.plan.empty else 0
+
+
+def _memory(path: Path, host: str, labels: dict[str, str], only: list[str] | None) -> Memory | None:
+    from reconciler.cli import unchanged
+
+    return unchanged.memory(path, host, labels, only)
 
 
 def _print(decided: Decided, only: frozenset[str]) -> str:
