@@ -27,7 +27,7 @@ from reconciler.kinds.volume import dataset_of
 from reconciler.makejail.program import Program
 from reconciler.model.value import Ref
 from reconciler.spec import document
-from reconciler.spec.lock import Lock, abi_of
+from reconciler.spec.lock import Lock, PinnedFile, abi_of
 from reconciler.spec.select import PackageRef, Selected
 from reconciler.spec.specset import Sourced
 
@@ -182,8 +182,9 @@ def _chain(inputs: Inputs, name: str, sourced: Sourced[document.Jail]) -> Chain:
         env = tuple(sorted((spec.makejail.env if spec.makejail else {}).items()))
         total = len(program.segments)
         for number, segment in enumerate(program.segments, start=1):
-            pins = _pins(inputs, spec, segment.packages)
-            run = RunSegment(segment, number, total, name, env, inputs.contexts.get(name, ""), pins=pins)
+            pins, held = _pins(inputs, spec, segment.packages), inputs.lock.files
+            files = tuple(PinnedFile(url, held[url]) for url in segment.urls if url in held)
+            run = RunSegment(segment, number, total, name, env, inputs.contexts.get(name, ""), "", pins, files)
             steps.append((run, ("makejail",)))
     layers: list[Layer] = []
     parent, parent_digest = release.ref, digest("release", release.name)

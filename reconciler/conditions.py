@@ -74,11 +74,12 @@ def _unpinned(recipe: Recipe | None) -> str:
 
 
 def _held(recipe: RunSegment) -> bool:
-    """Whether all that the segment takes from the network are packages that are pinned."""
+    """Whether all that the segment takes from the network is pinned."""
     steps = recipe.segment.instructions
-    return bool(recipe.pins) and not any(
-        step.name == "ADD" or (step.name == "PKG" and "--upgrade" in step.text.split()) for step in steps
-    )
+    adds = {step.text for step in steps if step.name == "ADD"}
+    packages = [step for step in steps if step.name == "PKG"]
+    loose = packages and (not recipe.pins or any("--upgrade" in step.text.split() for step in packages))
+    return not loose and len(adds) <= len(recipe.files)
 
 
 def elsewhere(specs: Selected, seen: Seen) -> dict[str, Note]:

@@ -36,7 +36,7 @@ def compile_all(
         if not sourced.says("makejail"):
             continue
         try:
-            programs[name] = _compile(name, sourced, sources, pinned)
+            programs[name] = without_held(_compile(name, sourced, sources, pinned), pinned.files if pinned else {})
             contexts[name] = programs[name].root or posixpath.dirname(str(sourced.source.path))
         except SpecError as error:
             problems += error.diagnostics
@@ -57,6 +57,17 @@ def makejail_problems(jails: Mapping[str, Sourced[Jail]], pinned: Pinned | None 
 def pinned_by(lock: Lock, folder: Path) -> Pinned:
     """What a lock pins of the network, kept below the tool's cache folder."""
     return Pinned(dict(lock.git), dict(lock.files), folder / "included")
+
+
+def without_held(program: Program, files: Mapping[str, str]) -> Program:
+    """The program without warnings of what ADD reads, where it is pinned."""
+    held = set()
+    for segment in program.segments:
+        adds = [step for step in segment.instructions if step.name == "ADD"]
+        if adds and len({step.text for step in adds}) <= sum(url in files for url in segment.urls):
+            held |= {step.span for step in adds}
+    kept = (w for w in program.warnings if w.code != "add-unpinned" or w.span not in held)
+    return replace(program, warnings=tuple(kept)) if held else program
 
 
 def _compile(name: str, sourced: Sourced[Jail], sources: Sources, pinned: Pinned | None) -> Program:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from reconciler.cache import Cache
+from reconciler.cache import Cache, stream
+from reconciler.download import fetch as download
 from reconciler.kind import Place
 from reconciler.model.command import Output
 from reconciler.model.ports import FACETS, Facts, Host, Observed, Request
@@ -16,9 +17,12 @@ from reconciler.model.value import Ref
 from reconciler.packages.verify import verify
 from reconciler.releases.fetch import fetch, plan_fetch
 from reconciler.spec.document import Release
+from reconciler.spec.lock import PinnedFile
 from reconciler.spec.select import PackageRef
 from reconciler.wraps import retry
 
+MAX_FILE = 1 << 30
+"""Bytes that a file of an ADD may have."""
 Progress = Callable[[int, int | None], None]
 
 
@@ -80,6 +84,10 @@ class LocalSite:
             source = str(want.source or "")
             package = retry(lambda: verify(source, want.digest, Path.cwd(), self.cache, progress=self.progress(ref)))
             return iter([(want.name, package.chunks())])
+        if isinstance(want, PinnedFile):
+            told = self.progress(ref)
+            path = retry(lambda: download(want.url, want.sha256, self.cache, limit=MAX_FILE, progress=told))
+            return iter([(want.url, stream(path, want.sha256))])
         return self._sets(want if isinstance(want, Release) else Release(name=ref.name.rpartition("-p")[0]), ref)
 
     def _sets(self, release: Release, ref: Ref) -> Iterator[tuple[str, Iterable[bytes]]]:

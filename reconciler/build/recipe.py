@@ -11,6 +11,7 @@ from typing import Any
 
 from reconciler.kind import digest
 from reconciler.makejail.program import Segment, segment_digest
+from reconciler.spec.lock import PinnedFile
 
 RULE = "reconciler-layer-1"
 
@@ -54,7 +55,10 @@ class InstallPackages:
 
 @dataclass(frozen=True, slots=True)
 class RunSegment:
-    """Run one segment of a Makejail's build stage. `number` counts from 1 of `total`; `pins` as of InstallPackages."""
+    """Run one segment of a Makejail's build stage. `number` counts from 1 of `total`; `pins` as of InstallPackages.
+
+    `files` are those of the segment's downloads that the lock pins.
+    """
 
     segment: Segment
     number: int
@@ -64,11 +68,14 @@ class RunSegment:
     context: str = field(compare=False)
     file: str = field(compare=False, default="")
     pins: tuple[str, ...] = ()
+    files: tuple[PinnedFile, ...] = ()
 
     def digest(self, parent: str, platform: str) -> str:
-        """As the language defines it; what the lock says of packages is read like a file."""
+        """As the language defines it; what the lock says of packages and downloads is read like a file."""
         reads = {*self.segment.reads, *(("pin", pin.partition(" ")[0], pin) for pin in self.pins)}
-        segment = replace(self.segment, reads=tuple(sorted(reads))) if self.pins else self.segment
+        reads |= {("fetched", file.url, file.sha256) for file in self.files}
+        pinned = bool(self.pins or self.files)
+        segment = replace(self.segment, reads=tuple(sorted(reads))) if pinned else self.segment
         return segment_digest(segment, parent, platform)
 
     def title(self) -> str:

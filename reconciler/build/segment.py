@@ -6,7 +6,7 @@ A failure names the instruction that was at work, by its file and line.
 from __future__ import annotations
 
 from reconciler.build.recipe import RunSegment
-from reconciler.build.stage import stage_sources
+from reconciler.build.stage import stage_pinned, stage_sources
 from reconciler.build.workspace import Workspace
 from reconciler.makejail.segments import Instruction
 from reconciler.model.action import Site
@@ -59,6 +59,7 @@ def run(
     if saved is not None:
         files.write(f"{room.work}/env", saved)
     stage_sources(site, recipe, room.work)
+    stage_pinned(site, recipe, ref, room.work)
     files.write(f"{room.work}/bin/appjail", APPJAIL.encode(), 0o700)
     files.write(f"{room.work}/segment.sh", recipe.segment.script.encode())
     end = End(site.output(ref))
@@ -89,6 +90,7 @@ def _variables(room: Workspace, recipe: RunSegment) -> dict[str, str]:
         "RECONCILER_AT": f"{room.work}/at",
         "RECONCILER_SOURCES": f"{room.work}/sources",
         "RECONCILER_CONTEXT": f"{room.work}/context",
+        "RECONCILER_PINNED": f"{room.work}/pinned",
         "APPJAIL_JAILNAME": recipe.jail,
         "APPJAIL_JAILDIR": room.path,
         "APPJAIL_ROOTDIR": room.work,

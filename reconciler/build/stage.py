@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from reconciler.build.recipe import RunSegment
 from reconciler.model.action import Site
+from reconciler.model.value import Ref
 
 CHUNK = 1 << 20
 
@@ -23,6 +24,17 @@ def stage_sources(site: Site, recipe: RunSegment, work: str) -> None:
         site.host.files.extract(_archive(os.path.join(recipe.context, source.path), source.name or "."), target)
     if recipe.segment.needs_context:
         site.host.files.extract(_archive(recipe.context, "."), f"{work}/context")
+
+
+def stage_pinned(site: Site, recipe: RunSegment, ref: Ref, work: str) -> None:
+    """Put each pinned download at WORK/pinned/N; WORK/pinned/index says whose it is. Raises FetchError."""
+    site.host.files.mkdir(f"{work}/pinned", 0o700)
+    index = ""
+    for number, file in enumerate(recipe.files):
+        for _name, chunks in site.archive(file, ref):
+            site.host.files.write(f"{work}/pinned/{number}", b"".join(chunks))
+        index += f"{number} {file.url}\n"
+    site.host.files.write(f"{work}/pinned/index", index.encode())
 
 
 def _archive(path: str, name: str) -> Iterator[bytes]:

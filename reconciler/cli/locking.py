@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -9,10 +10,12 @@ from dataclasses import dataclass, field, replace
 from reconciler.cache import default_folder
 from reconciler.cli import session, show
 from reconciler.cli.paper import many, paper
+from reconciler.download import fetch_bytes
 from reconciler.makejail.pinned import Pinned
 from reconciler.model.diagnostic import Diagnostic, SpecError
-from reconciler.programs import compile_all
+from reconciler.programs import compile_all, without_held
 from reconciler.reconcile import Options, Session
+from reconciler.site import MAX_FILE
 from reconciler.spec.load import load
 from reconciler.spec.lock import Lock, Pin, abi_of, is_package_name, load_lock, parse_lock, render_lock, write_lock
 
@@ -105,7 +108,12 @@ def _found(run: Session, held: Lock, *, learn: bool) -> Found:
     folder = default_folder(os.environ) / "included"
     found = Found(Pinned(dict(held.git), dict(held.files), folder, learn))
     everyone, _folders = compile_all(run.specs.jails, pinned=found.pinned)
-    warnings = (warning for program in everyone.values() for warning in program.warnings)
+    for url in (url for program in everyone.values() for segment in program.segments for url in segment.urls):
+        found.pinned.used.add(("files", url))
+        if learn and url not in found.pinned.files:
+            found.pinned.files[url] = hashlib.sha256(fetch_bytes(url, limit=MAX_FILE)).hexdigest()
+    quiet = (without_held(program, found.pinned.files) for program in everyone.values())
+    warnings = (warning for program in quiet for warning in program.warnings)
     found.open += dict.fromkeys(warning for warning in warnings if warning.code == "add-unpinned")
     programs, _folders = compile_all(run.selected.jails, pinned=found.pinned)
     for name, sourced in run.selected.jails.items():

@@ -45,7 +45,7 @@ class Segment:
 
     Instructions that change no file in the jail belong to the segment after them. `reads` is
     what the digest covers: (kind, name, value) triples. `mentions` are the host variables it
-    names other than arguments.
+    names other than arguments. `urls` are what its ADDs read, as far as that is known before the run.
     """
 
     instructions: tuple[Instruction, ...]
@@ -57,6 +57,7 @@ class Segment:
     host_code: bool = False
     needs_network: bool = False
     needs_context: bool = False
+    urls: tuple[str, ...] = ()
 
     @property
     def span(self) -> Span:
@@ -203,6 +204,7 @@ def _segment(cutter: _Cutter, group: range, script: str, values: Mapping[str, st
         any(step.host_code for step in steps),
         any(step.network for step in steps),
         needs_context,
+        tuple(dict.fromkeys(url for step in steps for url in step.urls)),
     )
 
 

@@ -85,7 +85,20 @@ reconciler_copy_from_jail() {
 }
 """
 
-ADD = r"""# ADD: [-v] target url. What the network gave is unpacked inside the jail, never by the host.
+ADD = r"""# What a URL holds: the pinned file where there is one, else what is there now.
+reconciler_get() {
+    if [ -f "${RECONCILER_PINNED:-}/index" ]; then
+        while read -r reconciler_file reconciler_url; do
+            if [ "$reconciler_url" = "$1" ]; then
+                cat -- "$RECONCILER_PINNED/$reconciler_file"
+                return
+            fi
+        done <"$RECONCILER_PINNED/index"
+    fi
+    fetch -Rpm -o - -- "$1"
+}
+
+# ADD: [-v] target url. What the network gave is unpacked inside the jail, never by the host.
 reconciler_add() {
     reconciler_flags=-xf
     if [ "$1" = -v ]; then
@@ -94,7 +107,7 @@ reconciler_add() {
     fi
     {
         reconciler_failed=$({
-            { fetch -Rpm -o - -- "$2" || echo fetch >&3; } |
+            { reconciler_get "$2" || echo fetch >&3; } |
                 jexec -l "$RECONCILER_JAIL" tar -C "$1" "$reconciler_flags" - >&4 || echo tar >&3
         } 3>&1)
     } 4>&1

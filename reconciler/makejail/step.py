@@ -78,6 +78,7 @@ class Step:
     names: tuple[str, ...] = ()
     reads: tuple[tuple[str, str], ...] = ()
     packages: tuple[str, ...] = ()
+    urls: tuple[str, ...] = ()
     copy: CopySource | None = None
     raw: bool = False
     inside: bool = False

@@ -43,6 +43,14 @@ class Pin:
 
 
 @dataclass(frozen=True, slots=True)
+class PinnedFile:
+    """A file on the network whose content is known."""
+
+    url: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Lock:
     """`git` maps URL or URL#BRANCH to a commit, `files` a URL to SHA256, `packages` an ABI to pins by name.
 

@@ -1,6 +1,7 @@
 """`reconcile lock`: what it writes, what moves and what does not, and what a build makes of it."""
 
 import json
+import tarfile
 from pathlib import Path
 
 from reconciler.hosts.sandbox import mirror
@@ -190,3 +191,37 @@ def test_a_makejail_inside_a_spec_includes_what_is_pinned_and_no_file(desk):
     assert desk.run("plan").status == 0
     desk.write("web.yaml", WEB.replace("pkg: [nginx]", "makejail: {text: 'INCLUDE Makejail'}"))
     assert "include-missing" in desk.run("validate").out
+
+
+def archive(desk, text: str) -> None:
+    """What is there to be added: one file."""
+    folder = desk.folder / "www"
+    folder.mkdir(exist_ok=True)
+    (folder / "file").write_text(text)
+    with tarfile.open(folder / "a.tar", "w") as made:
+        made.add(folder / "file", "file")
+
+
+def test_what_add_reads_is_held_to_its_digest_and_comes_through_the_tool(desk):
+    archive(desk, "one\n")
+    url, stop = mirror.serve(desk.folder / "www")
+    try:
+        desk.write("web.yaml", MAKEJAIL)
+        desk.write("Makejail", f"ADD {url}/a.tar /usr/local\n")
+        assert "nothing pins" in desk.run("plan").out
+        assert desk.run("lock", "--check").status == 2
+        assert desk.run("lock").err == ""
+        assert desk.run("lock", "--check").status == 0
+        planned = desk.run("plan").out
+        assert "nothing pins" not in planned and "not part of the layer" not in planned
+        archive(desk, "two\n")
+        assert desk.run("plan").out == planned
+        answer = desk.run("build", "web")
+        assert answer.status == 1 and "digest-mismatch" in answer.err
+        desk.run("lock", "--update")
+        assert desk.run("plan").out != planned
+        answer = desk.run("build", "web")
+        assert answer.status == 0, answer
+    finally:
+        stop()
+    desk.run("sandbox", "shutdown")

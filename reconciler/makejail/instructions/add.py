@@ -33,6 +33,7 @@ def _compile(line: Line, state: State) -> Step | None:
         names=(*url.names, *inside.names),
         inside=True,
         network=True,
+        urls=(url.static,) if url.static and "://" in url.static else (),
         lasting=True,
         warnings=(warning("add-unpinned", "What is added is not pinned", detail, hint, line.span),),
     )
