@@ -135,6 +135,13 @@ def test_a_file_that_is_not_there_is_none(runner, tmp_path):
     assert runner.read(f"{tmp_path}/no/none") is None
 
 
+def test_a_file_that_no_memory_holds_is_refused(runner, tmp_path):
+    with open(tmp_path / "holes", "wb") as file:
+        file.truncate(1 << 43)
+    with pytest.raises(HostError):
+        runner.read(f"{tmp_path}/holes")
+
+
 def test_writing_into_a_folder_that_is_not_there_fails(runner, tmp_path):
     with pytest.raises(HostError, match="file-failed"):
         runner.write(f"{tmp_path}/no/file", b"x")

@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from reconciler.model.command import UNREAD
 from reconciler.model.diagnostic import Diagnostic, HostError
 
+LARGEST = 256 * 1024 * 1024
+"""Bytes of a file that is read whole; a jail can make one with holes that no memory holds."""
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -71,7 +73,12 @@ def read_at(at: int, name: str) -> bytes | None:
     """The content of a regular file in a folder; None for anything else but a symlink (OSError, ELOOP)."""
     descriptor = os.open(name, _FILE, dir_fd=at)
     with os.fdopen(descriptor, "rb") as file:
-        return file.read() if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            return None
+        if found.st_size > LARGEST:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), name)
+        return file.read(LARGEST)
 
 
 def read(path: str) -> bytes | None:

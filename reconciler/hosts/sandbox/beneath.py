@@ -6,11 +6,16 @@ one before it.
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+LARGEST = 256 * 1024 * 1024
+"""Bytes of a file that is read whole; a jail can make one with holes that no memory holds."""
 
 
 @contextmanager
@@ -40,7 +45,11 @@ def read(tree: Path, inside: str) -> bytes:
     with parent(tree, inside) as (fd, name):
         file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=fd)
         with open(file, "rb") as stream:
-            return stream.read()
+            found = os.fstat(file)
+            wrong = 0 if stat.S_ISREG(found.st_mode) else errno.ELOOP
+            if wrong or found.st_size > LARGEST:
+                raise OSError(wrong or errno.EFBIG, os.strerror(wrong or errno.EFBIG), inside)
+            return stream.read(LARGEST)
 
 
 def write(tree: Path, inside: str, data: bytes, mode: int) -> None:
