@@ -35,8 +35,15 @@ def fingerprint(resource: Resource | None) -> str:
     """A short digest over the compared fields, for saying whether what was seen has moved."""
     if resource is None:
         return "absent"
-    values = [f"{f.name}={getattr(resource, f.name)!r}" for f in fields(resource) if f.compare]
+    values = [f"{f.name}={_said(getattr(resource, f.name))}" for f in fields(resource) if f.compare]
     return digest(resource.kind, *values)[:16]
+
+
+def _said(value: object) -> str:
+    """A value as text that is the same in every process: a set has another order in each."""
+    if isinstance(value, frozenset | set):
+        return f"{{{', '.join(sorted(map(_said, value)))}}}"
+    return repr(value)
 
 
 def changed_fields(difference: Difference) -> list[tuple[str, str, str]]:

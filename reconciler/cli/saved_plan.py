@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
+from reconciler.cache import open_regular
 from reconciler.cli.plan_json import PlanDocument, _Model, document
 from reconciler.diff import fingerprint
 from reconciler.model.action import Plan
@@ -64,7 +65,7 @@ def save(file: Path, session: Session, decided: Decided, mirror: str = "") -> No
 def load(file: Path) -> SavedPlan:
     """Read a saved plan. Raises SpecError (`plan-file-unusable`)."""
     try:
-        with open(file, "rb") as stream:
+        with open_regular(file, follow=True) as stream:
             data = stream.read(_LIMIT)
         return SavedPlan.model_validate_json(data)
     except OSError as error:

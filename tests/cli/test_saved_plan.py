@@ -1,7 +1,10 @@
 """A saved plan is applied as it was shown, or not at all."""
 
 import json
+import os
 import stat
+import subprocess
+import sys
 
 from tests.cli.conftest import DB, WEB
 
@@ -61,3 +64,23 @@ def test_a_file_that_is_no_plan_is_named(desk):
     assert answer.status == 1
     assert "p.json" in answer.err
     assert "error[plan-file-unusable]" in answer.err
+
+
+def test_a_fifo_in_place_of_a_plan_is_not_waited_for(desk):
+    os.mkfifo(desk.folder / "p.json")
+    answer = desk.run("apply", "--plan", "p.json")
+    assert answer.status == 1
+    assert "error[plan-file-unusable]" in answer.err
+
+
+def test_what_was_seen_has_the_same_digest_in_every_process():
+    code = """from reconciler.diff import fingerprint
+from reconciler.kinds.mount import Mount
+print(fingerprint(Mount("web:/run/secrets", "tmpfs", "tmpfs", flags=frozenset({"noexec", "nosuid", "x", "y"}))))"""
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in "1234"
+    }
+    assert len(said) == 1
