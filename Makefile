@@ -4,6 +4,8 @@ VENV = .venv
 RUN = $(VENV)/bin/python
 # Options of the crash matrix, such as CRASH=--states or CRASH="--every 10".
 CRASH =
+# How tests are spread: most of their time is processes that they wait for, so one more than two cores pays.
+TESTS = -n 3 --dist loadfile
 
 .PHONY: all demo test lint test-crash test-demo test-zfs test-ssh bench docs clean
 
@@ -18,7 +20,7 @@ demo: $(VENV)/.ready
 	@$(RUN) -m reconciler.cli.main demo .demo
 
 test: $(VENV)/.ready
-	$(RUN) -m pytest -q
+	$(RUN) -m pytest -q $(TESTS)
 
 lint: $(VENV)/.ready
 	$(VENV)/bin/ruff check .
