@@ -5,18 +5,17 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Literal, TypeVar
 
-from reconciler.model.command import Command, Completed, Runner
+from reconciler.model.command import Runner
 from reconciler.model.diagnostic import Diagnostic, HostError
-from reconciler.readonly import is_read_only
-from reconciler.wrapper import Trees, Wrapper
+from reconciler.wrapper import EveryCall
 
 T = TypeVar("T")
 
 
-class FailRunner(Wrapper):
+class FailRunner(EveryCall):
     """Fails at the n-th call from 1, before or after its effect: `error` raises HostError
     (`injected-failure`), `kill` ends this very process with SIGKILL.
 
@@ -38,22 +37,6 @@ class FailRunner(Wrapper):
         self._left, self._when, self._how, self._changing = n, when, how, changing
         self._counting = threading.Lock()
         self.reached = False
-
-    def run(self, command: Command) -> Completed:
-        """Run, or fail."""
-        return self._call(lambda: self.inner.run(command), changes=not is_read_only(command.argv))
-
-    def batch(self, commands: Sequence[Command]) -> list[Completed]:
-        """Run, or fail; one call."""
-        return self._call(lambda: self.inner.batch(commands), changes=False)
-
-    def gather(self, commands: Sequence[Command], trees: Sequence[str]) -> tuple[list[Completed], Trees]:
-        """Run, or fail; one call."""
-        return self._call(lambda: self.inner.gather(commands, trees), changes=False)
-
-    def write(self, path: str, data: bytes, mode: int = 0o600) -> None:
-        """Write, or fail."""
-        self._call(lambda: self.inner.write(path, data, mode), changes=True)
 
     def _call(self, call: Callable[[], T], *, changes: bool) -> T:
         if self._changing and not changes:

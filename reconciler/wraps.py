@@ -118,15 +118,8 @@ class RecordRunner(Wrapper):
 
     def gather(self, commands: Sequence[Command], trees: Sequence[str]) -> tuple[list[Completed], Trees]:
         """Run and remember each command and folder."""
-        found: list[Trees] = []
-
-        def inner() -> list[Completed]:
-            done, files = self.inner.gather(commands, trees)
-            found.append(files)
-            return done
-
         self.calls.extend(Call("tree", (path,), changes=False) for path in trees)
-        return self._commands(commands, inner), found[0]
+        return self._gathered(commands, trees, self._commands)
 
     def read(self, path: str) -> bytes | None:
         """Read and remember."""
@@ -232,14 +225,7 @@ class LogRunner(Wrapper):
 
     def gather(self, commands: Sequence[Command], trees: Sequence[str]) -> tuple[list[Completed], Trees]:
         """As `batch`."""
-        found: list[Trees] = []
-
-        def inner() -> list[Completed]:
-            done, files = self.inner.gather(commands, trees)
-            found.append(files)
-            return done
-
-        return self._timed(commands, inner), found[0]
+        return self._gathered(commands, trees, self._timed)
 
     def write(self, path: str, data: bytes, mode: int = 0o600) -> None:
         """Write and log the path and size."""

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
+from reconciler.build.layers import built, located
 from reconciler.build.perform import perform
 from reconciler.build.recipe import Recipe, RunSegment
 from reconciler.build.segment import TIMEOUT
@@ -19,7 +20,7 @@ from reconciler.build.workspace import Workspace
 from reconciler.kind import Desired, Kind, Place, Seen, make_dataset
 from reconciler.makejail.segments import Instruction
 from reconciler.model.action import Action, Note, Site
-from reconciler.model.diagnostic import Diagnostic, HostError, Span
+from reconciler.model.diagnostic import HostError, Span
 from reconciler.model.ports import DatasetRow
 from reconciler.model.value import Ref, Resource
 
@@ -182,33 +183,12 @@ def _resumed(site: Site, layer: Layer) -> tuple[str, tuple[Layer, ...]]:
     rows = site.observe("datasets", roots=(f"{site.pool}/layers",)).datasets
     one = layer
     while one.parent.kind == "layer":
-        row = newest(rows, one.parent.name)
-        if row is None:
-            raise HostError(
-                Diagnostic(
-                    "layer-missing",
-                    "A layer has gone since the plan was made",
-                    f"Layer {one.parent.name[:12]} is not in {site.pool}/layers.",
-                    "Run the command again: it will be built anew.",
-                )
-            )
+        row = located(site, rows, one.parent.name)
         if row.user.get("live") != "on" or one.above is None:
             return row.name, again
         one = one.above
         again = (one, *again)
     return f"{site.pool}/releases/{one.parent.name}@sealed", again
-
-
-def newest(rows: Iterable[DatasetRow], digest: str) -> DatasetRow | None:
-    """The snapshot of a layer; the one built last, where it was built anew."""
-    own = (row for row in rows if row.name.endswith(f"@{digest}") and row.user.get("digest") == digest)
-    return max(own, key=lambda row: built(row.name), default=None)
-
-
-def built(snapshot: str) -> int:
-    """How often a snapshot's build was begun anew: its dataset says so."""
-    number = snapshot.partition("@")[0].rpartition("/")[2].partition(".")[2]
-    return int(number) if number.isdigit() else 0
 
 
 def _commit(site: Site, room: Workspace, layer: Layer, *, live: bool) -> None:

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 from urllib.parse import quote
 
+from reconciler.build.layers import located
 from reconciler.build.seal import seal
 from reconciler.build.workspace import Workspace
 from reconciler.kind import ROOT, Desired, Kind, Place, Seen, attributes, make_dataset
-from reconciler.kinds.layer import newest
 from reconciler.model.action import Action, Note, Phase, Site
 from reconciler.model.diagnostic import Diagnostic, HostError, Span
 from reconciler.model.value import Ref, Resource
@@ -94,17 +94,8 @@ class BuildRoot(Action):
 def _tip(site: Site, root: Root) -> str:
     if root.tip.kind == "release":
         return f"{site.pool}/releases/{root.tip.name}@sealed"
-    row = newest(site.observe("datasets", roots=(f"{site.pool}/layers",)).datasets, root.tip.name)
-    if row is not None:
-        return row.name
-    raise HostError(
-        Diagnostic(
-            "layer-missing",
-            "A layer has gone since the plan was made",
-            f"Layer {root.tip.name[:12]} is not in {site.pool}/layers.",
-            "Run the command again: it will be built anew.",
-        )
-    )
+    rows = site.observe("datasets", roots=(f"{site.pool}/layers",)).datasets
+    return located(site, rows, root.tip.name).name
 
 
 @dataclass(frozen=True, slots=True)

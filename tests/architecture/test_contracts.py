@@ -18,6 +18,7 @@ BREAKS = {
         "reconciler/hosts/sandbox/answer.py",
         "import reconciler.hosts.freebsd.zfs",
     ),
+    "kinds are strangers to each other": ("reconciler/kinds/mount.py", "import reconciler.kinds.limits"),
     "one door for each library": ("reconciler/plan.py", "import httpx"),
 }
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TypeVar
 
-from reconciler.model.command import Command, Completed, Runner
-from reconciler.readonly import is_read_only
-from reconciler.wrapper import Trees, Wrapper
+from reconciler.model.command import Runner
+from reconciler.wrapper import EveryCall
 
 T = TypeVar("T")
 
@@ -16,7 +15,7 @@ class Died(BaseException):
     """Not an error that anybody handles: the process is gone."""
 
 
-class DyingRunner(Wrapper):
+class DyingRunner(EveryCall):
     """Dies at the n-th changing call (from 1), before or after its effect; all later calls die too."""
 
     def __init__(self, inner: Runner, n: int, *, after: bool) -> None:
@@ -38,22 +37,6 @@ class DyingRunner(Wrapper):
             self.dead = True
             raise Died
         return answer
-
-    def run(self, command: Command) -> Completed:
-        """Run, unless dead."""
-        return self._call(lambda: self.inner.run(command), changes=not is_read_only(command.argv))
-
-    def batch(self, commands: Sequence[Command]) -> list[Completed]:
-        """Run, unless dead."""
-        return self._call(lambda: self.inner.batch(commands), changes=False)
-
-    def gather(self, commands: Sequence[Command], trees: Sequence[str]) -> tuple[list[Completed], Trees]:
-        """Run, unless dead."""
-        return self._call(lambda: self.inner.gather(commands, trees), changes=False)
-
-    def write(self, path: str, data: bytes, mode: int = 0o600) -> None:
-        """Write, unless dead."""
-        self._call(lambda: self.inner.write(path, data, mode), changes=True)
 
     def read(self, path: str) -> bytes | None:
         """Read, unless dead."""
