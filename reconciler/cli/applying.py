@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from reconciler.cli import render_plan, report, saved_plan, session, show
+from reconciler.cli import render_plan, report, saved_plan, session
 from reconciler.cli.building import streamed
 from reconciler.cli.levels import settled
 from reconciler.cli.lock import locked
@@ -21,8 +20,6 @@ from reconciler.model.diagnostic import Diagnostic, Refused
 from reconciler.model.outcome import Report
 from reconciler.reconcile import Decided, Options, Session
 from reconciler.spec.load import load
-
-REFUSED = 3
 
 
 @dataclass(frozen=True)
@@ -49,12 +46,8 @@ def run(asked: Asked) -> int:
         current, decided = settled(current, current.decide(), asked.mirror, download=saved is None)
         if saved is not None:
             saved_plan.check(saved, current, decided)
-        show.show(current.specs.warnings)
-        print(render_plan.render(decided, paper(), current.options.only), flush=True)
-        if decided.refusals:
-            show.show(decided.refusals)
-            print("\nRefused: nothing was changed.", file=sys.stderr)
-            return REFUSED
+        if report.refused(current, decided):
+            return report.REFUSED
         if decided.plan.empty:
             return report.status(Report(decided.plan, {}), decided)
         mirror = stack.enter_context(mirror_for(asked.mirror, host.url))

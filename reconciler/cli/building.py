@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
-from reconciler.cli import render_plan, report, session, show
+from reconciler.cli import report, session, show
 from reconciler.cli.levels import settled
 from reconciler.cli.lock import locked
 from reconciler.cli.mirrors import mirror_for
-from reconciler.cli.paper import paper
 from reconciler.cli.progress import Progress
 from reconciler.cli.record import Record
 from reconciler.cli.stopping import stopping
@@ -22,8 +20,6 @@ from reconciler.model.command import Output
 from reconciler.model.value import Ref
 from reconciler.reconcile import Decided, Options, Session
 from reconciler.spec.load import load
-
-REFUSED = 3
 
 
 @dataclass(frozen=True)
@@ -47,12 +43,8 @@ def run(asked: Asked) -> int:
         stack.enter_context(locked(host, current.document.pool, "build"))
         current, decided = settled(current, current.decide(), asked.mirror, download=True)
         decided = only_layers(decided, asked)
-        show.show(current.specs.warnings)
-        print(render_plan.render(decided, paper(), current.options.only), flush=True)
-        if decided.refusals:
-            show.show(decided.refusals)
-            print("\nRefused: nothing was changed.", file=sys.stderr)
-            return REFUSED
+        if report.refused(current, decided):
+            return report.REFUSED
         if decided.plan.empty:
             held = any(note.failing and note.scope == asked.jail for note in decided.plan.notes)
             print(f"Nothing is built for {asked.jail}." if held else f"All layers of {asked.jail} are here already.")

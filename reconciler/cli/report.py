@@ -6,15 +6,26 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 
-from reconciler.cli import show
-from reconciler.cli.paper import many
+from reconciler.cli import render_plan, show
+from reconciler.cli.paper import many, paper
 from reconciler.model.outcome import Report, Result
 from reconciler.model.value import Ref
-from reconciler.reconcile import Decided
+from reconciler.reconcile import Decided, Session
 
 _TAIL_LINES = 20
 FAILED = 1
+REFUSED = 3
 SOME_FAILED = 4
+
+
+def refused(session: Session, decided: Decided) -> bool:
+    """Show the plan that is about to be carried out; say why not, where the guard refuses it."""
+    show.show(session.specs.warnings)
+    print(render_plan.render(decided, paper(), session.options.only), flush=True)
+    if decided.refusals:
+        show.show(decided.refusals)
+        print("\nRefused: nothing was changed.", file=sys.stderr)
+    return bool(decided.refusals)
 
 
 def failures(report: Report, tail: Callable[[Ref], bytes]) -> None:
