@@ -7,7 +7,7 @@ CRASH =
 # How tests are spread: most of their time is processes that they wait for, so one more than two cores pays.
 TESTS = -n 3 --dist loadfile
 
-.PHONY: all demo test lint test-crash test-demo test-zfs test-ssh bench docs clean
+.PHONY: all demo test lint test-crash test-demo test-slow test-zfs test-ssh bench docs clean
 
 all: test
 
@@ -36,9 +36,13 @@ test-crash: $(VENV)/.ready
 test-zfs: $(VENV)/.ready
 	sh tests/zfs/run
 
+# Whole flows that take longer than a default run may: the demo, real ssh, and what other folders have.
+test-slow: $(VENV)/.ready
+	$(RUN) -m pytest -q -n 2 --dist loadfile tests/*/flow_*.py
+
 # The whole demo, and that it leaves what it says.
 test-demo: $(VENV)/.ready
-	$(RUN) -m pytest -q tests/demo/flow.py
+	$(RUN) -m pytest -q tests/demo/flow_demo.py
 
 # What is generated from the schemas and the commands' own help.
 docs: $(VENV)/.ready
@@ -46,7 +50,7 @@ docs: $(VENV)/.ready
 
 # A jail's whole life over real ssh, into a sandbox behind a private sshd.
 test-ssh: $(VENV)/.ready
-	$(RUN) -m pytest -q tests/ssh/flow.py
+	$(RUN) -m pytest -q tests/ssh/flow_ssh.py
 
 bench: $(VENV)/.ready
 	$(RUN) bench/noop.py

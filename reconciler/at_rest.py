@@ -21,6 +21,7 @@ from reconciler.model.action import Plan
 from reconciler.model.ports import DatasetRow, JailRow, MountRow
 from reconciler.model.value import Ref, Resource, World
 from reconciler.plan import Limits, make_plan
+from reconciler.runtime import HELPER, SCRATCH
 
 if TYPE_CHECKING:
     from reconciler.reconcile import Session
@@ -126,9 +127,10 @@ def _shares(seen: Seen, parts: list[tuple[str, ...]]) -> list[_Share]:
         shares[number.get(config.name, -1)].configs.append(config)
     for mount in seen.observed.mounts:
         jail = mount.target[len(live) :].partition("/")[0] if mount.target.startswith(live) else ""
+        jail = jail.removeprefix(SCRATCH)
         shares[number.get(jail, -1)].mounts.append(mount)
     for running in seen.observed.jails:
-        at = number.get(running.name, -1)
+        at = number.get(running.name.removeprefix(HELPER), -1)
         shares[at].jails.append(running)
         if at >= 0 and running.path != live + running.name:
             shares[-1].jails.append(running)

@@ -99,6 +99,9 @@ def _prune(plan: Plan, policy: Policy, consent: Consent) -> Iterable[Diagnostic]
 
 def _volumes(plan: Plan, consent: Consent) -> Iterable[Diagnostic]:
     pruned = {s.action.subject.scope for s in plan.steps if isinstance(s.action, PruneDataset)}
+    # A run that was cut off may have marked the jail, and not yet all of its volumes.
+    kept = plan.wanted.keys()
+    pruned |= {r.jail for r in plan.observed.values() if isinstance(r, Dataset) and r.pruned and r.ref not in kept}
     for step in plan.steps:
         if isinstance(step.action, PruneVolume):
             name, jail = step.action.subject.name, step.action.subject.scope

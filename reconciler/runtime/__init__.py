@@ -18,14 +18,17 @@ from __future__ import annotations
 from reconciler.runtime.check import check
 from reconciler.runtime.files import LOGS, MARKERS, Rendered, files
 from reconciler.runtime.fstab import mountpoints, pointer
+from reconciler.runtime.keep import HELPER, SCRATCH
 from reconciler.runtime.names import RULESETS, Names, allocate_rulesets, collisions, names, ruleset_number
 from reconciler.runtime.runtime import DEFAULT_KEEP, SECRETS, Runtime
 
 __all__ = [
     "DEFAULT_KEEP",
+    "HELPER",
     "LOGS",
     "MARKERS",
     "RULESETS",
+    "SCRATCH",
     "SECRETS",
     "Names",
     "Rendered",

@@ -24,6 +24,11 @@ from reconciler.runtime.quote import sh
 from reconciler.runtime.runtime import Runtime
 from reconciler.runtime.script import begin
 
+HELPER = "KEEP-"
+"""What the name of the short-lived jail begins with, before the jail's own."""
+SCRATCH = ".keep-"
+"""What the folder beside the live one begins with, on which an old root is mounted to be read."""
+
 _GLOB = "*?[]"
 
 # Runs inside. Sockets cannot be archived and mean nothing at rest.
@@ -43,6 +48,8 @@ mark() {
 
 # collect ROOT: make keep.tar of the tree below ROOT, in a jail without network
 collect() {
+    # One that a killed jail(8) left stays although nothing runs in it.
+    if /usr/sbin/jls -j "KEEP-$jail" jid >/dev/null 2>&1; then /usr/sbin/jail -r "KEEP-$jail" || :; fi
     if ! /usr/sbin/jail -c name="KEEP-$jail" path="$1" command=/bin/sh -c "$inside" sh @PATTERNS@ \
         > "$state/keep.tar.new"; then
         /bin/rm -f "$state/keep.tar.new"

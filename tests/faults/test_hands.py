@@ -29,10 +29,43 @@ def test_a_jail_that_was_killed_by_hand_is_started_again(fleet: Fleet, hand: Han
     fleet.write(SPEC)
     fleet.apply()
     hand("jail", "-r", "web")
-    assert fleet.titles() == ["web: start jail"]
+    assert fleet.titles() == ["web: clear what is left of a stop that was cut off", "web: start jail"]
     assert problems(fleet.apply()) == []
     assert fleet.titles() == []
     assert orphans(fleet) == []
+
+
+NETWORKED = """
+kind: Host
+name: here
+match: {hostname: "*"}
+external: vtnet0
+---
+kind: Jail
+name: web
+release: 15.1-RELEASE
+network: {vnet: {bridge: jails0, address: 10.77.0.2/24, gateway: 10.77.0.1, nat: true}}
+limits: {maxproc: 30}
+"""
+
+
+@pytest.mark.parametrize("after", [NETWORKED + "state: stopped\n", NETWORKED.replace("name: web", "name: other")])
+def test_what_a_jail_that_stays_down_left_on_the_host_is_cleared(fleet: Fleet, hand: Hand, after: str) -> None:
+    fleet.write(NETWORKED + "---\nkind: Jail\nname: bystander\nrelease: 15.1-RELEASE\n")
+    fleet.apply()
+    hand("jail", "-c", "name=KEEP-web", "path=/reconciler/live/web", "persist")
+    hand("jail", "-r", "web")
+    left = fleet.session().observed
+    assert [row.target for row in left.mounts if "/live/web" in row.target]
+    assert [rule for rule in left.limits if rule.startswith("jail:web:")]
+    fleet.write(after + "---\nkind: Jail\nname: bystander\nrelease: 15.1-RELEASE\n")
+    assert "web: clear what is left of a stop that was cut off" in fleet.titles()
+    assert problems(fleet.apply()) == []
+    assert fleet.titles() == []
+    assert orphans(fleet) == []
+    now = fleet.session().observed
+    assert [row.name for row in now.jails] == ["bystander"] + (["other"] if "other" in after else [])
+    assert not [row for row in now.interfaces if row.description == "reconciler: web"]
 
 
 @pytest.mark.parametrize("file", ["fstab", "jail.conf"])

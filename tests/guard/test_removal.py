@@ -189,3 +189,17 @@ def test_a_protected_jail_cannot_be_destroyed_either(fleet: Fleet) -> None:
     with pytest.raises(Refused) as refused:
         destroy(run, "safe", yes=True)
     assert [problem.code for problem in refused.value.diagnostics] == ["jail-protected"]
+
+
+def test_a_removal_that_was_cut_off_goes_on_without_a_word(fleet: Fleet) -> None:
+    other = "---\nkind: Jail\nname: other\nrelease: 15.1-RELEASE\nstate: stopped\n"
+    gone = "---\nkind: Jail\nname: gone\nrelease: 15.1-RELEASE\nstate: stopped\n"
+    fleet.write(other + gone + "volumes: [{name: www, mountpoint: /usr/local/www}]\n")
+    fleet.apply()
+    fleet.write(other)
+    # The first mark is the jail's, then the power goes.
+    done = fleet.runner.run(Command(("zfs", "set", "reconciler:pruned=2026-11-22", "zroot/reconciler/jails/gone")))
+    assert done.status == 0
+    assert [title for title in fleet.titles() if "volume gone/www" in title]
+    assert problems(fleet.apply()) == []
+    assert fleet.titles() == []
