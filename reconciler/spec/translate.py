@@ -5,12 +5,13 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Iterator, Mapping
-from functools import cache
-from typing import Any
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Any, Protocol
 
 from pydantic import BaseModel, ValidationError
 
-from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.diagnostic import Diagnostic, Span
 from reconciler.spec.document import KINDS
 from reconciler.spec.fields import PATTERNS
 from reconciler.spec.specset import Path_, Source, locate
@@ -33,15 +34,35 @@ _NO = frozenset({"no", "off", "n", "f", "0"})
 _SAME_KIND = {"a mapping": dict, "a list": list, "true or false": bool}
 
 
+class _Places(Protocol):
+    """Where the value at a path begins, or with `key` the key that ends it."""
+
+    def __call__(self, path: Path_, *, key: bool = False) -> Span: ...
+
+
+@dataclass(frozen=True)
+class About:
+    """What is being read: the word for it, its model, and where its parts stand."""
+
+    kind: str
+    model: type[BaseModel]
+    place: _Places
+
+
 def translate(
     error: ValidationError, kind: str, raw: Mapping[str, Any], source: Source, index: int
 ) -> list[Diagnostic]:
-    """One diagnostic for each place that is wrong; the arms of a union count as one."""
+    """One diagnostic for each place that is wrong in a spec document; the arms of a union count as one."""
+    return explain(error, raw, About(kind, KINDS[kind], partial(locate, source, index)))
+
+
+def explain(error: ValidationError, raw: Mapping[str, Any], about: About) -> list[Diagnostic]:
+    """The same for anything that a model describes."""
     groups: dict[Path_, list[Any]] = {}
     for item in error.errors(include_url=False, include_context=True):
         path = _written(item["loc"], raw, keep_last=item["type"] in ("missing", "extra_forbidden"))
         groups.setdefault(path, []).append(item)
-    return [_diagnose(path, items, kind, source, index) for path, items in groups.items()]
+    return [_diagnose(path, items, about) for path, items in groups.items()]
 
 
 def _written(loc: Path_, raw: Any, *, keep_last: bool) -> Path_:
@@ -56,19 +77,19 @@ def _written(loc: Path_, raw: Any, *, keep_last: bool) -> Path_:
     return tuple(path)
 
 
-def _diagnose(path: Path_, items: list[Any], kind: str, source: Source, index: int) -> Diagnostic:
+def _diagnose(path: Path_, items: list[Any], about: About) -> Diagnostic:
     found = items[0]["type"]
     if found == "extra_forbidden":
-        return _unknown_key(path, kind, source, index)
+        return _unknown_key(path, about)
     if found == "missing":
-        where = f"`{_show(path[:-1])}`" if path[:-1] else f"This {kind} document"
+        where = f"`{_show(path[:-1])}`" if path[:-1] else f"This {about.kind} document"
         detail = f"{where} has no `{path[-1]}`."
-        field = _field(KINDS[kind], path)
+        field = _field(about.model, path)
         hint = f"Add `{path[-1]}: ...`" + (f": {field}" if field else ".")
-        return Diagnostic("missing-key", "Required key is missing", detail, hint, locate(source, index, path[:-1]))
+        return Diagnostic("missing-key", "Required key is missing", detail, hint, about.place(path[:-1]))
     value = items[0]["input"]
     wanted = " or ".join(dict.fromkeys(_wanted(item) for item in items))
-    span = locate(source, index, path)
+    span = about.place(path)
     name = f"`{_show(path)}`"
     if all(item["type"] in _TYPES for item in items):
         detail = f"{name} is {wanted}, not {shorten(value)}."
@@ -142,21 +163,21 @@ def _value_hint(items: list[Any], value: Any) -> str:
     return ""
 
 
-def _unknown_key(path: Path_, kind: str, source: Source, index: int) -> Diagnostic:
+def _unknown_key(path: Path_, about: About) -> Diagnostic:
     key = str(path[-1])
-    where = f"`{_show(path[:-1])}`" if path[:-1] else f"A {kind} document"
-    known = _keys(KINDS[kind], path[:-1])
+    where = f"`{_show(path[:-1])}`" if path[:-1] else f"A {about.kind} document"
+    known = _keys(about.model, path[:-1])
     found = nearest(key, known)
     if found and found != key:
         hint = f"Did you mean `{found}`?"
     elif key == "<<":
         hint = "Merge keys are not part of YAML 1.2; use an alias for a whole value."
-    elif elsewhere := [spot for spot in _places_of(kind, key) if spot]:
+    elif elsewhere := [spot for spot in _places_of(about.model, key) if spot]:
         hint = f"`{key}` belongs in {' or '.join(elsewhere[:3])}."
     else:
         hint = "Its keys are: " + ", ".join(known) + "."
     detail = f"{where} has no key `{key}`."
-    return Diagnostic("unknown-key", "Unknown key", detail, hint, locate(source, index, path, key=True))
+    return Diagnostic("unknown-key", "Unknown key", detail, hint, about.place(path, key=True))
 
 
 def _show(path: Path_) -> str:
@@ -203,18 +224,18 @@ def _field(model: type[BaseModel], path: Path_) -> str:
     return info.description or "" if info is not None else ""
 
 
-def _places_of(kind: str, key: str) -> tuple[str, ...]:
+def _places_of(model: type[BaseModel], key: str) -> tuple[str, ...]:
     """Where else in a document a key is known, for those who wrote it one level off."""
-    return _index(kind).get(key, ())
+    return _index(model).get(key, ())
 
 
 @cache
-def _index(kind: str) -> dict[str, tuple[str, ...]]:
+def _index(model: type[BaseModel]) -> dict[str, tuple[str, ...]]:
     found: dict[str, list[str]] = {}
-    waiting: list[tuple[str, type[BaseModel]]] = [("", KINDS[kind])]
+    waiting: list[tuple[str, type[BaseModel]]] = [("", model)]
     while waiting:
-        where, model = waiting.pop(0)
-        for name, info in _fields(model).items():
+        where, at = waiting.pop(0)
+        for name, info in _fields(at).items():
             found.setdefault(name, []).append(f"`{where}`" if where else "")
             waiting += [(f"{where}.{name}".lstrip("."), inner) for inner in _models(info.annotation)]
     return {name: tuple(places) for name, places in found.items()}

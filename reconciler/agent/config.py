@@ -1,0 +1,310 @@
+"""How the agent is told what to do: a file, the environment, flags; each rules over what stands before it.
+
+    flags (--set web.listen=...)  >  RECONCILER_AGENT_WEB__LISTEN  >  agent.yaml  >  the defaults below
+
+A flag and a variable name a field by its path and hold YAML. These models are the format: `schemas/agent.json`
+is made from them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+
+from reconciler.model.diagnostic import Diagnostic, Span, SpecError
+from reconciler.spec.fields import AbsolutePath, Bool, Duration, Int, Model, Name
+from reconciler.spec.specset import Path_, Source, locate
+from reconciler.spec.translate import About, explain
+from reconciler.spec.yaml import parse
+
+FILE = Path("/usr/local/etc/reconciler/agent.yaml")
+PREFIX = "RECONCILER_AGENT_"
+MAX_SIZE = 1024 * 1024
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+def _form(pattern: str, words: str) -> AfterValidator:
+    """A whole text of this form; `words` say which."""
+    compiled = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if not compiled.fullmatch(value):
+            raise ValueError(f"expected {words}, not {value!r}")
+        return value
+
+    return AfterValidator(check)
+
+
+Folder = Annotated[str, _form(r"(?!/)(?!(.*/)?\.\.(/|$))[^\x00-\x1f\x7f]*", "a folder below the repository's root")]
+Ref = Annotated[str, _form(r"(?![-/.])(?!.*(\.\.|//|@\{))[A-Za-z0-9._/+@%-]{1,200}", "the name of a branch")]
+Pattern = Annotated[str, _form(r"(?![-/.])(?!.*(\.\.|//))[A-Za-z0-9._/+@%*?-]{1,200}", "a pattern such as v*")]
+Sha = Annotated[str, _form(r"[0-9a-f]{40}([0-9a-f]{24})?", "a whole commit in hexadecimal digits")]
+Listen = Annotated[
+    str, _form(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}", "an address and a port, such as 127.0.0.1:8399")
+]
+Clock = Annotated[str, _form(r"([01][0-9]|2[0-3]):[0-5][0-9]", "a time of day such as 02:30")]
+
+
+class SourceConfig(Model):
+    """Where specs come from: a git remote, or a folder of this machine."""
+
+    name: Name = Field(default="origin", description="What it is called in status, logs and metrics.")
+    url: str | None = Field(
+        default=None, description="A git remote: https://, ssh:// (or user@host:path), file://, git:// or a path."
+    )
+    path: AbsolutePath | None = Field(default=None, description="A folder of this machine instead; it is watched.")
+    branch: Ref = Field(default="main", description="The branch that is followed.")
+    tag: Pattern | None = Field(
+        default=None, description="Follow the newest tag of this pattern, such as v*, instead of a branch."
+    )
+    identity: AbsolutePath | None = Field(default=None, description="Private key for ssh.")
+    known_hosts: AbsolutePath | None = Field(default=None, description="known_hosts file for ssh.")
+    token_file: AbsolutePath | None = Field(
+        default=None, description="File with a password or token for https, read at each fetch."
+    )
+    user: str = Field(default="git", description="User name that goes with `token_file`.")
+
+    @model_validator(mode="after")
+    def _one(self) -> SourceConfig:
+        if (self.url is None) == (self.path is None):
+            raise ValueError("expected either `url` or `path`")
+        if self.url is not None and (self.url.startswith("-") or "::" in self.url or not self.url.isprintable()):
+            raise ValueError("expected a URL that git can fetch, not an option or a remote helper")
+        return self
+
+
+class TrustConfig(Model):
+    """Whose commits are applied."""
+
+    verify: Literal["none", "commits", "tags", "all"] = Field(
+        default="none",
+        description="What has to be signed: nothing; every commit since the last applied one; the tag; or both.",
+    )
+    allowed_signers: AbsolutePath | None = Field(
+        default=None, description="SSH keys that may sign, as ssh-keygen(1) has it under ALLOWED SIGNERS."
+    )
+    gpg_home: AbsolutePath | None = Field(default=None, description="GnuPG folder whose keyring may sign.")
+    since: Sha | None = Field(
+        default=None,
+        description="Commit from which signatures count on a host that has applied none yet; else only the newest.",
+    )
+
+    @model_validator(mode="after")
+    def _keys(self) -> TrustConfig:
+        if self.verify != "none" and self.allowed_signers is None and self.gpg_home is None:
+            raise ValueError("expected `allowed_signers` or `gpg_home` beside `verify`")
+        return self
+
+
+class ApprovalConfig(Model):
+    """When a new commit is applied. Drift is corrected against the last approved one meanwhile."""
+
+    mode: Literal["automatic", "delayed", "manual"] = Field(
+        default="automatic", description="At once; after some time unless somebody objects; or by `reconcile approve`."
+    )
+    after: Duration = Field(default=600.0, description="How long `delayed` waits.")
+
+
+class WindowConfig(Model):
+    """A stretch of the week, in the time zone of the host."""
+
+    days: tuple[Day, ...] = Field(default=("mon", "tue", "wed", "thu", "fri", "sat", "sun"), description="Days.")
+    begin: Clock = Field(default="00:00", description="HH:MM at which it opens.")
+    end: Clock = Field(
+        default="00:00", description="HH:MM at which it closes; at or before `begin` means on the next day."
+    )
+
+
+class WindowsConfig(Model):
+    """Maintenance windows: outside of them no new commit is applied."""
+
+    allow: tuple[WindowConfig, ...] = Field(default=(), description="Only then; always when empty.")
+    deny: tuple[WindowConfig, ...] = Field(default=(), description="Never then, whatever `allow` says.")
+    drift: Literal["always", "windows"] = Field(
+        default="always", description="Whether drift is corrected outside of windows too."
+    )
+
+
+class WebConfig(Model):
+    """The status page, metrics and webhooks."""
+
+    listen: Listen | None = Field(
+        default=None, description="Address and port, such as 127.0.0.1:8399; nothing listens when absent."
+    )
+    token_file: AbsolutePath | None = Field(
+        default=None, description="File with the token that whoever acts has to show."
+    )
+    actions: Bool = Field(default=False, description="Whether the page may act: sync, approve, suspend, resume.")
+
+
+class WebhookConfig(Model):
+    """Who may say: look again."""
+
+    secret_file: AbsolutePath | None = Field(
+        default=None, description="File with the secret that signs requests; without it there is no webhook."
+    )
+    kind: Literal["generic", "github", "gitlab", "gitea"] = Field(default="generic", description="Whose header counts.")
+
+
+class NotifyConfig(Model):
+    """Where news go: a URL or a command."""
+
+    url: str | None = Field(default=None, description="An http(s) URL that is given JSON by POST.")
+    command: tuple[str, ...] = Field(default=(), description="An argument vector that is given JSON on its input.")
+    secret_file: AbsolutePath | None = Field(default=None, description="File with the secret that signs what is sent.")
+    kind: Literal["generic", "slack", "github", "gitlab", "gitea"] = Field(
+        default="generic", description="Form of the message; a forge's name reports the commit's status to it."
+    )
+    events: tuple[str, ...] = Field(default=(), description="Only these kinds of news; all when empty.")
+
+    @model_validator(mode="after")
+    def _one(self) -> NotifyConfig:
+        if (self.url is None) == (not self.command):
+            raise ValueError("expected either `url` or `command`")
+        return self
+
+
+class LogConfig(Model):
+    """What is logged, and how."""
+
+    format: Literal["auto", "json", "console"] = Field(
+        default="auto", description="auto: lines for people on a terminal, JSON elsewhere."
+    )
+    level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="The least that is said.")
+
+
+class AgentConfig(Model):
+    """The agent's configuration."""
+
+    sources: Annotated[tuple[SourceConfig, ...], Field(min_length=1, max_length=16)] = Field(
+        description="Where specs come from; several remotes of one repository stand in for each other."
+    )
+    folder: Folder = Field(
+        default="specs", description="The folder of specs within the repository; empty for all of it."
+    )
+    testing: Bool = Field(
+        default=False, description="Follow testing-HOSTNAME where it sits on top of the branch. Not after a restart."
+    )
+    trust: TrustConfig = Field(default=TrustConfig(), description="Whose commits are applied.")
+    approval: ApprovalConfig = Field(default=ApprovalConfig(), description="When a new commit is applied.")
+    windows: WindowsConfig = Field(default=WindowsConfig(), description="Maintenance windows.")
+    interval: Annotated[Duration, Field(ge=1)] = Field(
+        default=60.0, description="Time between two looks at sources and host."
+    )
+    jitter: Duration = Field(default=10.0, description="At most this is added to `interval`, by chance.")
+    timeout: Annotated[Duration, Field(ge=1)] = Field(default=120.0, description="The longest a source may take.")
+    backoff: Annotated[Duration, Field(ge=1)] = Field(
+        default=10.0, description="First wait after a failure of a jail or source; it doubles with each."
+    )
+    backoff_max: Annotated[Duration, Field(ge=1)] = Field(default=900.0, description="The longest such wait.")
+    stalled_after: Annotated[Int, Field(ge=1)] = Field(
+        default=3, description="Failures in a row after which a jail counts as stalled."
+    )
+    host: str = Field(default="", description="The host, as for --host; this machine when empty.")
+    labels: dict[str, str] = Field(default={}, description="Labels of this machine, as for --label.")
+    jobs: Annotated[Int, Field(ge=1, le=64)] = Field(default=4, description="How many steps may run at once.")
+    mirror: str = Field(default="", description="Where releases are fetched, as for --mirror.")
+    state: AbsolutePath = Field(
+        default="/var/db/reconciler/agent", description="Folder for the copy of the repository. It may be deleted."
+    )
+    run: AbsolutePath = Field(default="/var/run/reconciler", description="Folder for what lasts until the next boot.")
+    web: WebConfig = Field(default=WebConfig(), description="The status page, metrics and webhooks.")
+    webhook: WebhookConfig = Field(default=WebhookConfig(), description="Who may say: look again.")
+    notify: tuple[NotifyConfig, ...] = Field(default=(), description="Where news go.")
+    log: LogConfig = Field(default=LogConfig(), description="Logging.")
+
+    @model_validator(mode="after")
+    def _agree(self) -> AgentConfig:
+        names = [source.name for source in self.sources]
+        if len(set(names)) < len(names):
+            raise ValueError("expected another `name` for each source")
+        folders = [source for source in self.sources if source.path is not None]
+        if folders and len(self.sources) > 1:
+            raise ValueError("expected one source, where it is a folder of this machine")
+        if folders and self.trust.verify != "none":
+            raise ValueError("expected a git source where `trust` asks for signatures")
+        tags = any(source.tag is None for source in self.sources)
+        if tags and self.trust.verify in ("tags", "all"):
+            raise ValueError("expected sources with `tag` where `trust` asks for signed tags")
+        return self
+
+
+@dataclass
+class _Layers:
+    """The values from all places in one mapping, and where those that no file holds come from."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    origins: dict[Path_, str] = field(default_factory=dict)
+    source: Source | None = None
+
+    def put(self, path: tuple[str, ...], value: Any, origin: str) -> None:
+        at = self.values
+        for part in path[:-1]:
+            below = at.get(part)
+            at[part] = at = dict(below) if isinstance(below, dict) else {}
+        at[path[-1]] = value
+        self.origins[path] = origin
+
+    def place(self, path: Path_, *, key: bool = False) -> Span:
+        for length in range(len(path), 0, -1):
+            if path[:length] in self.origins:
+                return Span(self.origins[path[:length]])
+        return locate(self.source, 0, path, key=key) if self.source is not None else Span("")
+
+
+def load_config(file: Path | None, environ: Mapping[str, str], flags: Mapping[str, str] | None = None) -> AgentConfig:
+    """The configuration from all places. `file` must exist; without it the usual file counts where there is one.
+
+    `flags` map a field's path, such as `web.listen`, to YAML. Raises SpecError with everything that is wrong.
+    """
+    layers = _Layers()
+    problems: list[Diagnostic] = []
+    used = file or Path(environ.get(f"{PREFIX}CONFIG", "") or FILE)
+    if file is not None or used != FILE or used.exists():
+        problems += _read(layers, used)
+    for name, text in sorted(environ.items()):
+        if name.startswith(PREFIX) and name != f"{PREFIX}CONFIG":
+            path = tuple(name.removeprefix(PREFIX).lower().split("__"))
+            problems += _one(layers, path, text, f"environment {name}")
+    for key, text in (flags or {}).items():
+        problems += _one(layers, tuple(key.split(".")), text, f"--set {key}")
+    if not problems:
+        try:
+            return AgentConfig.model_validate(layers.values)
+        except ValidationError as error:
+            problems += explain(error, layers.values, About("Agent", AgentConfig, layers.place))
+    raise SpecError(problems)
+
+
+def _read(layers: _Layers, file: Path) -> Sequence[Diagnostic]:
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(MAX_SIZE + 1)
+    except OSError as error:
+        hint = "Name the file with --config FILE, or write it: see docs/agent.md."
+        detail = f"{file}: {error.strerror}."
+        return [Diagnostic("config-unreadable", "The configuration cannot be read", detail, hint, Span(str(file)))]
+    parsed = parse(data[:MAX_SIZE], str(file))
+    if parsed.diagnostics:
+        return parsed.diagnostics
+    layers.source = Source(str(file), str(file.absolute()), data, hashlib.sha256(data).hexdigest())
+    value = parsed.values[0] if parsed.values else {}
+    if len(data) > MAX_SIZE or len(parsed.values) > 1 or not isinstance(value, dict):
+        detail = f"{file} holds something else than one mapping of at most {MAX_SIZE} bytes."
+        return [Diagnostic("config-unreadable", "The configuration cannot be read", detail, "", Span(str(file), 1, 1))]
+    layers.values = dict(value)
+    return []
+
+
+def _one(layers: _Layers, path: tuple[str, ...], text: str, origin: str) -> Sequence[Diagnostic]:
+    parsed = parse(text.encode(), origin)
+    if parsed.diagnostics:
+        return parsed.diagnostics
+    layers.put(path, parsed.values[0] if parsed.values else None, origin)
+    return []
