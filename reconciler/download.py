@@ -47,14 +47,19 @@ class DownloadError(FetchError):
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long to wait, in seconds: to connect, for the next bytes, for the whole download."""
+    """How long to wait, in seconds: to connect, for the next bytes, for the whole download.
+
+    With `offline` nothing but file: URLs and the cache is used.
+    """
 
     connect: float = 15.0
     read: float = 30.0
     total: float = 3600.0
+    offline: bool = False
 
 
 PATIENT = Patience()
+OFFLINE = Patience(offline=True)
 
 
 @dataclass(slots=True)
@@ -81,8 +86,8 @@ def fetch(
     What is there already is hashed again and used. A partial download goes on where it stopped
     (Range with If-Range), and starts over where the server does not play along. At most `limit` bytes
     are taken. Raises DownloadError (`download-failed`, `download-truncated`, `download-too-large`,
-    `digest-mismatch`, `mirror-not-found`, `offline`) and FetchError (`cache-full`, `cache-unusable`).
-    After any error no file with that digest is there, at most its partial.
+    `digest-mismatch`, `mirror-not-found`, `offline`, `download-denied`) and FetchError (`cache-full`,
+    `cache-unusable`). After any error no file with that digest is there, at most its partial.
     """
     with cache.locked(sha256):
         found = cache.find(sha256)
@@ -184,6 +189,8 @@ def _opened(url: str, headers: dict[str, str], patience: Patience) -> Iterator[_
         with _opened_file(url) as body:
             yield body
         return
+    if patience.offline:
+        raise DownloadError(_not_allowed(url))
     deadline = time.monotonic() + patience.total
     with _classified(url), _answered(url, headers, patience) as response:
         if response.status_code == 416 and headers:
@@ -342,6 +349,15 @@ def _not_found(url: str) -> Diagnostic:
         f"{redact(url)} does not exist.",
         "Check the name. Releases past their end of life move to "
         "http://ftp-archive.freebsd.org/pub/FreeBSD-Archive/old-releases",
+    )
+
+
+def _not_allowed(url: str) -> Diagnostic:
+    return Diagnostic(
+        "download-denied",
+        "The network is not to be used",
+        f"{redact(url)} is not in the cache, and downloads are off (policy.downloads or --offline).",
+        "Fetch it before, or use a file: mirror.",
     )
 
 

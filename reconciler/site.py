@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.cache import Cache, stream
+from reconciler.download import PATIENT, Patience
 from reconciler.download import fetch as download
 from reconciler.kind import Place
 from reconciler.model.command import Output
@@ -16,6 +17,7 @@ from reconciler.model.ports import FACETS, Facts, Host, Observed, Request
 from reconciler.model.value import Ref
 from reconciler.packages.verify import verify
 from reconciler.releases.fetch import fetch, plan_fetch
+from reconciler.releases.tag import SignedTag, Tags, Updates
 from reconciler.spec.document import Release
 from reconciler.spec.lock import PinnedFile
 from reconciler.spec.select import PackageRef
@@ -28,7 +30,10 @@ Progress = Callable[[int, int | None], None]
 
 @dataclass
 class LocalSite:
-    """Implements `model.action.Site`. `parameters` and `extra_pools` complete every observation."""
+    """Implements `model.action.Site`. `parameters` and `extra_pools` complete every observation.
+
+    `mirror` is for releases whose document names none; `updates` is where their tags and patches come from.
+    """
 
     host: Host
     place: Place
@@ -36,6 +41,8 @@ class LocalSite:
     facts: Facts
     today: str
     mirror: str | None = None
+    updates: Updates = field(default_factory=Updates)
+    patience: Patience = PATIENT
     parameters: tuple[str, ...] = ()
     extra_pools: tuple[str, ...] = ()
     outputs: Callable[[Ref], Output] = lambda _ref: lambda _data: None
@@ -82,11 +89,14 @@ class LocalSite:
         """Verified archives, downloaded where the tool runs. Raises FetchError before anything is handed over."""
         if isinstance(want, PackageRef):
             source = str(want.source or "")
-            package = retry(lambda: verify(source, want.digest, Path.cwd(), self.cache, progress=self.progress(ref)))
+            told, patience = self.progress(ref), self.patience
+            package = retry(
+                lambda: verify(source, want.digest, Path.cwd(), self.cache, progress=told, patience=patience)
+            )
             return iter([(want.name, package.chunks())])
         if isinstance(want, PinnedFile):
-            told = self.progress(ref)
-            path = retry(lambda: download(want.url, want.sha256, self.cache, limit=MAX_FILE, progress=told))
+            told, asked = self.progress(ref), (want.url, want.sha256, self.cache)
+            path = retry(lambda: download(*asked, limit=MAX_FILE, progress=told, patience=self.patience))
             return iter([(want.url, stream(path, want.sha256))])
         return self._sets(want if isinstance(want, Release) else Release(name=ref.name.rpartition("-p")[0]), ref)
 
@@ -94,8 +104,13 @@ class LocalSite:
         if release.mirror is None and self.mirror is not None:
             release = release.model_copy(update={"mirror": self.mirror})
         plan = plan_fetch(release, self.facts.machine, self.facts.arch)
-        fetched = retry(lambda: fetch(plan, self.cache, progress=self.progress(ref)))
+        fetched = retry(lambda: fetch(plan, self.cache, progress=self.progress(ref), patience=self.patience))
         return iter([(part.name, part.chunks()) for part in fetched.sets])
+
+    def tag(self, release: str, level: int = 0) -> SignedTag:
+        """What freebsd-update's server says of a release; `level` is one known to exist. Raises FetchError."""
+        asked = (release, self.facts.machine, self.today, level, self.patience)
+        return retry(lambda: Tags(self.cache, self.updates).fetch(*asked))
 
     def wait(self, seconds: float) -> None:
         """Let time pass, ended early by a stop."""

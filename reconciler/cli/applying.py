@@ -10,7 +10,7 @@ from reconciler.cli import render_plan, report, saved_plan, session
 from reconciler.cli.building import streamed
 from reconciler.cli.levels import settled
 from reconciler.cli.lock import locked
-from reconciler.cli.mirrors import mirror_for
+from reconciler.cli.mirrors import Offer, offered, patience_of
 from reconciler.cli.paper import paper
 from reconciler.cli.progress import Progress
 from reconciler.cli.record import Record
@@ -31,6 +31,7 @@ class Asked:
     saved: Path | None = None
     mirror: str = ""
     jobs: int = 4
+    offline: bool = False
 
 
 def run(asked: Asked) -> int:
@@ -43,15 +44,16 @@ def run(asked: Asked) -> int:
         host = session.changing(asked.host)
         current = Session(host, asked.options, specs)
         stack.enter_context(locked(host, current.document.pool, "apply"))
-        current, decided = settled(current, current.decide(), asked.mirror, download=saved is None)
+        patience = patience_of(current.document, offline=asked.offline)
+        current, decided = settled(current, current.decide(), asked.mirror, patience if saved is None else None)
         if saved is not None:
             saved_plan.check(saved, current, decided)
         if report.refused(current, decided):
             return report.REFUSED
         if decided.plan.empty:
             return report.status(Report(decided.plan, {}), decided)
-        mirror = stack.enter_context(mirror_for(asked.mirror, host.url))
-        return _execute(current, decided, asked, mirror)
+        offer = stack.enter_context(offered(asked.mirror, host.url, current.document, patience))
+        return _execute(current, decided, asked, offer)
 
 
 def _as_saved(asked: Asked, saved: SavedPlan) -> Asked:
@@ -68,14 +70,14 @@ def _as_saved(asked: Asked, saved: SavedPlan) -> Asked:
     return replace(asked, options=options, host=url, mirror=asked.mirror or saved.mirror)
 
 
-def _execute(current: Session, decided: Decided, asked: Asked, mirror: str) -> int:
+def _execute(current: Session, decided: Decided, asked: Asked, offer: Offer) -> int:
     record = Record.begin(current.host.url, current.specs.digest)
     progress = Progress(record.step)
     status = "failed"
     try:
         with stopping(progress.running) as stop, progress:
             site = session.site(
-                current, mirror=mirror, stop=stop.event, outputs=streamed(progress), progresses=progress.moved
+                current, offer=offer, stop=stop.event, outputs=streamed(progress), progresses=progress.moved
             )
             done = current.apply(decided, site, asked.jobs, progress.watch, stop.event)
         status = "done" if done.ok else "stopped" if stop.signal else "failed"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from reconciler.cli import report, session, show
 from reconciler.cli.levels import settled
 from reconciler.cli.lock import locked
-from reconciler.cli.mirrors import mirror_for
+from reconciler.cli.mirrors import Offer, offered, patience_of
 from reconciler.cli.progress import Progress
 from reconciler.cli.record import Record
 from reconciler.cli.stopping import stopping
@@ -32,6 +32,7 @@ class Asked:
     mirror: str
     timeout: float
     keep_failed: bool = False
+    offline: bool = False
 
 
 def run(asked: Asked) -> int:
@@ -41,7 +42,8 @@ def run(asked: Asked) -> int:
         host = session.changing(asked.host)
         current = Session(host, asked.options, specs)
         stack.enter_context(locked(host, current.document.pool, "build"))
-        current, decided = settled(current, current.decide(), asked.mirror, download=True)
+        patience = patience_of(current.document, offline=asked.offline)
+        current, decided = settled(current, current.decide(), asked.mirror, patience)
         decided = only_layers(decided, asked)
         if report.refused(current, decided):
             return report.REFUSED
@@ -49,8 +51,8 @@ def run(asked: Asked) -> int:
             held = any(note.failing and note.scope == asked.jail for note in decided.plan.notes)
             print(f"Nothing is built for {asked.jail}." if held else f"All layers of {asked.jail} are here already.")
             return 1 if held else 0
-        mirror = stack.enter_context(mirror_for(asked.mirror, host.url))
-        return _execute(current, decided, mirror)
+        offer = stack.enter_context(offered(asked.mirror, host.url, current.document, patience))
+        return _execute(current, decided, offer)
 
 
 def only_layers(decided: Decided, asked: Asked) -> Decided:
@@ -77,14 +79,14 @@ def _asked(step: Step, asked: Asked) -> Step:
     return step
 
 
-def _execute(current: Session, decided: Decided, mirror: str) -> int:
+def _execute(current: Session, decided: Decided, offer: Offer) -> int:
     record = Record.begin(current.host.url, current.specs.digest)
     progress = Progress(record.step)
     status = "failed"
     try:
         with stopping(progress.running) as stop, progress:
             site = session.site(
-                current, mirror=mirror, stop=stop.event, outputs=streamed(progress), progresses=progress.moved
+                current, offer=offer, stop=stop.event, outputs=streamed(progress), progresses=progress.moved
             )
             done = current.apply(decided, site, 1, progress.watch, stop.event)
         status = "done" if done.ok else "stopped" if stop.signal else "failed"

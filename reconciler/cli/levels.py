@@ -12,6 +12,7 @@ import sys
 from dataclasses import replace
 
 from reconciler.cache import Cache, default_folder
+from reconciler.download import Patience
 from reconciler.kinds.release import FetchRelease
 from reconciler.kinds.release import Release as Wanted
 from reconciler.model.diagnostic import ReconcilerError
@@ -20,13 +21,13 @@ from reconciler.releases.fetch import fetch, level_of, plan_fetch
 from reconciler.spec.document import Release
 
 
-def settled(current: Session, decided: Decided, mirror: str, *, download: bool) -> tuple[Session, Decided]:
-    """The session and its plan with the levels that the sets hold; without `download`, only of sets in the cache."""
+def settled(current: Session, decided: Decided, mirror: str, patience: Patience | None) -> tuple[Session, Decided]:
+    """The session and its plan with the levels that the sets hold; without `patience`, only of sets in the cache."""
     found: dict[str, int] = {}
     for step in decided.plan.steps:
         subject = step.action.subject
         if isinstance(step.action, FetchRelease) and isinstance(subject, Wanted):
-            level = _level(current, subject, mirror, download=download)
+            level = _level(current, subject, mirror, patience)
             if level is not None and level != subject.level:
                 found[subject.name.rpartition("-p")[0]] = level
     if not found:
@@ -36,7 +37,7 @@ def settled(current: Session, decided: Decided, mirror: str, *, download: bool) 
     return again, again.decide()
 
 
-def _level(current: Session, wanted: Wanted, mirror: str, *, download: bool) -> int | None:
+def _level(current: Session, wanted: Wanted, mirror: str, patience: Patience | None) -> int | None:
     name = wanted.name.rpartition("-p")[0]
     release = wanted.source if isinstance(wanted.source, Release) else Release(name=name)
     if release.mirror is None and mirror:
@@ -47,9 +48,9 @@ def _level(current: Session, wanted: Wanted, mirror: str, *, download: bool) -> 
     try:
         plan = plan_fetch(release, current.facts.machine, current.facts.arch)
         level = level_of(plan, cache)
-        if level is None and download:
+        if level is None and patience is not None:
             print(f"Looking into the sets of {name} ...", file=sys.stderr, flush=True)
-            level = fetch(plan, cache).level
+            level = fetch(plan, cache, patience=patience).level
     except ReconcilerError:
         return None  # the step that needs them says why
     return level

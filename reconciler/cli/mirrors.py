@@ -1,27 +1,48 @@
-"""Which mirror releases come from when their document names none."""
+"""Where releases and their patches come from when their documents name nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from reconciler.download import OFFLINE, PATIENT, Patience
+from reconciler.releases.tag import Updates
+from reconciler.spec.document import Host
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A mirror of releases ("" is FreeBSD's own), an update server, and how their downloads wait."""
+
+    mirror: str = ""
+    updates: Updates = field(default_factory=Updates)
+    patience: Patience = PATIENT
+
+
+def patience_of(document: Host, *, offline: bool) -> Patience:
+    """How downloads wait on a host; they are off when the command line or the host's policy says so."""
+    return OFFLINE if offline or document.policy.downloads == "deny" else PATIENT
 
 
 @contextmanager
-def mirror_for(given: str, url: str) -> Iterator[str]:
-    """The mirror given; for a sandbox its own small one, served on loopback while the context lasts.
-
-    "" means FreeBSD's own.
-    """
+def offered(given: str, url: str, document: Host, patience: Patience = PATIENT) -> Iterator[Offer]:
+    """What was given, else what the Host document says; for a sandbox its own, served on loopback for so long."""
+    asked = document.updates
+    updates = Updates(asked.server, tuple(digest.removeprefix("sha256:") for digest in asked.key_prints))
     scheme, _, directory = url.partition(":")
-    if given or scheme != "sandbox":
-        yield given
+    if scheme != "sandbox":
+        yield Offer(given, updates, patience)
         return
     from reconciler.hosts.sandbox.machine import Machine
-    from reconciler.hosts.sandbox.mirror import ensure_mirror, serve
+    from reconciler.hosts.sandbox.mirror import ensure_mirror, key_print, serve
 
-    address, stop = serve(ensure_mirror(Machine(Path(directory).expanduser())))
+    folder = ensure_mirror(Machine(Path(directory).expanduser()))
+    address, stop = serve(folder)
+    if "updates" not in document.model_fields_set:
+        updates = Updates(f"{address}/updates", (key_print(folder),))
     try:
-        yield f"{address}/releases"
+        yield Offer(given or f"{address}/releases", updates, patience)
     finally:
         stop()

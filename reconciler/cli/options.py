@@ -39,6 +39,12 @@ Mirror = Annotated[
         "--mirror", envvar="RECONCILER_MIRROR", help="Fetch releases from here where their document names no mirror."
     ),
 ]
+Offline = Annotated[
+    bool,
+    typer.Option(
+        "--offline", envvar="RECONCILER_OFFLINE", help="Download nothing: use the cache and file: URLs."
+    ),
+]
 AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 NoCache = Annotated[
     bool, typer.Option("--no-cache", help="Use nothing that an earlier run remembered of specs and verdicts.")

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler.cache import Cache, default_folder
+from reconciler.cli.mirrors import Offer
 from reconciler.guard import Consent
 from reconciler.hosts.freebsd.host import FreeBSDHost
 from reconciler.hosts.open import default_url, open_runner
@@ -87,20 +88,23 @@ def no_specs() -> SpecSet:
 def site(
     session: Session,
     *,
-    mirror: str = "",
+    offer: Offer | None = None,
     stop: threading.Event | None = None,
     outputs: Callable[[Ref], Output] = lambda _ref: lambda _data: None,
     progresses: Callable[[Ref], Progress] = lambda _ref: lambda _done, _total: None,
 ) -> LocalSite:
     """Where the session's actions happen."""
     request = session.request
+    offer = offer or Offer()
     return LocalSite(
         session.host,
         session.place,
         Cache(default_folder(os.environ)),
         session.facts,
         datetime.now(UTC).date().isoformat(),
-        mirror or None,
+        offer.mirror or None,
+        offer.updates,
+        offer.patience,
         request.parameters,
         request.extra_pools,
         outputs,

@@ -106,24 +106,28 @@ def fetch(
     Raises DownloadError (see `download.fetch`) and FetchError: `manifest-malformed`,
     `digest-mismatch`, `set-unknown`, `archive-*`, `release-mismatch`, `userland-version-unreadable`.
     """
-    data = read_manifest(plan, patience)
+    data = read_manifest(plan, patience, cache)
     try:
         return _fetch_all(plan, data, cache, progress, patience)
     except FetchError as error:
         if error.diagnostics[0].code != "digest-mismatch":
             raise
-        again = read_manifest(plan, patience)
+        again = read_manifest(plan, patience, cache)
         if again == data:
             raise
     return _fetch_all(plan, again, cache, progress, patience)
 
 
-def read_manifest(plan: FetchPlan, patience: Patience = PATIENT) -> bytes:
-    """The trusted MANIFEST: from the mirror, the mirror's when it has the pinned digest, or installed."""
+def read_manifest(plan: FetchPlan, patience: Patience = PATIENT, cache: Cache | None = None) -> bytes:
+    """The trusted MANIFEST: from the mirror, the mirror's when it has the pinned digest, or installed.
+
+    Offline it is the one of this mirror that the last good fetch left in the cache.
+    """
     if plan.trust.policy == "manifests-dir":
         return _installed_manifest(plan)
     url = plan.url("MANIFEST")
-    data = fetch_bytes(url, limit=SIZE_LIMIT, patience=patience)
+    kept = _kept_manifest(plan, cache) if patience.offline and cache is not None else None
+    data = kept or fetch_bytes(url, limit=SIZE_LIMIT, patience=patience)
     if plan.trust.policy == "pinned":
         actual = hashlib.sha256(data).hexdigest()
         expected = bare_digest(plan.trust.digest or "")
@@ -139,8 +143,7 @@ def level_of(plan: FetchPlan, cache: Cache) -> int | None:
     what the mirror has now.
     """
     try:
-        with open_regular(_manifest_path(plan, cache)) as file:
-            entry = parse(file.read(SIZE_LIMIT + 1)).find("base")
+        entry = parse(_kept_manifest(plan, cache) or b"").find("base")
         if entry is None or not cache.path(entry.sha256).is_file():
             return None
         summary = known_summary(cache, entry.sha256, SET, (USERLAND,))
@@ -217,6 +220,14 @@ def _installed_manifest(plan: FetchPlan) -> bytes:
                 "pkg install freebsd-release-manifests",
             )
         ) from error
+
+
+def _kept_manifest(plan: FetchPlan, cache: Cache) -> bytes | None:
+    try:
+        with open_regular(_manifest_path(plan, cache)) as file:
+            return file.read(SIZE_LIMIT + 1)
+    except OSError:
+        return None
 
 
 def _manifest_path(plan: FetchPlan, cache: Cache) -> Path:

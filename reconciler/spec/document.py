@@ -15,6 +15,7 @@ from reconciler.spec.fields import (
     OPTIONS,
     PACKAGE_NAME,
     POOL,
+    SERVER,
     AbsolutePath,
     Account,
     Address,
@@ -300,6 +301,15 @@ class Policy(Model):
     unpinned: Literal["warn", "deny"] = Field(
         default="warn", description="What to do about network content that nothing pins."
     )
+    eol: Literal["allow", "warn", "deny"] = Field(
+        default="warn", description="What to do about new roots on a release past its end of life."
+    )
+    newer_than_host: Literal["allow", "warn", "deny"] = Field(
+        default="warn", description="What to do about new roots on a release newer than the host's own."
+    )
+    downloads: Literal["allow", "deny"] = Field(
+        default="allow", description="deny: releases, archives and update tags come from the cache and file: URLs only."
+    )
     min_free: Size = Field(default=0, description="Builds are refused below this much free space.")
     max_prune_percent: Annotated[Int, Field(ge=0, le=100)] = Field(
         default=20, description="More than this share of jails going (and at least 3) needs --allow-prune."
@@ -310,6 +320,20 @@ class Build(Model):
     """How build jails reach the network."""
 
     network: Literal["inherit", "none", "vnet"] = Field(default="inherit", description="inherit: the host's stack.")
+
+
+class UpdateServer(Model):
+    """Where freebsd-update's tags and patches come from, and whose signature on them counts."""
+
+    server: str = Field(
+        default="http://update.FreeBSD.org",
+        pattern=SERVER,
+        description="URL (http:, https:, file:) of the folder that holds RELEASE/MACHINE.",
+    )
+    key_prints: Annotated[tuple[Digest, ...], Field(min_length=1)] = Field(
+        default=("sha256:800651ef4b4c71c27e60786d7b487188970f4b4169cc055784e21eb71d410cc5",),
+        description="SHA256 of each public key (pub.ssl) that may sign; FreeBSD's own KeyPrint when absent.",
+    )
 
 
 class Defaults(Model):
@@ -339,6 +363,7 @@ class Host(Model):
     defaults: Defaults = Field(default=Defaults(), description="What jails have when they do not say.")
     policy: Policy = Field(default=Policy(), description="What may be done on it.")
     build: Build = Field(default=Build(), description="The network of its build jails.")
+    updates: UpdateServer = Field(default=UpdateServer(), description="Where patches of releases come from.")
 
 
 Document = Jail | Release | Package | Host

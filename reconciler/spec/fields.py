@@ -117,6 +117,7 @@ _ACCOUNT = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}$"
 PACKAGE_NAME = r"^[A-Za-z0-9][A-Za-z0-9_+.,-]*$"
 HOSTNAME = r"^[A-Za-z0-9.-]{1,255}$"
 POOL = r"^[A-Za-z][A-Za-z0-9_.:-]*(/[A-Za-z0-9_.:-]+)+$"
+SERVER = r"^(https?://[^\s/?#@]+|file://)(/[^\s?#]*)?$"
 FSTYPE = r"^[a-z0-9]+$"
 OPTIONS = r"^[^\s]+$"
 
@@ -130,6 +131,7 @@ PATTERNS = {
     PACKAGE_NAME: "a package name",
     HOSTNAME: "a host name of letters, digits, '.' and '-'",
     POOL: "a dataset below a pool, such as zroot/reconciler",
+    SERVER: "an http:, https: or file: URL",
     FSTYPE: "a file system type such as nullfs or tmpfs",
     OPTIONS: "mount options without spaces, such as ro,noexec",
 }

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.cache import Cache
-from reconciler.download import DownloadError
+from reconciler.download import OFFLINE, DownloadError
 from reconciler.model.diagnostic import FetchError
 from reconciler.releases.fetch import FetchPlan, fetch, level_of, open_set, plan_fetch
 from reconciler.spec.document import Release, Trust
@@ -227,3 +227,26 @@ def test_no_spoiled_manifest_ever_gives_another_set(running: Mirror) -> None:
             assert b"".join(fetched.sets[0].chunks()) == BASE
 
     check()
+
+
+def test_offline_a_release_that_was_fetched_is_had_again_and_no_other(mirror: Mirror, cache: Cache) -> None:
+    with pytest.raises(DownloadError, match="download-denied"):
+        fetch(plan_of(mirror), cache, patience=OFFLINE)
+    assert mirror.asked == []
+    fetch(plan_of(mirror), cache)
+    mirror.asked.clear()
+    assert fetch(plan_of(mirror), cache, patience=OFFLINE).level == 1
+    with pytest.raises(DownloadError, match="download-denied"):
+        fetch(plan_of(mirror, ("base", "lib32")), cache, patience=OFFLINE)
+    trust = Trust(policy="pinned", digest="sha256:" + "0" * 64)
+    with pytest.raises(FetchError, match="digest-mismatch"):
+        fetch(plan_of(mirror, trust=trust), cache, patience=OFFLINE)
+    assert mirror.asked == []
+
+
+def test_offline_a_mirror_on_disk_is_used(cache: Cache, tmp_path: Path) -> None:
+    for path, data in release_files(SETS).items():
+        (tmp_path / path[1:]).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path[1:]).write_bytes(data)
+    plan = plan_fetch(Release(name="15.1-RELEASE", mirror=f"file://{tmp_path}"), "amd64", "amd64")
+    assert fetch(plan, cache, patience=OFFLINE).level == 1

@@ -34,6 +34,7 @@ def apply(
     only: given.Only = None,
     retry: given.Retry = None,
     mirror: given.Mirror = "",
+    offline: given.Offline = False,
     jobs: Jobs = 4,
     allow_prune: AllowPrune = False,
     allow_data_loss: AllowDataLoss = None,
@@ -56,7 +57,7 @@ def apply(
         path, given.labels(label), only=only, retry=retry, consent=consent, adopt_source=adopt_source
     )
     try:
-        return applying.run(applying.Asked(asked, host, plan, mirror, jobs))
+        return applying.run(applying.Asked(asked, host, plan, mirror, jobs, offline))
     except (Refused, StalePlan) as error:
         show.show(error.diagnostics)
         return REFUSED

@@ -19,6 +19,7 @@ def build(
     host: given.HostURL = "",
     label: given.Labels = None,
     mirror: given.Mirror = "",
+    offline: given.Offline = False,
     no_cache: Annotated[
         bool, typer.Option("--no-cache", help="Run every segment of the Makejail again, beside what is there.")
     ] = False,
@@ -43,7 +44,7 @@ def build(
     if no_cache:
         options = replace(options, rebuild=frozenset({name}))
     try:
-        return building.run(building.Asked(options, name, host, mirror, timeout, keep_failed))
+        return building.run(building.Asked(options, name, host, mirror, timeout, keep_failed, offline))
     except Refused as error:
         show.show(error.diagnostics)
         return REFUSED

@@ -49,7 +49,7 @@ def plan(
     run = session.planning(asked, host, cached=not no_cache, earlier=kept.earlier if kept else None)
     # Whoever asks for JSON or for a plan to keep gets both worlds; the others only want to know.
     found = run.decide() if as_json or out is not None else run.compare()
-    run, decided = levels.settled(run, found, mirror, download=False)
+    run, decided = levels.settled(run, found, mirror, None)
     if out is not None:
         saved_plan.save(out, run, decided, mirror)
     if as_json:

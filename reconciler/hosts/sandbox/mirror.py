@@ -1,4 +1,4 @@
-"""A small mirror in FreeBSD's layout: releases with MANIFEST and base.txz, and a package repository.
+"""A small mirror in FreeBSD's layout: releases with MANIFEST and base.txz, signed update tags, packages.
 
 Everything is made here, byte for byte the same each time on one machine.
 """
@@ -18,14 +18,18 @@ from functools import partial
 from importlib import resources
 from pathlib import Path
 
-from reconciler.hosts.sandbox import toys, userland
+from reconciler.hosts.sandbox import signing, toys, userland
 from reconciler.hosts.sandbox.machine import Machine
 
 RELEASES = ("15.1-RELEASE", "14.4-RELEASE")
+ENDS_OF_LIFE = {"15.1-RELEASE": 1806451200, "14.4-RELEASE": 1798675200}
+"""Ends of life in seconds since 1970, those that FreeBSD has announced: 2027-03-31 and 2026-12-31."""
+SEED = "a"
+"""Of the key that signs the tags. It guards nothing but the sandbox."""
 ABI = {"15": "FreeBSD:15:amd64", "14": "FreeBSD:14:amd64"}
 _TIME = 1781568000
 """Modification time of every member, in seconds since 1970: the day 15.1-RELEASE came out."""
-_FORMAT = "3"
+_FORMAT = "4"
 _FOLDERS = (
     ".sandbox", "bin", "boot", "dev", "etc", "etc/cron.d", "etc/defaults", "etc/mtree", "etc/newsyslog.conf.d",
     "etc/pkg", "etc/rc.conf.d", "etc/rc.d", "etc/ssh", "etc/ssl", "lib", "libexec", "media", "mnt", "net", "proc",
@@ -130,8 +134,27 @@ def build(directory: Path) -> None:
         digest = hashlib.sha256(data).hexdigest()
         line = f'base.txz\t{digest}\t{members}\tbase\t"Base system (MANDATORY)"\ton\n'
         _put(folder / "MANIFEST", line.encode())
+    _updates(directory / "updates")
     for abi in ABI.values():
         packages(directory / "pkg" / abi / "latest")
+
+
+def _updates(folder: Path) -> None:
+    """The update server: tags that say that there is no patch yet."""
+    key, index = signing.make_key(SEED), b""
+    for release in RELEASES:
+        digest = hashlib.sha256(index).hexdigest()
+        for path, data in signing.tag_files(key, release, 0, digest, ENDS_OF_LIFE[release]).items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            _put(folder / path, data)
+        (folder / release / "amd64" / "t").mkdir(exist_ok=True)
+        _put(folder / release / "amd64" / "t" / digest, index)
+    _put(folder / "key-print", key.key_print.encode())
+
+
+def key_print(directory: Path) -> str:
+    """The SHA256 of the key that signs the tags of a mirror that was built."""
+    return (directory / "updates" / "key-print").read_text()
 
 
 def _put(path: Path, data: bytes) -> None:
