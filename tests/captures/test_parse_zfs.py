@@ -109,6 +109,31 @@ def test_a_diff_is_read_with_its_renames_and_escapes():
     )
 
 
+def captured_changes(dataset: str) -> set[Change]:
+    return set(zfs.parse_diff(answer("openzfs-diff.txt", f"zfs diff -FHt lab/{dataset}@a lab/{dataset}@b")))
+
+
+def test_every_name_that_a_real_diff_escaped_is_read_back():
+    names = {change.path for change in captured_changes("one") if change.op == "M" and change.type == "F"}
+    strange = ("sp ace", "ta\tb", "new\nline", "\udcff\udcfe raw", "é", "back\\slash")
+    assert names >= {f"/lab/one/{name}" for name in strange}
+
+
+def test_what_a_real_diff_says_of_links_renames_and_other_types_is_read():
+    changes = captured_changes("one")
+    assert changes >= {
+        Change("M", "F", "/lab/one/h1"),
+        Change("R", "/", "/lab/one/d", "/lab/one/D2"),
+        Change("R", "F", "/lab/one/d/in", "/lab/one/D2/in"),
+        Change("+", "=", "/lab/one/sock"),
+        Change("+", "C", "/lab/one/chr"),
+        Change("+", "|", "/lab/one/fifo"),
+        Change("+", "F", "/lab/one/x:(+1)"),
+        Change("+", "F", "/lab/one(on_delete_queue)"),
+    }
+    assert Change("+", "F", "/lab/xattrdir/f/<xattrdir>/user.k") in captured_changes("xattrdir")
+
+
 def test_pools_are_read_with_their_health():
     done = Completed(zfs.pools(), 0, b"zroot\tONLINE\ntank\tSUSPENDED\n")
     assert zfs.parse_pools(done) == {"zroot": "ONLINE", "tank": "SUSPENDED"}

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
+from diffing import SCENARIOS, Scenario, told
+
+from reconciler.model.command import Command, Runner
 from reconciler.model.diagnostic import HostError
 from reconciler.model.ports import Change, DatasetRow, Host, Observed, Request
 
@@ -17,11 +21,13 @@ CHECKS: list[Callable[[Place], None]] = []
 
 @dataclass(frozen=True)
 class Place:
-    """Where a check may work: a dataset of this name, mounted there."""
+    """Where a check may work: a dataset of this name, mounted there; `real` leads from a path to this machine's."""
 
     host: Host
     dataset: str
     mountpoint: str
+    runner: Runner
+    real: Callable[[str], Path] = Path
 
     def see(self, *roots: str) -> Observed:
         """Observe the datasets below the place, or below these children of it."""
@@ -218,18 +224,39 @@ def an_unmounted_dataset_is_mounted_once(place: Place) -> None:
 
 @check
 def a_diff_names_what_came_went_changed_and_moved(place: Place) -> None:
-    name = place.make("diff")
+    name = place.make("differs")
     for file in ("goes", "stays", "changes"):
-        place.put(f"diff/{file}", b"1")
+        place.put(f"differs/{file}", b"1")
     place.host.datasets.snapshot([f"{name}@s"], {})
-    at = f"{place.mountpoint}/diff"
+    at = f"{place.mountpoint}/differs"
     place.host.files.remove(f"{at}/goes")
-    place.put("diff/new ü", b"2")
+    place.put("differs/new ü", b"2")
     changes = set(place.host.datasets.diff(f"{name}@s", name))
     assert Change("-", "F", f"{at}/goes") in changes, changes
     assert Change("+", "F", f"{at}/new ü") in changes, changes
     assert Change("M", "/", f"{at}/") in changes, changes
     assert not any(change.path.endswith("stays") for change in changes), changes
+
+
+def _diff(scenario: Scenario) -> Callable[[Place], None]:
+    def compare(place: Place) -> None:
+        name = place.make("diff")
+        at = f"{place.mountpoint}/diff"
+        scenario.before(str(place.real(at)).encode() + b"/")
+        place.host.datasets.snapshot([f"{name}@a"], {})
+        scenario.after(str(place.real(at)).encode() + b"/")
+        place.host.datasets.snapshot([f"{name}@b"], {})
+        done = place.runner.run(Command(("zfs", "diff", "-FHt", f"{name}@a", f"{name}@b")))
+        found = told(done.stdout, at)
+        for row in (f"{name}@b", f"{name}@a", name):
+            place.host.datasets.destroy(row)
+        assert found == scenario.lines, (sorted(found - scenario.lines), sorted(scenario.lines - found))
+
+    compare.__name__ = f"diff of {scenario.name}"
+    return compare
+
+
+CHECKS += map(_diff, SCENARIOS)
 
 
 @check

@@ -3,14 +3,18 @@
 import pytest
 from datasets import CHECKS, Place
 
-from reconciler.hosts.open import open_host
+from reconciler.hosts.freebsd.host import FreeBSDHost
+from reconciler.hosts.sandbox.machine import Machine
+from reconciler.hosts.sandbox.runner import SandboxRunner
 
 
 @pytest.fixture
 def place(tmp_path):
-    host = open_host(f"sandbox:{tmp_path}")
+    machine = Machine(tmp_path / "host")
+    runner = SandboxRunner(machine)
+    host = FreeBSDHost(runner)
     host.datasets.create("zroot/contract", {"mountpoint": "/contract"})
-    return Place(host, "zroot/contract", "/contract")
+    return Place(host, "zroot/contract", "/contract", runner, machine.resolve)
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)

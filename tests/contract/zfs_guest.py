@@ -26,7 +26,7 @@ def main() -> int:
     libraries = os.environ.get("LD_LIBRARY_PATH", "")
     runner = LocalRunner(path=os.environ["PATH"].split(":"), env=[("LD_LIBRARY_PATH", libraries)])
     host = FreeBSDHost(runner, jailed=sys.platform.startswith("freebsd"))
-    place = Place(host, f"{pool}/contract", f"/{pool}/contract")
+    place = Place(host, f"{pool}/contract", f"/{pool}/contract", runner)
     host.datasets.create(place.dataset, {"mountpoint": place.mountpoint})
     failed = 0
     for function in CHECKS:

@@ -110,22 +110,32 @@ def _objects(machine: Machine, content: str) -> dict[str, _Object]:
 
 def _changes(before: dict[str, _Object], after: dict[str, _Object]) -> Iterator[tuple[int, str, str, list[str], int]]:
     """Time, kind, type, name(s) and change of the link count of each object that changed."""
-    here = {name: identity for identity, each in before.items() for name in each.names if each.letter == "/"}
-    there = {name: identity for identity, each in after.items() for name in each.names if each.letter == "/"}
+    here, there = _folders(before), _folders(after)
+    kept = {identity for identity in before.keys() & after.keys() if _same(identity, before, after, here, there)}
     for identity, old in before.items():
-        new = after.get(identity)
-        if new is None or not _same(old, new):
+        if identity not in kept:
             yield old.info.st_ctime_ns, "-", old.letter, [min(old.names)], 0
             continue
-        stays = [name for name in new.names if _entry(name, there) in {_entry(each, here) for each in old.names}]
+        new = after[identity]
+        was = {_entry(name, here): name for name in old.names}
+        stays = [(name, was[entry]) for name in new.names if (entry := _entry(name, there)) in was]
         links = 0 if old.letter == "/" else new.info.st_nlink - old.info.st_nlink
         if not stays:
             yield new.info.st_ctime_ns, "R", new.letter, [min(old.names), min(new.names)], 0
-        elif links or old.meta != new.meta or _written(old, new):
-            yield new.info.st_ctime_ns, "M", new.letter, [min(stays)], links
+        elif links or old.meta != new.meta or _written(old, new) or _relinked(old, new):
+            name, former = min(stays)
+            if name == former:
+                yield new.info.st_ctime_ns, "M", new.letter, [name], links
+            else:  # it changed, and so did the name of a folder above it
+                yield new.info.st_ctime_ns, "R", new.letter, [former, name], 0
     for identity, new in after.items():
-        if identity not in before or not _same(before[identity], new):
+        if identity not in kept:
             yield new.info.st_ctime_ns, "+", new.letter, [min(new.names)], 0
+
+
+def _folders(objects: dict[str, _Object]) -> dict[str, str]:
+    """The object of each folder's name."""
+    return {name: identity for identity, each in objects.items() for name in each.names if each.letter == "/"}
 
 
 def _entry(name: str, folders: dict[str, str]) -> tuple[str, str]:
@@ -134,11 +144,25 @@ def _entry(name: str, folders: dict[str, str]) -> tuple[str, str]:
     return folders[above], last
 
 
-def _same(old: _Object, new: _Object) -> bool:
-    """Whether this is one object still: its number may have been used again for another."""
+def _same(
+    identity: str,
+    before: dict[str, _Object],
+    after: dict[str, _Object],
+    here: dict[str, str],
+    there: dict[str, str],
+) -> bool:
+    """Whether this is one object still: its number may have been used again for another, which no folder tells."""
+    old, new = before[identity], after[identity]
     if old.letter != new.letter or old.target != new.target:
         return False
-    return bool(set(old.names) & set(new.names)) or old.letter == "/" or not _written(old, new)
+    if {_entry(name, here) for name in old.names} & {_entry(name, there) for name in new.names}:
+        return True
+    return old.letter == "/" or not _written(old, new)
+
+
+def _relinked(old: _Object, new: _Object) -> bool:
+    """Whether a file lost one of its names and got another: that changes it, as far as zfs can tell."""
+    return old.letter != "/" and len(old.names) > 1 and set(old.names) != set(new.names)
 
 
 def _written(old: _Object, new: _Object) -> bool:
