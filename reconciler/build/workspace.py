@@ -114,10 +114,12 @@ class Workspace:
         *,
         stdin: bytes | Iterable[bytes] = b"",
         output: Output | None = None,
+        sink: Output | None = None,
         timeout: float = 6 * 3600.0,
     ) -> Completed:
         """Run a program of the root inside the build jail."""
-        return self.site.host.jails.exec(self.jail, tuple(argv), stdin=stdin, output=output, timeout=timeout)
+        jails = self.site.host.jails
+        return jails.exec(self.jail, tuple(argv), stdin=stdin, output=output, sink=sink, timeout=timeout)
 
     def script(self, path: str, env: Mapping[str, str], output: Output | None, timeout: float) -> Completed:
         """Run a script of ours on the host, which reaches into the build jail, for at most `timeout` seconds."""

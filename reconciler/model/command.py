@@ -19,7 +19,8 @@ class Command:
 
     `stdin` is bytes or an iterable of chunks (streamed); `timeout` is in seconds, and generous: it ends
     what hangs, not what is slow on a small or emulated machine; `limit` bounds the bytes kept of each
-    output stream; `output` sees chunks of both streams as they come.
+    output stream; `output` sees chunks of both streams as they come. With `sink`, standard output goes there,
+    in order and without limit, and is not kept.
     """
 
     argv: tuple[str, ...]
@@ -28,6 +29,7 @@ class Command:
     env: tuple[tuple[str, str], ...] = ()
     limit: int = 256 * 1024 * 1024
     output: Output | None = field(default=None, compare=False)
+    sink: Output | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -192,6 +192,7 @@ class Jails(Protocol):
         stdin: bytes | Iterable[bytes] = b"",
         timeout: float = 600.0,
         output: Output | None = None,
+        sink: Output | None = None,
     ) -> Completed: ...
     def processes(self, name: str) -> tuple[str, ...]: ...
 

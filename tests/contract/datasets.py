@@ -26,7 +26,7 @@ class Place:
     host: Host
     dataset: str
     mountpoint: str
-    runner: Runner
+    runner: Runner | None = None
     real: Callable[[str], Path] = Path
 
     def see(self, *roots: str) -> Observed:
@@ -246,6 +246,7 @@ def _diff(scenario: Scenario) -> Callable[[Place], None]:
         place.host.datasets.snapshot([f"{name}@a"], {})
         scenario.after(str(place.real(at)).encode() + b"/")
         place.host.datasets.snapshot([f"{name}@b"], {})
+        assert place.runner is not None
         done = place.runner.run(Command(("zfs", "diff", "-FHt", f"{name}@a", f"{name}@b")))
         found = told(done.stdout, at)
         for row in (f"{name}@b", f"{name}@a", name):

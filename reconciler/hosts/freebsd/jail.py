@@ -161,12 +161,13 @@ class JailJails:
         stdin: bytes | Iterable[bytes] = b"",
         timeout: float = 600.0,
         output: Output | None = None,
+        sink: Output | None = None,
     ) -> Completed:
-        """Run a command in a jail and return how it ended, whatever its status.
+        """Run a command in a jail and return how it ended, whatever its status. Standard output goes to `sink`.
 
         Raises HostError (code `jail-missing`) when there is no such jail.
         """
-        command = Command(("jexec", name, *argv), stdin=stdin, timeout=timeout, output=output)
+        command = Command(("jexec", name, *argv), stdin=stdin, timeout=timeout, output=output, sink=sink)
         completed = self._runner.run(command)
         if completed.status == 1 and text(completed.stderr).strip() == f'jexec: jail "{name}" not found':
             raise failed(completed)

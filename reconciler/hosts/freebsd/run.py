@@ -296,6 +296,9 @@ class _Child:
             if self._into is not None:
                 self._into.write(data)
                 return True
+            if self._command.sink is not None:
+                self._command.sink(data)
+                return True
             self._stdout += data
             if len(self._stdout) > self._command.limit:
                 limit = f"{self._command.limit} bytes of output, it"

@@ -25,6 +25,7 @@ from reconciler.model.diagnostic import Diagnostic, HostError, SpecError
 
 _OPTIONS = ("path", "IdentityFile", "ConnectTimeout", "StrictHostKeyChecking", "UserKnownHostsFile")
 _CONNECT_TIMEOUT = 900.0  # seconds for the first exchange; ssh's own ConnectTimeout ends a dead address sooner
+_STREAM = 16 * 1024**3  # bytes of a command whose output goes to a sink; they are held until its end was seen
 _SESSIONS = 8  # sshd(8) refuses an eleventh session on one connection (MaxSessions 10)
 _FOREVER = 10.0 * 365 * 86400
 # What a ProxyCommand or Match exec of the user's ssh_config may put into a shell (%h, %r) means nothing there.
@@ -229,7 +230,7 @@ class SSHRunner:
             (*self._argv, *self._where, script.bootstrap(sent)),
             stdin=stdin,
             timeout=command.timeout,
-            limit=command.limit + 2 * len(mark) + 2,
+            limit=(_STREAM if command.sink is not None else command.limit) + 2 * len(mark) + 2,
             output=None if output is None else lambda chunk: _without(mark, chunk, output),
         )
         try:
@@ -239,6 +240,9 @@ class SSHRunner:
         done = script.unframed(Completed(command.argv, answer.status, answer.stdout, answer.stderr), mark)
         if done is None:
             raise self._lost(answer, command)
+        if command.sink is not None:  # the frame around it is known to be whole only now
+            command.sink(done.stdout)
+            return Completed(done.argv, done.status, b"", done.stderr)
         return done
 
     def _told(self, error: HostError, command: Command) -> HostError:

@@ -180,7 +180,7 @@ class Extraction:
 
     def _describe(self, path: str, member: tarfile.TarInfo) -> None:
         meta = Meta()
-        if member.uid or member.gid:
+        if member.uid or member.gid or self.sidecar.get(path):
             meta["uid"], meta["gid"] = member.uid, member.gid
         if flags := member.pax_headers.get("SCHILY.fflags"):
             meta["flags"] = [flag for flag in flags.split(",") if flag]
@@ -205,9 +205,13 @@ def _xattrs(headers: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def members(tree: Path, inside: str, name: str, sidecar: Sidecar) -> Iterator[tuple[tarfile.TarInfo, str]]:
-    """What an archive of `tree/inside` holds, as members named from `name`, each with its path in the tree."""
-    linked: dict[int, str] = {}
+def members(
+    tree: Path, inside: str, name: str, sidecar: Sidecar, linked: dict[int, str], *, deep: bool = True
+) -> Iterator[tuple[tarfile.TarInfo, str]]:
+    """What an archive of `tree/inside` holds, as members named from `name`, each with its path in the tree.
+
+    `linked` are files with several names that the archive has already; without `deep` no folder is entered.
+    """
     pending = [(inside, name)]
     while pending:
         path, shown = pending.pop()
@@ -221,7 +225,7 @@ def members(tree: Path, inside: str, name: str, sidecar: Sidecar) -> Iterator[tu
             else:
                 linked[info.st_ino] = shown
         yield member, path
-        if member.isdir():
+        if member.isdir() and deep:
             below = sorted(os.listdir(tree / path), reverse=True)
             pending += [(f"{path}/{n}".lstrip("/"), f"{shown.rstrip('/')}/{n}") for n in below]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from reconciler.hosts.sandbox import beneath, jailtable, network, session
 from reconciler.hosts.sandbox.commands import ifconfig, jls, route, sysctl, uname
@@ -27,6 +28,8 @@ def answer(machine: Machine, jid: int, command: Command, cwd: str) -> Completed:
         return _jail(machine, jid, command)
     if name == "pkg":
         return _pkg(machine, jid, command)
+    if name == "tar":
+        return _tar(machine, jid, command, cwd)
     with machine.state.transaction():
         if str(jid) not in machine.state.table("jails"):
             return _failed(command, f"{name}: Operation not permitted")
@@ -171,6 +174,24 @@ def _pkg(machine: Machine, jid: int, command: Command) -> Completed:
     from reconciler.hosts.sandbox.commands import pkg
 
     return pkg.answered(machine, command, list(command.argv[1:]), jid)
+
+
+def archives(argv: Sequence[str]) -> bool:
+    """Whether this is a tar that says where it works, and so one that owners, modes and flags are kept by."""
+    return argv[0].rpartition("/")[2] == "tar" and "-C" in argv
+
+
+def _tar(machine: Machine, jid: int, command: Command, cwd: str) -> Completed:
+    """Answer tar with its folders turned into the host's; no link is followed on the way to what it reads or writes."""
+    with machine.state.reading():
+        root = str(jailtable.find_number(machine, jid)["values"]["path"]).rstrip("/")
+    argv = list(command.argv)
+    for place, word in enumerate(argv[1:], 1):
+        if word == "-C" and place + 1 < len(argv):
+            argv[place + 1] = root + os.path.normpath(os.path.join("/", cwd, argv[place + 1]))
+    asked = Command(("tar", *argv[1:]), command.stdin, command.timeout, command.env, command.limit)
+    done = machine.run(asked)
+    return Completed(command.argv, done.status, done.stdout, done.stderr)
 
 
 def _failed(command: Command, words: str, status: int = 1) -> Completed:

@@ -38,7 +38,8 @@ class SandboxRunner(Runner):
                 command.output(data)
 
         try:
-            done = self.machine.run(replace(command, output=pass_on))
+            limit = command.limit if command.sink is None else 1 << 40
+            done = self.machine.run(replace(command, output=pass_on, limit=limit))
         except (TimeoutError, subprocess.TimeoutExpired) as error:
             raise timed_out(command) from error
         except (OSError, sqlite3.Error) as error:
@@ -47,6 +48,9 @@ class SandboxRunner(Runner):
             for chunk in (done.stdout, done.stderr):
                 if chunk:
                     command.output(chunk)
+        if command.sink is not None:
+            command.sink(done.stdout)
+            return Completed(done.argv, done.status, b"", done.stderr[: command.limit])
         return Completed(done.argv, done.status, done.stdout[: command.limit], done.stderr[: command.limit])
 
     def batch(self, commands: Sequence[Command]) -> list[Completed]:

@@ -34,6 +34,7 @@ class _Request:
     flags: set[str] = field(default_factory=set)
     excluded: list[str] = field(default_factory=list)
     strip: int = 0
+    names: str = ""
     operands: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -47,7 +48,7 @@ def _main(machine: Machine, command: Command) -> Completed:
             return answer.completed(command)
         request = _parse(list(command.argv[1:]))
         if request.mode == "c":
-            data = _create(machine, answer, request)
+            data = _create(machine, answer, _listed_names(request, command))
         else:
             _read(machine, answer, request, command)
     except Refusal as refusal:
@@ -75,6 +76,8 @@ def _parse(words: list[str]) -> _Request:
             request.operands.append((request.folder, word))
     if not request.mode:
         raise Refusal("Must specify one of -c, -r, -t, -u, -x")
+    if request.names and (request.names != "-" or request.mode != "c" or "null" not in request.flags):
+        raise Refusal("Option -T is simulated as --null -T - with -c only")
     return request
 
 
@@ -95,6 +98,8 @@ def _long(request: _Request, word: str, words: list[str]) -> None:
             request.excluded.append(value)
         elif name == "strip-components":
             request.strip = int(value)
+    elif name == "no-recursion":
+        request.flags.add("n")
     elif name == "zstd":
         raise Refusal("zstd archives are not simulated")
     else:
@@ -106,6 +111,8 @@ def _take(request: _Request, letter: str, value: str) -> None:
         request.file = value
     elif letter == "C":
         request.folder = os.path.normpath(os.path.join(request.folder, value))
+    elif letter == "T":
+        request.names = value
     elif letter != "b":
         raise Refusal(f"Option -{letter} is not simulated")
 
@@ -204,14 +211,24 @@ def _listed(member: tarfile.TarInfo) -> str:
     return f"{text}  0 {member.uname or member.uid!s:<6} {group}{size} {when} {name}{link}"
 
 
+def _listed_names(request: _Request, command: Command) -> _Request:
+    """The request with the names that -T reads from standard input, NUL after each."""
+    if request.names:
+        data = command.stdin if isinstance(command.stdin, bytes) else b"".join(command.stdin)
+        names = (os.fsdecode(name) for name in data.split(b"\0") if name)
+        request.operands += [(request.folder, name) for name in names]
+    return request
+
+
 def _create(machine: Machine, answer: Answer, request: _Request) -> bytes:
-    if not request.operands:
+    if not request.operands and not request.names:
         raise Refusal("no files or directories specified")
     mode = next((_PACK[flag] for flag in request.flags if flag in _PACK), "w")
     buffer = io.BytesIO()
+    linked: dict[int, str] = {}
     with tarfile.open(fileobj=buffer, mode=mode, format=tarfile.PAX_FORMAT) as archive:  # type: ignore[call-overload]
         for folder, operand in request.operands:
-            for member, place, path in _found(machine, answer, request, folder, operand):
+            for member, place, path in _found(machine, answer, request, folder, operand, linked):
                 if member.isreg():
                     archive.addfile(member, io.BytesIO(beneath.read(place.tree, path)))
                 else:
@@ -229,29 +246,35 @@ def _create(machine: Machine, answer: Answer, request: _Request) -> bytes:
 
 
 def _found(
-    machine: Machine, answer: Answer, request: _Request, folder: str, operand: str
+    machine: Machine, answer: Answer, request: _Request, folder: str, operand: str, linked: dict[int, str]
 ) -> Iterator[tuple[tarfile.TarInfo, Place, str]]:
-    _folder(machine, folder, write=False)
+    if not request.names:
+        _folder(machine, folder, write=False)
     try:
         place = machine.place(os.path.join(folder, operand), follow=False, write=False)
         os.lstat(place.real)
+        if request.names and place.path != os.path.normpath(os.path.join(folder, operand)):
+            raise NotADirectoryError(20, "Not a directory")  # in a jail a link leads elsewhere than from the host
     except OSError as error:
         answer.warn(f"tar: {operand}: Cannot stat: {reason(error)}")
         return
     shown = operand.lstrip("/") or "."
-    yield from _below(machine, request, place, shown)
+    yield from _below(machine, request, place, shown, linked)
+    if "n" in request.flags:
+        return
     # What is mounted below is archived too. Parents come first.
     for target in sorted({mount["target"] for mount in machine.mounts_below(place.path)} - {place.path}):
         inner = target[len(place.path) :].strip("/")
-        yield from _below(machine, request, machine.place(target, write=False), f"{shown.rstrip('/')}/{inner}")
+        yield from _below(machine, request, machine.place(target, write=False), f"{shown.rstrip('/')}/{inner}", linked)
 
 
 def _below(
-    machine: Machine, request: _Request, place: Place, shown: str
+    machine: Machine, request: _Request, place: Place, shown: str, linked: dict[int, str]
 ) -> Iterator[tuple[tarfile.TarInfo, Place, str]]:
     """What lies in one mounted tree."""
     skipped: tuple[str, ...] = ()
-    for member, path in members(place.tree, place.inside, shown, machine.sidecar(place)):
+    deep = "n" not in request.flags
+    for member, path in members(place.tree, place.inside, shown, machine.sidecar(place), linked, deep=deep):
         if path.startswith(skipped) if skipped else False:
             continue
         if _excluded(request, member.name):

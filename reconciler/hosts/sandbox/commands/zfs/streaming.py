@@ -58,7 +58,7 @@ def _send(machine: Machine, answer: Answer, argv: Sequence[str]) -> bytes:
     buffer = io.BytesIO()
     tree = machine.contents.path(record["content"])
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for member, path in members(tree, "", ".", Sidecar(tree)):
+        for member, path in members(tree, "", ".", Sidecar(tree), {}):
             archive.addfile(member, io.BytesIO(beneath.read(tree, path)) if member.isreg() else None)
     text = json.dumps(head).encode()
     body = buffer.getvalue()
