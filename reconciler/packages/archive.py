@@ -62,7 +62,7 @@ def check_archive(file: IO[bytes], limits: Limits, capture: Collection[str] = ()
     """
     compression, pieces = expand(file)
     reader = TarReader(pieces, limits.stream)
-    tree = _Tree(limits)
+    tree = Unpacked(limits)
     captured: dict[str, bytes] = {}
     while (member := reader.next()) is not None:
         path = tree.add(member)
@@ -73,16 +73,20 @@ def check_archive(file: IO[bytes], limits: Limits, capture: Collection[str] = ()
         else:
             reader.skip(member)
     if not tree.members:
-        raise _hostile(b"", "it has no members")
+        raise hostile(b"", "it has no members")
     return Summary(tree.members, tree.content, compression, captured)
 
 
-class _Tree:
-    """What unpacking would have made so far: the kind of each path, without `.` and doubled slashes."""
+class Unpacked:
+    """What unpacking would have made so far: the kind of each path, without `.` and doubled slashes.
+
+    Raises FetchError: `archive-hostile`, `archive-too-large`.
+    """
 
     def __init__(self, limits: Limits) -> None:
+        """Nothing is there yet."""
         self._limits = limits
-        self._kinds: dict[bytes, str] = {b"": "directory"}
+        self.kinds: dict[bytes, str] = {b"": "directory"}
         self._names = 0
         self.members = 0
         self.content = 0
@@ -93,49 +97,50 @@ class _Tree:
         self.content += member.size
         if self.content > self._limits.content:
             raise too_large(f"Its files would take more than {self._limits.content} bytes.")
-        path = self._path(member.name, member.name)
+        path = self.path(member.name, member.name)
         self._make_parents(path, member.name)
         kind = self._judge(path, member)
-        before = self._kinds.get(path)
+        before = self.kinds.get(path)
         # tar itself replaces a file by a later one of the same name (METALOGs list some twice).
         again = before == kind == member.kind and kind in ("directory", "file")
         if before is not None and not again:
-            raise _hostile(member.name, "the name is used twice")
+            raise hostile(member.name, "the name is used twice")
         self._remember(path, kind)
         return path
 
     def _remember(self, path: bytes, kind: str) -> None:
-        self._kinds[path] = kind
+        self.kinds[path] = kind
         self._names += len(path)
-        if max(self.members, len(self._kinds)) > self._limits.members or self._names > self._limits.names:
+        if max(self.members, len(self.kinds)) > self._limits.members or self._names > self._limits.names:
             raise too_large(f"It has more than {self._limits.members} members, or too long names.")
 
     def _judge(self, path: bytes, member: Member) -> str:
         """What the member would be on disk, where it may be at all."""
         if member.kind == "device":
-            raise _hostile(member.name, "it is a device")
+            raise hostile(member.name, "it is a device")
         if member.kind == "fifo" and not self._limits.fifos:
-            raise _hostile(member.name, "it is a named pipe")
+            raise hostile(member.name, "it is a named pipe")
         if member.kind != "directory" and member.name.rpartition(b"/")[2] in (b"", b"."):
-            raise _hostile(member.name, "it has the name of a directory and is none")
+            raise hostile(member.name, "it has the name of a directory and is none")
         if member.kind == "symlink":
             self._check_symlink(path, member)
         if member.kind == "hardlink":
             return self._linked(member)
         return member.kind
 
-    def _path(self, text: bytes, name: bytes) -> bytes:
+    def path(self, text: bytes, name: bytes) -> bytes:
+        """A name without what says nothing, judged by itself; `name` is what to call it where it is refused."""
         if text.startswith(b"/"):
-            raise _hostile(name, "an absolute name")
+            raise hostile(name, "an absolute name")
         if not text or len(text) > self._limits.name:
-            raise _hostile(name, "a name that is empty or too long")
+            raise hostile(name, "a name that is empty or too long")
         parts = [part for part in text.split(b"/") if part not in (b"", b".")]
         if b".." in parts:
-            raise _hostile(name, "a name with ..")
+            raise hostile(name, "a name with ..")
         if any(len(part) > self._limits.component for part in parts):
-            raise _hostile(name, "a part of a name that is too long")
+            raise hostile(name, "a part of a name that is too long")
         if len(parts) > self._limits.depth:
-            raise _hostile(name, "a name with too many parts")
+            raise hostile(name, "a name with too many parts")
         return b"/".join(parts)
 
     def _make_parents(self, path: bytes, name: bytes) -> None:
@@ -144,11 +149,11 @@ class _Tree:
         parent = path
         while parent:
             parent = parent.rpartition(b"/")[0]
-            kind = self._kinds.get(parent)
+            kind = self.kinds.get(parent)
             if kind == "directory":
                 break
             if kind is not None:
-                raise _hostile(name, f"it lies below a {kind}")
+                raise hostile(name, f"it lies below a {kind}")
             missing.append(parent)
         for parent in missing:
             self._remember(parent, "directory")
@@ -156,26 +161,27 @@ class _Tree:
     def _check_symlink(self, path: bytes, member: Member) -> None:
         target = member.target
         if not target or len(target) > self._limits.name:
-            raise _hostile(member.name, "a symlink whose target is empty or too long")
+            raise hostile(member.name, "a symlink whose target is empty or too long")
         if target.startswith(b"/"):
             return
         depth = path.count(b"/")
         for part in target.split(b"/"):
             depth += -1 if part == b".." else part not in (b"", b".")
             if depth < 0:
-                raise _hostile(member.name, "a symlink that leaves the tree")
+                raise hostile(member.name, "a symlink that leaves the tree")
 
     def _linked(self, member: Member) -> str:
         """A hard link is what it links to: a file (or symlink) that this archive made before."""
-        kind = self._kinds.get(self._path(member.target, member.name))
+        kind = self.kinds.get(self.path(member.target, member.name))
         if kind is None:
-            raise _hostile(member.name, "a hard link to what is not in the archive before it")
+            raise hostile(member.name, "a hard link to what is not in the archive before it")
         if kind == "directory":
-            raise _hostile(member.name, "a hard link to a directory")
+            raise hostile(member.name, "a hard link to a directory")
         return kind
 
 
-def _hostile(name: bytes, reason: str) -> FetchError:
+def hostile(name: bytes, reason: str) -> FetchError:
+    """The error of an archive that would do harm: by which member, and how."""
     return FetchError(
         Diagnostic(
             "archive-hostile",

@@ -1,7 +1,7 @@
 """Expanding a compressed stream with bounded memory, one piece at a time.
 
-xz and gzip, as FreeBSD's sets and jail packages use, and plain tar. Several xz streams or gzip
-members one after the other are one file, as xz(1) and libarchive read them; anything else behind
+xz, zstd and gzip, as FreeBSD's sets and jail packages use, and plain tar. Several xz streams, zstd frames
+or gzip members one after the other are one file, as xz(1) and libarchive read them; anything else behind
 the end is refused, so that no reader sees more than we did.
 """
 
@@ -17,8 +17,10 @@ from reconciler.model.diagnostic import Diagnostic, FetchError
 XZ_MEMORY = 128 * 1024 * 1024
 """Bytes that the xz decoder may use; `xz -9` needs 65 MiB."""
 _PIECE = 256 * 1024
-_XZ, _GZIP = b"\xfd7zXZ\x00", b"\x1f\x8b\x08"
-_FOREIGN = {b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\x04\x22\x4d\x18": "lz4", b"]\x00\x00": "lzma"}
+_XZ, _GZIP, _ZSTD = b"\xfd7zXZ\x00", b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd"
+_SIP = 1024
+"""Bytes given to zstd at once: the only bound of what it gives back is 128 KiB for each 4 bytes that it gets."""
+_FOREIGN = {b"BZh": "bzip2", b"\x04\x22\x4d\x18": "lz4", b"]\x00\x00": "lzma"}
 
 
 class _Decoder(Protocol):
@@ -54,30 +56,86 @@ class _Gzip:
         self.done, self.rest = self._decoder.eof, self._decoder.unused_data
 
 
+class _Zstd:
+    def __init__(self) -> None:
+        import zstandard
+
+        self._decoder = zstandard.ZstdDecompressor(max_window_size=XZ_MEMORY).decompressobj()
+        self._error = zstandard.ZstdError
+        self.done, self.rest = False, b""
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        for start in range(0, len(data), _SIP):
+            try:
+                yield self._decoder.decompress(data[start : start + _SIP])
+            except self._error as error:
+                raise ValueError(str(error)) from error
+            if self._decoder.eof:
+                self.done, self.rest = True, self._decoder.unused_data + data[start + _SIP :]
+                return
+
+
+_DECODERS: dict[bytes, tuple[str, type[_Xz | _Gzip | _Zstd]]] = {
+    _XZ: ("xz", _Xz),
+    _GZIP: ("gzip", _Gzip),
+    _ZSTD: ("zstd", _Zstd),
+}
+
+
+class FirstStream:
+    """The first compressed stream of a file, alone. `end` is where it ends in the file, once all pieces were taken.
+
+    `compression` is "" where the file begins with none that is known; then there are no pieces.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        """Look at how the file begins."""
+        self._file, self._data = file, file.read(_PIECE)
+        found = next((kind for magic, kind in _DECODERS.items() if self._data.startswith(magic)), None)
+        self.compression = found[0] if found else ""
+        self._decoder: _Decoder | None = found[1]() if found else None
+        self.end = 0
+
+    def pieces(self) -> Iterator[bytes]:
+        """What it expands to. Raises FetchError (`archive-malformed`)."""
+        return _checked(self._pieces())
+
+    def _pieces(self) -> Iterator[bytes]:
+        decoder, data, taken = self._decoder, self._data, 0
+        while decoder is not None and data:
+            taken += len(data)
+            yield from decoder.feed(data)
+            if decoder.done:
+                self.end = taken - len(decoder.rest)
+                return
+            data = self._file.read(_PIECE)
+        if decoder is not None:
+            raise EOFError("the compressed stream is cut short")
+
+
 def expand(file: IO[bytes]) -> tuple[str, Iterator[bytes]]:
-    """The name of the compression (`xz`, `gzip`, `none`) and the expanded content in pieces.
+    """The name of the compression (`xz`, `zstd`, `gzip`, `none`) and the expanded content in pieces.
 
     Raises FetchError (`archive-compression`, and `archive-malformed` while the pieces are taken).
     """
     first = file.read(_PIECE)
-    if first.startswith(_XZ):
-        return "xz", _checked(_expanded(_Xz, first, file))
-    if first.startswith(_GZIP):
-        return "gzip", _checked(_expanded(_Gzip, first, file))
+    for magic, (name, kind) in _DECODERS.items():
+        if first.startswith(magic):
+            return name, _checked(_expanded(kind, first, file))
     foreign = next((name for magic, name in _FOREIGN.items() if first.startswith(magic)), None)
     if foreign is not None:
         raise FetchError(
             Diagnostic(
                 "archive-compression",
                 "The archive's compression is not supported",
-                f"It is compressed with {foreign}; xz, gzip and no compression can be checked.",
+                f"It is compressed with {foreign}; xz, zstd, gzip and no compression can be checked.",
                 "Compress it again with: xz",
             )
         )
     return "none", _plain(first, file)
 
 
-def _expanded(kind: type[_Xz | _Gzip], data: bytes, file: IO[bytes]) -> Iterator[bytes]:
+def _expanded(kind: type[_Xz | _Gzip | _Zstd], data: bytes, file: IO[bytes]) -> Iterator[bytes]:
     decoder: _Decoder = kind()
     while data:
         for piece in decoder.feed(data):
@@ -110,7 +168,7 @@ def _plain(data: bytes, file: IO[bytes]) -> Iterator[bytes]:
 def _checked(pieces: Iterator[bytes]) -> Iterator[bytes]:
     try:
         yield from pieces
-    except (lzma.LZMAError, zlib.error, EOFError) as error:
+    except (lzma.LZMAError, zlib.error, EOFError, ValueError) as error:
         raise FetchError(
             Diagnostic(
                 "archive-malformed",

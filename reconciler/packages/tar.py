@@ -7,8 +7,8 @@ Source: tar(5). Content is skipped, never kept, but for the few small files that
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from reconciler.model.diagnostic import Diagnostic, FetchError
@@ -27,11 +27,16 @@ _KINDS: Final = {
     b"6": "fifo",
 }
 _SPARSE = b"GNU.sparse."
+_MARKED: Final = ((b"uid", 108, 116), (b"gid", 116, 124), (b"mtime", 136, 148))
+"""Numbers that say something of a member, with their place in the header."""
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One member. `size` is the bytes it would have when unpacked, `stored` those in the archive."""
+    """One member. `size` is the bytes it would have when unpacked, `stored` those in the archive.
+
+    `mtime` is in seconds; `marks` are the records of its pax header.
+    """
 
     name: bytes
     kind: str
@@ -39,6 +44,10 @@ class Member:
     stored: int
     target: bytes
     mode: int
+    uid: int = 0
+    gid: int = 0
+    mtime: int = 0
+    marks: Mapping[bytes, bytes] = field(default_factory=dict)
 
 
 class TarReader:
@@ -87,6 +96,18 @@ class TarReader:
             left -= step
             if left:
                 self._more()
+
+    def pieces(self, member: Member) -> Iterator[bytes]:
+        """The content of a member as it comes; all of it must be taken."""
+        left = member.stored
+        while left:
+            if self._at == len(self._buffer):
+                self._more()
+            piece = self._buffer[self._at : self._at + left]
+            self._at += len(piece)
+            left -= len(piece)
+            yield piece
+        self._take(-member.stored % _BLOCK)
 
     def read(self, member: Member) -> bytes:
         """The content of a small member."""
@@ -151,7 +172,16 @@ def _member(block: bytes, flag: bytes, extra: dict[bytes, bytes], seen: set[byte
         raise malformed("A member that is no file has content.")
     target = extra.get(b"linkpath", _text(block[157:257]))
     size = max(size, stored, _decimal(extra.get(b"SCHILY.realsize", b"0")))
-    return Member(name, kind, size, stored, target, _number(block[100:108]))
+    uid, gid, mtime = (_marked(block, extra, *field_) for field_ in _MARKED)
+    return Member(name, kind, size, stored, target, _number(block[100:108]), uid, gid, mtime, extra)
+
+
+def _marked(block: bytes, extra: Mapping[bytes, bytes], key: bytes, start: int, end: int) -> int:
+    """A number that the pax header may say in place of the header; what lies before 1970, or zero, is 0."""
+    if key not in extra:
+        return 0 if block[start] == 0xFF else _number(block[start:end])
+    whole, _, _fraction = extra[key].partition(b".")
+    return 0 if whole.startswith(b"-") else _decimal(whole)
 
 
 def _sparse(kind: str, extra: dict[bytes, bytes]) -> tuple[bytes, int]:

@@ -1,0 +1,138 @@
+"""Writing packages of format 2. The same manifest and content give the same bytes, whatever machine writes them.
+
+(With the same version of liblzma or libzstd: another may compress better. What the manifest says does not change.)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from reconciler.model.diagnostic import Diagnostic, FetchError
+from reconciler.packages.compress import SUFFIX, Compression, Compressor
+from reconciler.packages.judge import judge
+from reconciler.packages.layout import END, header, manifest_header, padded, padding, stamp
+from reconciler.packages.manifest import MAX_BYTES, Manifest, serialize
+from reconciler.packages.tree import Entry
+
+Content = Callable[[Entry], Iterable[bytes]]
+"""The bytes of a file, in pieces; asked once for each entry that has content, in their order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A package on disk: its digest (hex) and its size in bytes."""
+
+    path: Path
+    sha256: str
+    size: int
+
+
+def write_package(out: IO[bytes], manifest: Manifest, content: Content, compression: Compression = "xz") -> str:
+    """Write a package; gives the SHA256 (hex) of all that was written.
+
+    Raises FetchError: `package-malformed` for a manifest that could not be read again, `archive-hostile` for one
+    that would be refused, `package-changed` where a file is not as the manifest says; and OSError of `out`.
+    """
+    text = serialize(manifest)
+    if len(text) > MAX_BYTES:
+        raise FetchError(_too_many(len(manifest.change.entries)))
+    judge(manifest)
+    when = stamp(manifest.change.entries)
+    with Compressor(out, compression) as compressor:
+        compressor.write(manifest_header(len(text)) + padded(text))
+        compressor.cut()
+        for entry in manifest.change.entries:
+            compressor.write(header(entry, when))
+            if entry.has_content:
+                _copy(compressor, entry, content(entry))
+        compressor.write(END)
+        return compressor.finish()
+
+
+def _copy(compressor: Compressor, entry: Entry, pieces: Iterable[bytes]) -> None:
+    digest, left = hashlib.sha256(), entry.size
+    for piece in pieces:
+        digest.update(piece)
+        left -= len(piece)
+        if left < 0:
+            break
+        compressor.write(piece)
+    if left or digest.hexdigest() != entry.sha256:
+        raise FetchError(
+            Diagnostic(
+                "package-changed",
+                "A file changed while it was packed",
+                f"{entry.path!a} is not what it was when the tree was read. No package was made.",
+                "Stop what writes there, and build the package again.",
+            )
+        )
+    compressor.write(bytes(padding(entry.size)))
+
+
+def build_package(
+    folder: Path, manifest: Manifest, content: Content, compression: Compression = "xz", *, bare: bool = False
+) -> Written:
+    """Write a package and its `.sha256` into a folder, under the name that its manifest gives it.
+
+    With `bare`, the digest file holds the 64 digits alone. Neither name is there before its content is whole, and
+    never with the other's of before. Raises FetchError as `write_package`, and `package-unwritable`.
+    """
+    path = folder / (manifest.stem + SUFFIX[compression])
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        try:
+            with open(partial, "xb") as out:
+                sha256 = write_package(out, manifest, content, compression)
+                out.flush()
+                os.fsync(out.fileno())
+                size = out.tell()
+            digest_file(path).unlink(missing_ok=True)
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+        write_digest(path, sha256, bare=bare)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    return Written(path, sha256, size)
+
+
+def digest_file(path: Path) -> Path:
+    """Where the digest of an archive lies: beside it."""
+    return path.with_name(path.name + ".sha256")
+
+
+def write_digest(path: Path, sha256: str, *, bare: bool = False) -> None:
+    """Write `HASH  FILE`, as sha256sum(1) checks it, or the bare digits. Raises OSError."""
+    place = digest_file(path)
+    fresh = place.with_name(f".{place.name}.{os.getpid()}.partial")
+    try:
+        fresh.write_text(f"{sha256}\n" if bare else f"{sha256}  {path.name}\n")
+        os.replace(fresh, place)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def unwritable(path: Path, error: OSError) -> FetchError:
+    """The error of a package that cannot be written where it belongs."""
+    return FetchError(
+        Diagnostic(
+            "package-unwritable",
+            "The file of a package cannot be written",
+            f"{path}: {error.strerror or error}. What was there before is as it was, or has gone.",
+            "Check the folder, its space and its permissions.",
+        )
+    )
+
+
+def _too_many(count: int) -> Diagnostic:
+    return Diagnostic(
+        "archive-too-large",
+        "The archive is larger than allowed",
+        f"A manifest of {count} files would have more than {MAX_BYTES} bytes.",
+        "Split the package.",
+    )
