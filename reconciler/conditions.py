@@ -173,6 +173,12 @@ def _policy(name: str, sourced: Sourced[Jail], policy: Policy, programs: Mapping
         return
     if policy.host_code == "listed" and name in policy.host_code_allowed:
         return
+    reached = [path for path in sourced.origins if path[0] in ("mounts", "devfs") and len(path) == 2]
+    for path in reached:
+        place = sourced.place(path)
+        text = f"its Makejail reaches for {path[0]} of the host ({place}), and policy.host_code is {policy.host_code}."
+        yield Note(name, "host-code-denied", text, place, failing=True)
+        return
     for segment in program.segments:
         if segment.host_code:
             place = segment.instructions[0].span

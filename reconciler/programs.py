@@ -7,16 +7,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from reconciler.effective import effective
 from reconciler.makejail.files import LocalFiles
 from reconciler.makejail.pinned import Pinned
 from reconciler.makejail.problem import MakejailError
 from reconciler.makejail.program import Given, Program, compile_makejail, compile_text
 from reconciler.makejail.sources import Sources
-from reconciler.makejail.wishes import conflicts, wishes
 from reconciler.model.diagnostic import Diagnostic, Span, SpecError
 from reconciler.spec.document import Jail
 from reconciler.spec.lock import Lock
-from reconciler.spec.specset import Sourced
+from reconciler.spec.select import for_host
+from reconciler.spec.specset import Sourced, SpecSet
 
 
 def compile_all(
@@ -45,13 +46,19 @@ def compile_all(
     return programs, contexts
 
 
-def makejail_problems(jails: Mapping[str, Sourced[Jail]], pinned: Pinned | None = None) -> tuple[Diagnostic, ...]:
-    """What is wrong with the Makejails, without stopping at it: errors, else the language's warnings."""
+def makejail_problems(specs: SpecSet, pinned: Pinned | None = None) -> tuple[Diagnostic, ...]:
+    """What is wrong with the Makejails, and with what they say of their jails: errors, else warnings. Never raises."""
+    found: dict[Diagnostic, None] = {}
     try:
-        programs, _folders = compile_all(jails, pinned=pinned)
+        for host in specs.hosts.values() or (None,):
+            selected = for_host(specs, host)
+            programs, _folders = compile_all(selected.jails, pinned=pinned)
+            found |= dict.fromkeys(w for program in programs.values() for w in program.warnings)
+            said = effective(selected, programs, specs).warnings.values()
+            found |= dict.fromkeys(warning for warnings in said for warning in warnings)
     except SpecError as error:
         return error.diagnostics
-    return tuple(dict.fromkeys(w for program in programs.values() for w in program.warnings))
+    return tuple(found)
 
 
 def pinned_by(lock: Lock, folder: Path) -> Pinned:
@@ -88,36 +95,16 @@ def _compile(name: str, sourced: Sourced[Jail], sources: Sources, pinned: Pinned
         place = _Inline(sourced)
         try:
             program = compile_text(text, given, f"{folder}/{name}.makejail", sources, methods)
-            return place.of(_wishing(program, sourced.doc))
+            return place.of(program)
         except MakejailError as error:
             raise SpecError(replace(d, span=place.span(d.span) or whole) for d in error.diagnostics) from error
     path = sourced.resolve(spec.file or "Makejail")
     shown = posixpath.dirname(posixpath.join(posixpath.dirname(sourced.file), spec.file or "Makejail"))
     try:
         program = compile_makejail(f"file+{path}", sources, str(path.parent), given, methods)
-        return _placed(_wishing(program, sourced.doc), shown)
+        return _placed(program, shown)
     except MakejailError as error:
         raise SpecError(replace(d, span=_place(d.span, shown) or whole) for d in error.diagnostics) from error
-
-
-def _wishing(program: Program, spec: Jail) -> Program:
-    """With a warning for every OPTION that is in the spec's hands, or that nothing here can do."""
-    wished, found = wishes(program.options)
-    said: dict[str, object] = {
-        "boot": spec.boot,
-        "inherit": spec.network.inherit,
-        "labels": dict(spec.labels),
-        "parameters": {key: _text(value) for key, value in spec.parameters.items()},
-        "limits": {key: str(value) for key, value in spec.limits.items()},
-        "volumes": {volume.name: volume.mountpoint for volume in spec.volumes},
-    }
-    if spec.release is not None:
-        said["release"] = spec.release
-    return replace(program, warnings=(*program.warnings, *found, *conflicts(wished, said)))
-
-
-def _text(value: str | int | bool) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _placed(program: Program, folder: str) -> Program:
@@ -130,8 +117,14 @@ def _moved(program: Program, move: Callable[[Span | None], Span | None]) -> Prog
         replace(s, instructions=tuple(replace(i, span=move(i.span) or i.span) for i in s.instructions))
         for s in program.segments
     )
-    warnings = tuple(replace(w, span=move(w.span)) for w in program.warnings)
-    return replace(program, segments=segments, warnings=warnings)
+    return replace(
+        program,
+        segments=segments,
+        warnings=tuple(replace(w, span=move(w.span)) for w in program.warnings),
+        options=tuple(replace(o, span=move(o.span) or o.span) for o in program.options),
+        labels=tuple(replace(label, span=move(label.span) or label.span) for label in program.labels),
+        effects=tuple(replace(e, span=move(e.span) or e.span) for e in program.effects),
+    )
 
 
 class _Inline:

@@ -14,6 +14,7 @@ from reconciler import conditions
 from reconciler.allocate import Allocation, Inputs, allocate, rulesets
 from reconciler.at_rest import at_rest
 from reconciler.cache import default_folder
+from reconciler.effective import Effective, effective
 from reconciler.execute import Executor, Watch
 from reconciler.guard import Consent, guard
 from reconciler.kind import Desired, Kind, Place, Seen
@@ -91,18 +92,24 @@ class Session:
         self.sources = Recorded(LocalFiles())
 
     @cached_property
-    def selected(self) -> Selected:
-        """The documents for this machine. Raises SpecError."""
-        names = {s.doc.match.hostname for s in self.specs.hosts.values()}
-        hostname = self.first_facts.hostname if names else ""
+    def chosen(self) -> Selected:
+        """The documents for this machine, as they are written. Raises SpecError."""
+        hostname = self.first_facts.hostname if self.specs.hosts else ""
         return select(self.specs, hostname, self.options.labels)
 
-    @property
-    def _likely(self) -> Selected:
-        """What an observation is asked for: one Host document needs no name to be known for it."""
-        if len(self.specs.hosts) == 1:
-            return select(self.specs, None, self.options.labels)
-        return self.selected
+    @cached_property
+    def selected(self) -> Selected:
+        """The documents for this machine, with what their Makejails say of them. Raises SpecError."""
+        return self._effective.selected
+
+    @cached_property
+    def _effective(self) -> Effective:
+        return effective(self.chosen, self.compiled[0], self.specs)
+
+    @cached_property
+    def unnamed(self) -> Selected:
+        """The documents, as far as they are known before the host is asked: one Host document needs no name."""
+        return select(self.specs, None, self.options.labels) if len(self.specs.hosts) == 1 else self.chosen
 
     @cached_property
     def first_facts(self) -> Facts:
@@ -130,13 +137,16 @@ class Session:
     def compiled(self) -> tuple[Mapping[str, Program], Mapping[str, str]]:
         """Every jail's Makejail as a program, and its folder. Raises SpecError."""
         pinned = pinned_by(self.lock, default_folder(os.environ))
-        return compile_all(self.selected.jails, self.sources, pinned)
+        return compile_all(self.unnamed.jails, self.sources, pinned)
+
+    def know(self, compiled: tuple[Mapping[str, Program], Mapping[str, str]]) -> None:
+        """Take the programs of `unnamed` as they were compiled elsewhere."""
+        self.__dict__["compiled"] = compiled
 
     @cached_property
     def request(self) -> Request:
         """One observation of everything that these specs have a say in."""
-        likely = self._likely
-        parameters: set[str] = set()
+        likely, parameters = effective(self.unnamed, self.compiled[0], self.specs).selected, set[str]()
         pools: set[str] = set()
         unasked = {"devices"}
         for sourced in likely.jails.values():
@@ -284,12 +294,11 @@ class Session:
 
     def _warnings(self) -> tuple[Note, ...]:
         """What the language warns of; said while there is something to do, so that a plan at rest is quiet."""
-        found = [
+        return tuple(
             Note(name, warning.code, warning.detail or warning.summary, warning.span)
             for name, program in self.compiled[0].items()
-            for warning in program.warnings
-        ]
-        return tuple(found)
+            for warning in (*program.warnings, *self._effective.warnings.get(name, ()))
+        )
 
     def source(self) -> str:
         """The folder's name as recorded in the pool; "" when this run may not record or prune."""

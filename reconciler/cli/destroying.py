@@ -48,7 +48,7 @@ def destroy(run: Session, name: str, *, yes: bool) -> None:
 
 
 def _refuse_declared(run: Session, jail: str, volume: str) -> None:
-    sourced = run.selected.jails.get(jail)
+    sourced = run.chosen.jails.get(jail)
     if sourced is None:
         return
     if volume and all(spec.name != volume for spec in sourced.doc.volumes):

@@ -115,7 +115,8 @@ def _found(run: Session, held: Lock, *, learn: bool) -> Found:
     quiet = (without_held(program, found.pinned.files) for program in everyone.values())
     warnings = (warning for program in quiet for warning in program.warnings)
     found.open += dict.fromkeys(warning for warning in warnings if warning.code == "add-unpinned")
-    programs, _folders = compile_all(run.selected.jails, pinned=found.pinned)
+    run.know(compile_all(run.unnamed.jails, pinned=found.pinned))
+    programs, _folders = run.compiled
     for name, sourced in run.selected.jails.items():
         program = programs.get(name)
         names = [(word, sourced.place(("pkg",))) for word in sourced.doc.pkg]

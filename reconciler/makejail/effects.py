@@ -74,12 +74,9 @@ class Parameter:
 Effect = Mount | Unmount | Device | Volume | Parameter
 
 
-def ignored(instruction: str, instead: str, span: Span) -> Diagnostic:
-    """The warning about an effect that a build does not have; `instead` is what to write in the spec."""
-    return warning(
-        "makejail-effect-ignored",
-        "An instruction has no effect in a build",
-        f"{instruction} changes how the jail runs, and a build makes files only; the instruction is skipped.",
-        instead,
-        span,
-    )
+def ignored(instruction: str, stage: str, instead: str, span: Span) -> tuple[Diagnostic, ...]:
+    """The warning about an effect outside the build stage; in it, the effect is part of the jail's document."""
+    if stage == "build" and instruction != "RESTART":
+        return ()
+    detail = f"{instruction} in stage {stage} has nothing to change; the instruction is skipped."
+    return (warning("makejail-effect-ignored", "An instruction has no effect", detail, instead, span),)

@@ -75,7 +75,7 @@ class Program:
     """A compiled Makejail. `stages` maps every stage but build to its script.
 
     `effects` are what the build stage wants of the jail beside its files, in order; `values` what is
-    known of host variables before the run.
+    known of host variables before the run; `files_read` what its options name, None where it is not there.
     """
 
     segments: tuple[Segment, ...]
@@ -88,6 +88,7 @@ class Program:
     warnings: tuple[Diagnostic, ...] = ()
     root: str = ""
     files: tuple[str, ...] = ()
+    files_read: Mapping[str, bytes | None] = field(default_factory=dict)
 
     @property
     def packages(self) -> tuple[str, ...]:
@@ -217,7 +218,14 @@ def _program(compiled: Compiled, flat: Flat, sources: Sources, given: Given) -> 
         tuple(sorted((*compiled.warnings, *warnings), key=Diagnostic.sort_key)),
         flat.root,
         flat.files,
+        _files_read(options, flat.root, reader),
     )
+
+
+def _files_read(options: Sequence[Option], root: str, reader: Sources | None) -> dict[str, bytes | None]:
+    """What options name beside the first file, by the name they give it."""
+    named = [one.value for one in options if one.name in ("resolv_conf", "template") and one.value]
+    return {name: reader.read(posixpath.join(root, name)) for name in named} if reader is not None else {}
 
 
 def _values(build: State, given: Given) -> dict[str, str]:

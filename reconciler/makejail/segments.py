@@ -94,6 +94,9 @@ def cut(
 ) -> tuple[tuple[Segment, ...], list[Diagnostic]]:
     """Cut the build stage's steps. Returns the segments and the warnings."""
     cutter = _Cutter(folder)
+    cutter.warnings += _unguarded(steps)
+    # What is part of the jail's document is no part of a layer: a change of it builds nothing.
+    steps = [step for step in steps if not (step.effect or step.name == "LABEL")]
     _place_copies(cutter, steps, {argument.name for argument in arguments})
     needs_context = any(step.needs_context for step in cutter.steps)
     if not needs_context:
@@ -110,6 +113,22 @@ def cut(
         script = segment_script(len(segments) + 1, code, functions, context)
         segments.append(_segment(cutter, group, script, known))
     return tuple(segments), cutter.warnings
+
+
+def _unguarded(steps: Sequence[Step]) -> list[Diagnostic]:
+    """What a RAW block around an instruction does not decide."""
+    blocks, found = Blocks(), []
+    for step in steps:
+        if step.raw:
+            blocks.feed(step.script)
+        elif (step.effect or step.name == "LABEL") and not (blocks.closed or blocks.held):
+            detail = f"{step.name} is part of the jail whichever way the RAW block around it goes."
+            hint = f"Move {step.name} out of the block."
+            summary = "A RAW block does not guard the instruction"
+            found.append(warning("effect-unconditional", summary, detail, hint, step.span))
+        elif step.script:
+            blocks.feed_command(step.script)
+    return found
 
 
 def _shown_defaults(arguments: Sequence[Argument], environment: Mapping[str, str]) -> dict[str, str]:

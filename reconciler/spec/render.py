@@ -1,17 +1,19 @@
-"""The effective documents as YAML: what the user wrote, and beside it every default, marked as one."""
+"""The effective documents as YAML: what the user wrote, every default marked as one, and what a Makejail says."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
 
+from reconciler.model.diagnostic import Span
 from reconciler.spec.fields import SECONDS, UNITS
 from reconciler.spec.scalar import resolve
 from reconciler.spec.select import Selected
-from reconciler.spec.specset import Sourced, SpecSet
+from reconciler.spec.specset import Path_, Sourced, SpecSet
 
 _PLAIN = re.compile(r"[A-Za-z0-9_/.][A-Za-z0-9_/.@%+~-]*\Z")
 # What YAML 1.1 would take for a boolean, an octal number or a date: quoted, for those who read it so.
@@ -45,49 +47,66 @@ def of_all(specs: SpecSet) -> list[tuple[str, Sourced[Any]]]:
 def _document(kind: str, item: Sourced[Any]) -> str:
     place = str(item.place())
     lines = [f"# {place if place.isprintable() else ascii(place)}", f"kind: {kind}"]
-    lines += _model(item.doc, item.raw, "", skip="kind")
+    lines += _Writer(item.origins).model(item.doc, item.raw, "", (), skip="kind")
     return "\n".join(lines) + "\n"
 
 
-def _model(model: BaseModel, raw: Any, indent: str, skip: str = "") -> list[str]:
-    """The fields of a model; `raw` is what the user wrote for it. Absent optional values are left out."""
-    written = raw if isinstance(raw, Mapping) else {}
-    lines: list[str] = []
-    for name, info in type(model).model_fields.items():
-        key = info.alias or name
-        value = getattr(model, name)
-        if key == skip or value is None:
-            continue
-        lines += _entry(key, value, written.get(key), key in written, indent)
-    return lines
+@dataclass(frozen=True, slots=True)
+class _Writer:
+    """Writes fields with a mark where the user did not write them; `origins` are places in a Makejail, by path."""
 
+    origins: Mapping[Path_, Span]
 
-def _entry(key: str, value: Any, raw: Any, written: bool, indent: str) -> list[str]:
-    """One key and its value; a comment where the user did not write it."""
-    name = _scalar(key, "")
-    mark = "" if written else _MARK
-    if isinstance(value, BaseModel):
-        inside = _model(value, raw, indent + "  ")
-        return [f"{indent}{name}:{mark}", *inside] if inside else [f"{indent}{name}: {{}}{mark}"]
-    if isinstance(value, Mapping) and value:
-        inside = [line for word, each in value.items() for line in _entry(str(word), each, each, True, indent + "  ")]
-        return [f"{indent}{name}:{mark}", *inside]
-    if isinstance(value, tuple) and any(isinstance(each, BaseModel) for each in value):
-        items = raw if isinstance(raw, list) else []
-        lines = [f"{indent}{name}:{mark}"]
-        for number, each in enumerate(value):
-            own = items[number] if number < len(items) else None
-            lines += _item(each, own, indent)
+    def model(self, model: BaseModel, raw: Any, indent: str, at: Path_, skip: str = "") -> list[str]:
+        """The fields of a model; `raw` is what the user wrote for it. Absent optional values are left out."""
+        written = raw if isinstance(raw, Mapping) else {}
+        lines: list[str] = []
+        for name, info in type(model).model_fields.items():
+            key = info.alias or name
+            value = getattr(model, name)
+            if key == skip or value is None:
+                continue
+            lines += self._entry(key, value, written.get(key), (*at, key), indent, written=key in written)
         return lines
-    return [f"{indent}{name}: {_flow(value, key)}{mark or _added(value, raw)}"]
 
+    def _mark(self, at: Path_, *, written: bool) -> str:
+        """Where a value comes from, unless it stands in the document itself."""
+        if at in self.origins:
+            place = str(self.origins[at])
+            return f"  # {place if place.isprintable() else ascii(place)}"
+        return "" if written else _MARK
 
-def _item(model: BaseModel, raw: Any, indent: str) -> list[str]:
-    """One model of a list: a dash before its first line; one that the user did not write is a default."""
-    lines = _model(model, raw, indent + "    ")
-    if raw is None:
-        lines = [line if line.endswith(_MARK) else line + _MARK for line in lines]
-    return [f"{indent}  - {lines[0].lstrip()}", *lines[1:]] if lines else [f"{indent}  - {{}}"]
+    def _entry(self, key: str, value: Any, raw: Any, at: Path_, indent: str, *, written: bool) -> list[str]:
+        """One key and its value; a comment where the user did not write it."""
+        name = _scalar(key, "")
+        mark = self._mark(at, written=written)
+        if isinstance(value, BaseModel):
+            inside = self.model(value, raw, indent + "  ", at)
+            return [f"{indent}{name}:{mark}", *inside] if inside else [f"{indent}{name}: {{}}{mark}"]
+        if isinstance(value, Mapping) and value:
+            lines = [f"{indent}{name}:{mark}"]
+            for word, each in value.items():
+                lines += self._entry(str(word), each, each, (*at, str(word)), indent + "  ", written=True)
+            return lines
+        if isinstance(value, tuple) and any(isinstance(each, BaseModel) for each in value):
+            items = raw if isinstance(raw, list) else []
+            lines = [f"{indent}{name}:{mark}"]
+            for number, each in enumerate(value):
+                own = items[number] if number < len(items) else None
+                lines += self._item(each, own, indent, (*at, number))
+            return lines
+        if isinstance(value, tuple) and any((*at, number) in self.origins for number in range(len(value))):
+            marks = [self._mark((*at, number), written=True) for number in range(len(value))]
+            listed = [f"{indent}  - {_flow(each, key)}{own}" for each, own in zip(value, marks, strict=True)]
+            return [f"{indent}{name}:{mark}", *listed]
+        return [f"{indent}{name}: {_flow(value, key)}{mark or _added(value, raw)}"]
+
+    def _item(self, model: BaseModel, raw: Any, indent: str, at: Path_) -> list[str]:
+        """One model of a list: a dash before its first line; one that the user did not write is a default."""
+        lines = self.model(model, raw, indent + "    ", at)
+        if raw is None:
+            lines = [line if line.endswith(_MARK) else line + _MARK for line in lines]
+        return [f"{indent}  - {lines[0].lstrip()}", *lines[1:]] if lines else [f"{indent}  - {{}}"]
 
 
 def _added(value: Any, raw: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
@@ -49,20 +49,36 @@ def select(specs: SpecSet, hostname: str | None, labels: Mapping[str, str] | Non
     Raises SpecError: `no-host-matches` when Host documents exist and none does, `two-hosts-match`,
     `missing-release` for a jail without release.
     """
-    source = _host(specs, hostname, labels or {})
+    return for_host(specs, _host(specs, hostname, labels or {}))
+
+
+def for_host(specs: SpecSet, source: Sourced[Host] | None) -> Selected:
+    """The documents for the machines of one Host document; None where there are none. Raises SpecError."""
     host = source.doc if source is not None else Host(name="default", match=Match())
     jails = {
         name: item.with_doc(partial(with_defaults, item, host)) for name, item in _for_host(specs.jails, source).items()
     }
-    releases = dict(_for_host(specs.releases, source))
-    problems = [] if host.defaults.release else _without_release(jails)
-    if problems:
-        raise SpecError(problems)
-    for item in jails.values():
-        name = str(item.raw.get("release") or host.defaults.release)
-        if name not in releases:
+    if not host.defaults.release:
+        _with_release({name: item for name, item in jails.items() if not item.says("makejail")})
+    return with_releases(
+        Selected(host, source, jails, _for_host(specs.releases, source), _for_host(specs.packages, source))
+    )
+
+
+def with_releases(selected: Selected, *, all_say: bool = False) -> Selected:
+    """With a document for every release that a jail names.
+
+    Raises SpecError, `missing-release`, for a jail that names none, where `all_say`: a Makejail may name it later.
+    """
+    usual = selected.host.defaults.release
+    if all_say and not usual:
+        _with_release(selected.jails)
+    releases = dict(selected.releases)
+    for item in selected.jails.values():
+        name = item.raw.get("release") or usual
+        if name is not None and name not in releases:
             releases[name] = Sourced(item.source, item.index, {"name": name}, partial(_plain_release, name))
-    return Selected(host, source, jails, releases, _for_host(specs.packages, source))
+    return replace(selected, releases=releases)
 
 
 def package_refs(selected: Selected, jail: Sourced[Jail]) -> tuple[PackageRef, ...]:
@@ -165,8 +181,8 @@ def _say(match: Match) -> str:
     return ", ".join(parts + [f"{key}={value}" for key, value in match.labels.items()]) or "matches nothing"
 
 
-def _without_release(jails: Mapping[str, Sourced[Jail]]) -> list[Diagnostic]:
-    return [
+def _with_release(jails: Mapping[str, Sourced[Jail]]) -> None:
+    problems = [
         Diagnostic(
             "missing-release",
             "Jail has no release",
@@ -177,3 +193,5 @@ def _without_release(jails: Mapping[str, Sourced[Jail]]) -> list[Diagnostic]:
         for name, item in jails.items()
         if item.raw.get("release") is None
     ]
+    if problems:
+        raise SpecError(problems)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from reconciler.model.diagnostic import Diagnostic, Span
@@ -17,6 +18,7 @@ if TYPE_CHECKING:  # documents are built when asked for; naming their types must
 
 D = TypeVar("D")
 Path_ = tuple[str | int, ...]
+_NOTHING: Mapping[Path_, Span] = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,13 +51,15 @@ class Source:
 class Sourced(Generic[D]):
     """A document and where it stands. `doc` is built when first asked for.
 
-    `raw` is what the user wrote, as plain values; `index` counts the documents of the file.
+    `raw` is what the user wrote, as plain values; `index` counts the documents of the file. `origins` are the
+    places of those values of `raw` that stand elsewhere, in a Makejail: by path.
     """
 
     source: Source
     index: int
     raw: Mapping[str, Any] = field(repr=False)
     make: Callable[[], D] = field(repr=False)
+    origins: Mapping[Path_, Span] = field(default_factory=lambda: _NOTHING, repr=False)
 
     @cached_property
     def doc(self) -> D:
@@ -91,11 +95,16 @@ class Sourced(Generic[D]):
 
         What the user did not write has the place of the nearest part that they did.
         """
-        return locate(self.source, self.index, path)
+        return self._elsewhere(path) or locate(self.source, self.index, path)
 
     def key_place(self, path: Path_) -> Span:
         """Where the key that ends `path` begins."""
-        return locate(self.source, self.index, path, key=True)
+        return self._elsewhere(path) or locate(self.source, self.index, path, key=True)
+
+    def _elsewhere(self, path: Path_) -> Span | None:
+        """The place in a Makejail of the value at `path`, or of the nearest part around it that stands in one."""
+        paths = (path[:end] for end in range(len(path), 0, -1)) if self.origins else ()
+        return next((self.origins[part] for part in paths if part in self.origins), None)
 
     def resolve(self, relative: str) -> Path:
         """A path in this document, relative to its file. It is not looked at: `files.py` checks it."""
@@ -103,7 +112,7 @@ class Sourced(Generic[D]):
 
     def with_doc(self, make: Callable[[], D]) -> Sourced[D]:
         """The same places with another document, such as one that has its host's defaults."""
-        return Sourced(self.source, self.index, self.raw, make)
+        return Sourced(self.source, self.index, self.raw, make, self.origins)
 
 
 def locate(source: Source, index: int, path: Path_, *, key: bool = False) -> Span:

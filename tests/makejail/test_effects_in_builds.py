@@ -121,8 +121,9 @@ def test_what_a_build_does_not_do_is_data_with_a_warning_each() -> None:
     (parameter,) = compiled.parameters
     assert compiled.value(parameter.parameter) is None and parameter.row.static == "1"
     assert [label.key for label in compiled.labels] == ["team"]
-    assert [found.code for found in compiled.warnings] == ["makejail-effect-ignored"] * 9
-    assert "mounts: [{device: /host/$p, mountpoint: mnt" in compiled.warnings[0].hint
+    ignored = [(found.code, found.span and found.span.line) for found in compiled.warnings]
+    assert ignored == [("makejail-effect-ignored", 3), ("makejail-effect-ignored", 10)]
+    assert "mounts: [{device: /a, mountpoint: b" in compiled.warnings[0].hint
     assert compiled.segments == ()
 
 
@@ -144,6 +145,24 @@ def test_text_that_breaks_its_own_quoting_is_refused_before_any_build(line: str)
     with pytest.raises(MakejailError) as caught:
         compile_text(f"{line}\n")
     assert [found.code for found in caught.value.diagnostics] == ["quoting"]
+
+
+@pytest.mark.parametrize("line", ["MOUNT a b", "DEVICE path x unhide", "VOLUME v", "SET a=b", "LABEL a=b", "UMOUNT b"])
+def test_outside_the_build_they_have_no_effect_and_say_so(line: str) -> None:
+    compiled = compile_text(f"STAGE start\n{line}\n")
+    assert ([found.code for found in compiled.warnings], compiled.effects) == (["makejail-effect-ignored"], ())
+
+
+@pytest.mark.parametrize("line", ["MOUNT a b", "DEVICE path x unhide", "VOLUME v", "SET a=b", "LABEL a=b"])
+def test_a_raw_block_does_not_guard_them_and_that_is_said(line: str) -> None:
+    guarded = compile_text(f"RAW if false; then\n{line}\nRAW fi\nCMD true\n")
+    assert [(found.code, found.span and found.span.line) for found in guarded.warnings] == [("effect-unconditional", 2)]
+
+
+def test_no_layer_changes_with_them() -> None:
+    plain, more = compile_text("CMD true\n"), compile_text("VOLUME v\nSET a=b\nCMD true\nLABEL a=b\n")
+    assert [one.reads for one in plain.segments] == [one.reads for one in more.segments]
+    assert [[one.text for one in s.instructions] for s in more.segments] == [["true"]]
 
 
 def test_what_is_cleared_is_neither_refused_nor_warned_about() -> None:

@@ -17,9 +17,19 @@ def render(
     ] = None,
     label: Annotated[list[str] | None, typer.Option(help="A label of the machine, KEY=VALUE; may be repeated.")] = None,
 ) -> int:
-    """Show the specs with every default; comments mark what the documents do not say."""
+    """Show the specs as they take effect, with every default and with what Makejails say of their jails.
+
+    Comments mark what the documents do not say: `default`, or the place in a Makejail that a value comes from.
+    """
+    import os
+
+    from reconciler.cache import default_folder
+    from reconciler.cli import show
+    from reconciler.effective import effective
+    from reconciler.programs import compile_all, pinned_by
     from reconciler.spec import render as yaml
     from reconciler.spec.load import load
+    from reconciler.spec.lock import load_lock
     from reconciler.spec.select import select
 
     specs = load(path)
@@ -28,7 +38,10 @@ def render(
         return 0
     labels = dict(_pair(word) for word in label or [])
     selected = select(specs, host_name or socket.gethostname(), labels)
-    sys.stdout.write(yaml.render(yaml.of_host(selected)))
+    programs, _folders = compile_all(selected.jails, pinned=pinned_by(load_lock(path), default_folder(os.environ)))
+    found = effective(selected, programs, specs)
+    sys.stdout.write(yaml.render(yaml.of_host(found.selected)))
+    show.show(warning for warnings in found.warnings.values() for warning in warnings)
     return 0
 
 

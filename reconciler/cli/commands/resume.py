@@ -17,9 +17,7 @@ def resume(
     specs: given.Specs = None,
     host: given.HostURL = "",
     label: given.Labels = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only show what the next apply would do to it.")
-    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what the next apply would do to it.")] = False,
 ) -> int:
     """Show what the next apply would do to a suspended jail, then take the mark away. Applies nothing.
 
@@ -50,7 +48,7 @@ def _show(run: Session, name: str, why: str) -> None:
     from reconciler.cli.paper import paper
     from reconciler.reconcile import Session
 
-    if name not in run.selected.jails:
+    if name not in run.chosen.jails:
         print(f"No spec names {name} (suspended: {why}): the next apply on the folder of specs may let it go.\n")
         return
     only = replace(run.options, only=frozenset({name}), resumed=frozenset({name}))

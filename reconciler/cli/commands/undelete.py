@@ -36,7 +36,7 @@ def undelete(
         for dataset in pruned:
             run.host.datasets.unset(dataset, "reconciler:pruned")
     print(f"{name} is no longer marked as pruned ({many(len(pruned), 'dataset')}).")
-    if name not in run.selected.jails:
+    if name not in run.chosen.jails:
         print("No spec names it: put its spec back before the next apply, which would let it go again.")
     return 0
 

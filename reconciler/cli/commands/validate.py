@@ -29,7 +29,7 @@ def validate(
         # Documents first: a Makejail whose file is missing is already said there.
         try:
             pinned = pinned_by(load_lock(path), default_folder(os.environ))
-            problems = (*problems, *makejail_problems(specs.jails, pinned))
+            problems = (*problems, *makejail_problems(specs, pinned))
         except SpecError as error:
             problems = (*problems, *error.diagnostics)
     failed = any(problem.severity == "error" for problem in problems)

@@ -23,7 +23,7 @@ def _compile(line: Line, state: State) -> Step | None:
     rule = _word(line.rest)
     operands = {"apply": applied, "persist": (rule,)}
     plain = " ".join(words(line.rest))
-    warnings = (ignored("DEVICE", f'In the spec: devfs: ["{plain}"]', line.span),)
+    warnings = ignored("DEVICE", line.stage, f'In the spec: devfs: ["{plain}"]', line.span)
     effect = Device(rule, line.span)
     return Step("DEVICE", line.rest, line.span, operands, names=rule.names, effect=effect, warnings=warnings)
 

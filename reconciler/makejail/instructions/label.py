@@ -19,7 +19,7 @@ def _compile(line: Line, state: State) -> Step | None:
         raise problem(DATA, "label-key", "The key of a label is not valid", f"{key!r} is no key.", hint, line.span)
     value = DoubleQuoted.host(text)
     state.labels.append((key, value, line.span))
-    warnings = (ignored("LABEL", f"In the spec: labels: {{{key}: {text or key}}}", line.span),)
+    warnings = ignored("LABEL", line.stage, f"In the spec: labels: {{{key}: {text or key}}}", line.span)
     return Step("LABEL", line.rest, line.span, {"key": key, "value": value}, names=value.names, warnings=warnings)
 
 

@@ -37,7 +37,8 @@ def _compile(line: Line, state: State) -> Step | None:
     )
     operands = _operands(mount)
     instead = f"In the spec: mounts: [{{device: {device}, mountpoint: {mountpoint}, type: {kind}, options: {flags}}}]"
-    warnings = (ignored("MOUNT", instead, line.span),)
+    stage = line.stage if mount.persist else "build, for the build alone,"
+    warnings = ignored("MOUNT", stage, instead, line.span)
     return Step("MOUNT", line.rest, line.span, operands, names=_names(mount), effect=mount, warnings=warnings)
 
 

@@ -32,7 +32,7 @@ def _compile(line: Line, state: State) -> Step | None:
         {"ops": tuple(ops)},
         names=word.names,
         effect=Parameter(word, row, column, options.has("--mark"), line.span),
-        warnings=(ignored("SET", instead, line.span),),
+        warnings=ignored("SET", line.stage, instead, line.span),
     )
 
 

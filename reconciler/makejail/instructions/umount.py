@@ -12,7 +12,7 @@ _USAGE = "Write UMOUNT MOUNTPOINT."
 def _compile(line: Line, state: State) -> Step | None:
     place = DoubleQuoted.host(required(line, _USAGE))
     operands = {"mountpoint": DoubleQuoted("${APPJAIL_JAILDIR}/") + place}
-    warnings = (ignored("UMOUNT", f"In the spec: leave {line.rest.strip()} out of mounts.", line.span),)
+    warnings = ignored("UMOUNT", line.stage, f"In the spec: leave {line.rest.strip()} out of mounts.", line.span)
     effect = Unmount(place, line.span)
     return Step("UMOUNT", line.rest, line.span, operands, names=place.names, effect=effect, warnings=warnings)
 

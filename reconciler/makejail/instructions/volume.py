@@ -33,7 +33,7 @@ def _compile(line: Line, state: State) -> Step | None:
         operands,
         names=tuple(n for word in operands.values() if word for n in word.names),
         effect=Volume(name, mountpoint, owner, group, mode, kind, line.span),
-        warnings=(ignored("VOLUME", instead, line.span),),
+        warnings=ignored("VOLUME", line.stage, instead, line.span),
     )
 
 

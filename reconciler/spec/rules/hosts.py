@@ -83,8 +83,8 @@ def _trust(item: Sourced[Release]) -> Found:
 
 def _without_release(view: View) -> Found:
     for item in view.jails:
-        if item.doc.release is not None:
-            continue
+        if item.doc.release is not None or item.doc.makejail is not None:
+            continue  # a Makejail may name it
         hosts = view.hosts_of(item)
         without = [host for host in hosts if host.doc.defaults.release is None]
         if without:

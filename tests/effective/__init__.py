@@ -1,0 +1,1 @@
+"""What a Makejail says of its jail, in the jail's document."""
