@@ -1,20 +1,28 @@
 """The program that puts one process into a jail's namespaces; run by `processes.py`, never imported.
 
-It stands alone (standard library only, `python -I -S confine.py FD`), reads what to do as JSON from
-FD, and reports through the pipe named in it. It joins or makes namespaces, builds the root from
-detached mounts that are attached only after the root was entered (so a link inside a jail leads
+It stands alone (standard library only, `python -I -S confine.pyc FD`), reads what to do from FD in the
+form of marshal, and reports through the pipe named in it. It joins or makes namespaces, builds the root
+from detached mounts that are attached only after the root was entered (so a link inside a jail leads
 nowhere else), drops the rights to change mounts, and runs the command.
+
+It is started for every process of a jail: json, signal, socket and typing would each cost as much as
+all that it does.
 """
 
+import _socket
 import ctypes
 import fcntl
-import json
+import marshal
 import os
-import signal
-import socket
 import struct
 import sys
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal as _signal
+    from typing import Any
+else:
+    import _signal
 
 NEWNS, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET = 0x20000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000
 PRIVATE, BIND, REC, DETACH, RDONLY, NOSUID, NODEV = 0x40000, 0x1000, 0x4000, 2, 1, 2, 4
@@ -70,7 +78,7 @@ def proc() -> int | None:
     return int(made) if made >= 0 else None
 
 
-def make_namespaces(spec: dict[str, Any]) -> None:
+def make_namespaces(spec: "dict[str, Any]") -> None:
     """Namespaces for the host (with the user and network namespaces of the sandbox) or for a jail."""
     if spec["join_user"] is None:
         user, group = os.getuid(), os.getgid()
@@ -81,11 +89,12 @@ def make_namespaces(spec: dict[str, Any]) -> None:
     own_network = spec["join_user"] is None or spec["vnet"]
     ok(libc.unshare(NEWPID | NEWUTS | NEWIPC | (NEWNET if own_network else 0)))
     if own_network:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-            fcntl.ioctl(control, 0x8914, struct.pack("16sH22x", b"lo", 0x1 | 0x40))
+        control = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM)
+        fcntl.ioctl(control.fileno(), 0x8914, struct.pack("16sH22x", b"lo", 0x1 | 0x40))
+        control.close()
 
 
-def join(spec: dict[str, Any]) -> None:
+def join(spec: "dict[str, Any]") -> None:
     """Enter the namespaces of processes that hold them; all are opened before the first is entered."""
     wanted = []
     if spec["join_user"]:
@@ -99,7 +108,7 @@ def join(spec: dict[str, Any]) -> None:
         os.close(fd)
 
 
-def build(spec: dict[str, Any]) -> None:
+def build(spec: "dict[str, Any]") -> None:
     """Make the root of the process and enter it."""
     ok(libc.unshare(NEWNS))
     mount("none", "/", None, REC | PRIVATE)
@@ -182,12 +191,12 @@ def drop_rights() -> None:
     ok(libc.capset(header, sets))
 
 
-def report(spec: dict[str, Any], **words: Any) -> None:
-    """One line to whoever started us."""
-    os.write(spec["report"], json.dumps(words).encode() + b"\n")
+def report(spec: "dict[str, Any]", stage: str, number: int | None) -> None:
+    """One line to whoever started us: how far this came, and a process number or an error's."""
+    os.write(spec["report"], f"{stage} {number or 0}\n".encode())
 
 
-def keep_namespaces(spec: dict[str, Any]) -> None:
+def keep_namespaces(spec: "dict[str, Any]") -> None:
     """The first process of a jail: it reaps by ignoring its children, and lasts until it is killed."""
     os.setsid()
     null = os.open("/dev/null", os.O_RDWR)
@@ -196,38 +205,52 @@ def keep_namespaces(spec: dict[str, Any]) -> None:
     for fd in (0, 1, 2):
         os.dup2(null, fd)
     os.closerange(3, 4096)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    _signal.signal(_signal.SIGCHLD, _signal.SIG_IGN)
     program, words = "/.sandbox/bin/perl", ["init", "/.sandbox/keeper"]
     if not os.path.exists(program):
         program, words = "/.sandbox/bin/sleep", ["sleep", "infinity"]
     os.execve(program, words, {})  # noqa: S606 - no shell is wanted
 
 
-def run_command(spec: dict[str, Any]) -> None:
+def run_command(spec: "dict[str, Any]") -> None:
     """Become the command that was asked for."""
     if spec["die_with_caller"]:
-        ok(libc.prctl(1, signal.SIGKILL, 0, 0, 0))
+        ok(libc.prctl(1, _signal.SIGKILL, 0, 0, 0))
     try:
         build(spec)
         drop_rights()
     except OSError as error:
-        report(spec, stage="build", errno=error.errno)
+        report(spec, "build", error.errno)
         os._exit(126)
     try:
         os.chdir(spec["cwd"])
     except OSError as error:
-        report(spec, stage="chdir", errno=error.errno)
+        report(spec, "chdir", error.errno)
         os._exit(1)
-    for number in (signal.SIGPIPE, signal.SIGINT, signal.SIGXFSZ):
-        signal.signal(number, signal.SIG_DFL)
+    for number in (_signal.SIGPIPE, _signal.SIGINT, _signal.SIGXFSZ):
+        _signal.signal(number, _signal.SIG_DFL)
     try:
-        os.execvpe(spec["argv"][0], spec["argv"], spec["env"])  # noqa: S606 - no shell is wanted
+        become(spec["argv"], spec["env"])
     except OSError as error:
-        report(spec, stage="exec", errno=error.errno)
+        report(spec, "exec", error.errno)
         os._exit(1)
 
 
-def forked(work: Any, spec: dict[str, Any]) -> int:
+def become(argv: list[str], env: dict[str, str]) -> None:
+    """execvpe(3); that of os imports what cannot be found any more from inside a root."""
+    folders = env.get("PATH", os.defpath).split(":") if "/" not in argv[0] else [""]
+    problem = OSError(2, os.strerror(2))
+    for folder in folders:
+        try:
+            os.execve(f"{folder}/{argv[0]}" if folder else argv[0], argv, env)  # noqa: S606 - no shell is wanted
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            problem = error
+    raise problem
+
+
+def forked(work: "Any", spec: "dict[str, Any]") -> int:
     """The pid of a child that does `work` and never returns."""
     pid = os.fork()
     if pid:
@@ -235,39 +258,39 @@ def forked(work: Any, spec: dict[str, Any]) -> int:
     try:
         work(spec)
     except (OSError, ValueError, KeyError) as error:
-        report(spec, stage="build", errno=getattr(error, "errno", None) or 22)
+        report(spec, "build", getattr(error, "errno", None) or 22)
     os._exit(126)
 
 
 def main() -> int:
     """Do what is asked; the status of the command."""
-    with os.fdopen(int(sys.argv[1])) as file:
-        spec = json.load(file)
+    with os.fdopen(int(sys.argv[1]), "rb") as file:
+        spec = marshal.load(file)  # noqa: S302 - from our own parent
     os.set_inheritable(spec["report"], False)
     try:
         join(spec)
         if spec["make"]:
             make_namespaces(spec)
             first = forked(keep_namespaces, spec)
-            report(spec, init=first)
+            report(spec, "init", first)
             # Nothing runs in the jail before its first process is on record.
             if os.read(spec["go"], 1) != b"g":
-                os.kill(first, signal.SIGKILL)
+                os.kill(first, _signal.SIGKILL)
                 return 126
         libc.sethostname(os.fsencode(spec["hostname"]), len(os.fsencode(spec["hostname"])))
     except OSError as error:
-        report(spec, stage="namespaces", errno=error.errno)
+        report(spec, "namespaces", error.errno)
         return 126
     if spec["argv"] is None:
         return 0
     child = forked(run_command, spec)
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        signal.signal(number, lambda signum, _frame: os.kill(child, signum))
+    for number in (_signal.SIGTERM, _signal.SIGHUP, _signal.SIGINT):
+        _signal.signal(number, lambda signum, _frame: os.kill(child, signum))
     # How a caller says that the time is up: the command ends, and is gone when we are.
-    signal.signal(signal.SIGALRM, lambda _signum, _frame: os.kill(child, signal.SIGKILL))
+    _signal.signal(_signal.SIGALRM, lambda _signum, _frame: os.kill(child, _signal.SIGKILL))
     _, status = os.waitpid(child, 0)
     return os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    os._exit(main())  # nothing is left to be tidied up, and tidying takes longer than most commands

@@ -8,7 +8,7 @@ read-only programs of the developer's machine can be seen from inside. See `conf
 from __future__ import annotations
 
 import fcntl
-import json
+import marshal
 import os
 import selectors
 import signal
@@ -31,6 +31,9 @@ PATH = "/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
 FIRST_ENV = {"PATH": PATH, "HOME": "/root", "SHELL": "/bin/sh", "USER": "root", "LANG": "C.UTF-8"}
 HIDDEN_NAMES = userland.HIDDEN_NAMES
 """Paths, relative to a root, of mount points made on demand; what the host shows must leave them out."""
+Told = tuple[str, int]
+"""How far the helper came, and a process number or an error's."""
+NOTHING_TOLD: Told = ("", 0)
 
 
 def run(machine: Machine, task: Task) -> Ended:
@@ -163,6 +166,7 @@ def _spec(machine: Machine, jid: int, user: int | None) -> dict[str, Any]:
         "jail": jid, "root": str(root), "readonly": readonly, "mounts": mounts, "devices": device_mounts,
         "overlays": overlays, "hostname": hostname or "", "vnet": vnet, "join_user": user,
         "join": first, "make": first is None, "argv": None, "env": {}, "cwd": "/", "die_with_caller": True,
+        "helper": str(land.folder / userland.HELPER),
     }  # fmt: skip
 
 
@@ -217,7 +221,7 @@ def _started(machine: Machine, spec: dict[str, Any], task: Task) -> Ended:
     heard, report = os.pipe()
     go, let = os.pipe()
     spec.update({"report": report, "go": go})
-    helper = str(Path(__file__).parent / "confine.py")
+    helper = spec.pop("helper")
     fed = getattr(task.stdin, "fd", None)
     process = subprocess.Popen(
         (sys.executable, "-I", "-S", helper, str(told)),
@@ -227,8 +231,8 @@ def _started(machine: Machine, spec: dict[str, Any], task: Task) -> Ended:
     )  # fmt: skip
     for fd in (told, report, go):
         os.close(fd)
-    with os.fdopen(tell, "w") as file:
-        json.dump(spec, file)
+    with os.fdopen(tell, "wb") as file:
+        marshal.dump(spec, file)
     feeder = threading.Thread(target=_feed, args=(process, task.stdin), daemon=True)
     if process.stdin is not None:
         feeder.start()
@@ -246,16 +250,21 @@ def _started(machine: Machine, spec: dict[str, Any], task: Task) -> Ended:
                 stream.close()
 
 
-def _reports(machine: Machine, spec: dict[str, Any], heard: int, let: int) -> dict[str, Any]:
+def _reports(machine: Machine, spec: dict[str, Any], heard: int, let: int) -> Told:
     """Read the helper's first report where it makes namespaces, put it on record, and let it go on."""
     if not spec["make"]:
-        return {}
-    told = json.loads(_line(heard) or '{"stage": "namespaces"}')
-    if "init" not in told:
-        return dict(told)
-    _record_init(machine, spec["jail"], told["init"])
+        return NOTHING_TOLD
+    stage, number = _told(_line(heard) or b"namespaces 0")
+    if stage != "init":
+        return stage, number
+    _record_init(machine, spec["jail"], number)
     os.write(let, b"g")
-    return {}
+    return NOTHING_TOLD
+
+
+def _told(line: bytes) -> Told:
+    stage, _, number = line.decode().partition(" ")
+    return stage, int(number)
 
 
 def _line(fd: int) -> bytes:
@@ -280,7 +289,7 @@ def _feed(process: subprocess.Popen[bytes], source: bytes | Iterable[bytes]) -> 
         return
 
 
-def _watched(process: subprocess.Popen[bytes], task: Task, problem: dict[str, Any], heard: int) -> Ended:
+def _watched(process: subprocess.Popen[bytes], task: Task, problem: Told, heard: int) -> Ended:
     """Gather output until the process ends; a daemon that keeps the pipes open is not waited for."""
     kept: dict[int, bytearray] = {}
     pidfd = os.pidfd_open(process.pid)
@@ -309,21 +318,20 @@ def _watched(process: subprocess.Popen[bytes], task: Task, problem: dict[str, An
     status = process.wait()
     out, err = (bytes(kept[stream.fileno()]) if stream else b"" for stream in (process.stdout, process.stderr))
     os.set_blocking(heard, False)
-    told = problem or _last(heard)
-    stage = str(told.get("stage", ""))
+    stage, number = problem if problem[0] else _last(heard)
     if stage in ("namespaces", "build"):
-        raise _refused(f"{stage}: {os.strerror(int(told.get('errno') or 1))} {err.decode(errors='replace')}".strip())
+        raise _refused(f"{stage}: {os.strerror(number or 1)} {err.decode(errors='replace')}".strip())
     status = 128 - status if status < 0 else status
-    reason = os.strerror(int(told["errno"])) if stage else ""
+    reason = os.strerror(number) if stage else ""
     return Ended(Completed(task.argv, status, out, err), stage, reason, timed_out)
 
 
-def _last(heard: int) -> dict[str, Any]:
+def _last(heard: int) -> Told:
     try:
         data = os.read(heard, 4096)
     except BlockingIOError:
-        return {}
-    return dict(json.loads(data.splitlines()[-1])) if data.strip() else {}
+        return NOTHING_TOLD
+    return _told(data.splitlines()[-1]) if data.strip() else NOTHING_TOLD
 
 
 def _drain(fd: int, kept: bytearray, task: Task) -> bool:
