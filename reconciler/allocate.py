@@ -40,10 +40,14 @@ Rendering = tuple[tuple[tuple[str, str], ...], Mapping[str, tuple[int, str]]]
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """How a root is made: a release, then layers. `tip` is what the root clones."""
+    """How a root is made: a release, then layers. `tip` is what the root clones.
+
+    `under` are releases that are only there because the release is patched from them.
+    """
 
     release: Release
     layers: tuple[Layer, ...]
+    under: tuple[Release, ...] = ()
 
     @property
     def tip(self) -> Ref:
@@ -169,7 +173,7 @@ def _kept(roots: list[Root], root: Root, good: int, keep: int) -> tuple[Root, ..
 
 def _chain(inputs: Inputs, name: str, sourced: Sourced[document.Jail]) -> Chain:
     spec = sourced.doc
-    release = _release(inputs, spec)
+    release, under = _release(inputs, spec)
     platform = _platform(inputs)
     steps: list[tuple[Recipe, tuple[str | int, ...]]] = []
     for index, package in enumerate(inputs.packages.get(name, ())):
@@ -195,7 +199,7 @@ def _chain(inputs: Inputs, name: str, sourced: Sourced[document.Jail]) -> Chain:
         layers.append(Layer(found, parent=parent, above=above, recipe=recipe, where=where))
         parent, parent_digest = layers[-1].ref, found
     there = layers_here(inputs.seen)
-    return Chain(release, _anew(layers, there) if name in inputs.rebuild else _resumed(layers, there))
+    return Chain(release, _anew(layers, there) if name in inputs.rebuild else _resumed(layers, there), under)
 
 
 def _pins(inputs: Inputs, spec: document.Jail, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -242,13 +246,31 @@ def _levels(seen: Seen) -> dict[str, tuple[int, ...]]:
     return found
 
 
-def _release(inputs: Inputs, spec: document.Jail) -> Release:
-    """The release at its level; `latest` is the newest that is here, or what a mirror's sets hold: level 0."""
+def _release(inputs: Inputs, spec: document.Jail) -> tuple[Release, tuple[Release, ...]]:
+    """The release at its level, and the one to fetch and patch where it is not here.
+
+    `latest` is what the lock says; without one the newest that is here, or what a mirror's sets hold. Patching
+    begins at the highest level below that is here: freebsd-update(8) goes from any to the newest.
+    """
     name = spec.release or ""
-    here = inputs.levels.get(name, ())
-    level = max(here, default=inputs.fetched.get(name, 0)) if spec.patch_level == "latest" else int(spec.patch_level)
-    source = inputs.specs.releases.get(name)
-    return Release(f"{name}-p{level}", level, source.doc if source else None)
+    here, fetched = inputs.levels.get(name, ()), inputs.fetched.get(name, 0)
+    level = _level(inputs, name, spec.patch_level)
+    found = inputs.specs.releases.get(name)
+    source = found.doc if found else None
+    below = max((one for one in (*here, fetched) if one < level), default=level)
+    if level in here or level == fetched or below == level:
+        return Release(f"{name}-p{level}", level, source), ()
+    base = Release(f"{name}-p{below}", below, source)
+    return Release(f"{name}-p{level}", level, source, base.name), (base,)
+
+
+def _level(inputs: Inputs, name: str, wanted: int | str) -> int:
+    """The number that a `patch_level` stands for."""
+    if wanted != "latest":
+        return int(wanted)
+    if name in inputs.lock.releases:
+        return inputs.lock.releases[name]
+    return max(inputs.levels.get(name, ()), default=inputs.fetched.get(name, 0))
 
 
 def rulesets(specs: Selected, seen: Seen) -> dict[str, int]:

@@ -107,6 +107,11 @@ class LocalSite:
         fetched = retry(lambda: fetch(plan, self.cache, progress=self.progress(ref), patience=self.patience))
         return iter([(part.name, part.chunks()) for part in fetched.sets])
 
+    @property
+    def online(self) -> bool:
+        """Whether the host may be asked to download."""
+        return not self.patience.offline
+
     def tag(self, release: str, level: int = 0) -> SignedTag:
         """What freebsd-update's server says of a release; `level` is one known to exist. Raises FetchError."""
         asked = (release, self.facts.machine, self.today, level, self.patience)

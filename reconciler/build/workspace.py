@@ -47,10 +47,14 @@ class Workspace:
 
     def clear(self) -> None:
         """Remove the build jail and unmount everything at or below the place, innermost first."""
+        self._clear(inside=False)
+
+    def _clear(self, *, inside: bool) -> None:
         seen = self.site.observe("jails", "mounts")
         if any(row.name == self.jail for row in seen.jails):
             self.site.host.jails.remove(self.jail)
-        below = [m.target for m in seen.mounts if m.target == self.path or m.target.startswith(self.path + "/")]
+        below = [m.target for m in seen.mounts if m.target.startswith(self.path + "/")]
+        below += [m.target for m in seen.mounts if m.target == self.path and not inside]
         unmount_all(self.site, below)
 
     def discard_unfinished(self) -> None:
@@ -89,10 +93,11 @@ class Workspace:
         self.site.host.files.mkdir(self.path, 0o700)
         self.site.host.mounts.mount("zfs", self.dataset, self.path, options)
 
-    def start(self, *, network: bool, hostname: str = "build") -> None:
+    def start(self, *, network: bool, hostname: str = "build", mount: str = "") -> None:
         """Make the build jail over the mounted dataset: devices, no address of a live jail.
 
-        With `network` it shares the host's stack; without, it has none.
+        With `network` it shares the host's stack; without, it has none. `mount` is a line of fstab(5)
+        that jail(8) mounts before it starts.
         """
         # jail(8) mounts devfs itself: it refuses a symbolic link at /dev, which a hostile layer might hold.
         stack = "inherit" if network else "disable"
@@ -106,7 +111,13 @@ class Workspace:
             "devfs_ruleset": str(DEVFS_RULESET),
             "persist": "1",
         }
+        if mount:
+            parameters["mount"] = mount
         self.site.host.jails.create(self.jail, parameters)
+
+    def stop(self) -> None:
+        """Remove the build jail and what is mounted inside it; the dataset stays mounted at the place."""
+        self._clear(inside=True)
 
     def exec(
         self,

@@ -1,4 +1,4 @@
-"""A release at a patch level: fetched, verified, unpacked, and sealed by one snapshot."""
+"""A release at a patch level: fetched, verified and unpacked, or patched from a lower level; sealed by one snapshot."""
 
 from __future__ import annotations
 
@@ -6,26 +6,38 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from reconciler.build.patch import Wanted, lines, observed_level, patch
 from reconciler.build.workspace import Workspace
 from reconciler.kind import SEALED, Desired, Kind, Place, Seen, attributes, make_dataset
 from reconciler.model.action import Action, Site
 from reconciler.model.diagnostic import Diagnostic, HostError, Span
 from reconciler.model.value import Ref, Resource
-from reconciler.releases.version import read_userland_version
+
+LONGEST = 4000  # bytes of a property's value, which holds 8191
 
 
 @dataclass(frozen=True, slots=True)
 class Release(Resource):
-    """A sealed release by `15.1-RELEASE-p0`. `source` is what the mirror is asked for."""
+    """A sealed release by `15.1-RELEASE-p0`. `source` is what the mirror is asked for.
+
+    `base` names the release that it is patched from, "" for one that is fetched.
+    """
 
     kind: ClassVar[str] = "release"
     level: int = 0
     source: Any = field(default=None, compare=False)
+    base: str = field(default="", compare=False)
     attributes: tuple[tuple[str, str], ...] = SEALED
 
+    @property
+    def release(self) -> str:
+        """Its name without the level."""
+        return self.name.rpartition("-p")[0]
+
     def needs(self) -> frozenset[Ref]:
-        """The container, and a clean place to work."""
-        return frozenset({Ref("dataset", "releases"), Ref("workplace", "build")})
+        """The container, a clean place to work, and the release that it is patched from."""
+        base = {Ref("release", self.base)} if self.base else set()
+        return frozenset({Ref("dataset", "releases"), Ref("workplace", "build"), *base})
 
     def facts(self) -> Mapping[str, str]:
         """What a plan shows."""
@@ -52,13 +64,44 @@ class FetchRelease(Action):
             room.mount()
             for _name, chunks in sets:
                 site.host.files.extract(chunks, room.path)
-            level = _observed_level(site, room.path, wanted)
-        site.host.datasets.set(dataset, {"readonly": "on"})
-        site.host.datasets.snapshot(
-            [f"{dataset}@sealed"],
-            {"reconciler:release": wanted.name.rpartition("-p")[0], "reconciler:patch_level": str(level)},
-        )
-        site.host.datasets.hold("reconciler", f"{dataset}@sealed")
+            level = _checked(site, room.path, wanted)
+        _seal(site, dataset, wanted, level)
+
+
+@dataclass(frozen=True, slots=True)
+class PatchRelease(Action):
+    """Clone the release at a lower level, patch the clone, read its level, seal."""
+
+    def title(self) -> str:
+        """A verb and its object."""
+        wanted = self.subject
+        assert isinstance(wanted, Release)
+        return f"patch release {wanted.base} to -p{wanted.level}"
+
+    def apply(self, site: Site) -> None:
+        """As fetching: under the final name, and there once @sealed is."""
+        wanted = self.subject
+        assert isinstance(wanted, Release)
+        asked = _asked(site, wanted)
+        dataset = f"{site.pool}/releases/{wanted.name}"
+        with Workspace(site, dataset) as room:
+            room.discard_unfinished()
+            origin = f"{site.pool}/releases/{wanted.base}@sealed"
+            make_dataset(site, dataset, {"mountpoint": "legacy", "canmount": "noauto"}, origin=origin)
+            room.mount()
+            patched = patch(site, room, asked, wanted.ref)
+        for line in lines(patched, wanted.name):
+            site.output(wanted.ref)(f"{line}\n".encode())
+        _seal(site, dataset, wanted, patched.level, patched.skipped)
+
+
+def _asked(site: Site, wanted: Release) -> Wanted:
+    rows = site.observe("datasets", roots=(f"{site.pool}/releases",)).datasets
+    same = [row.user for row in rows if row.name.endswith("@sealed") and row.user.get("release") == wanted.release]
+    here = tuple(sorted(int(user["patch_level"]) for user in same if user.get("patch_level", "").isdigit()))
+    sets = tuple(wanted.source.sets) if wanted.source is not None else ("base",)
+    now = int(wanted.base.rpartition("-p")[2])
+    return Wanted(wanted.release, wanted.level, now, site.updates, sets, here)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,28 +122,25 @@ class SetRelease(Action):
             site.host.datasets.set(f"{site.pool}/releases/{after.name}", {name: value}, remount=name == "readonly")
 
 
-def _observed_level(site: Site, path: str, wanted: Release) -> int:
+def _seal(site: Site, dataset: str, wanted: Release, level: int, skipped: tuple[str, ...] = ()) -> None:
+    """Make it a release: closed, and complete by one snapshot."""
+    properties = {"reconciler:release": wanted.release, "reconciler:patch_level": str(level)}
+    if skipped:
+        properties["reconciler:skipped"] = " ".join(skipped)[:LONGEST]
+    site.host.datasets.set(dataset, {"readonly": "on"})
+    site.host.datasets.snapshot([f"{dataset}@sealed"], properties)
+    site.host.datasets.hold("reconciler", f"{dataset}@sealed")
+
+
+def _checked(site: Site, path: str, wanted: Release) -> int:
     """The level as the tree says it: read, never executed. Raises HostError when it is another."""
-    text = site.host.files.read(f"{path}/bin/freebsd-version")
-    if text is None:
-        raise HostError(
-            Diagnostic(
-                "release-unreadable",
-                "The unpacked release does not say what it is",
-                f"{wanted.name}: there is no bin/freebsd-version in it.",
-                "Check that `sets` holds `base` and that the mirror serves a FreeBSD release.",
-            )
-        )
-    found = read_userland_version(text)
-    level = found.level
-    release = wanted.name.rpartition("-p")[0]
-    if (found.release, level) != (release, wanted.level):
+    level = observed_level(site, path, wanted.release)
+    if level != wanted.level:
         raise HostError(
             Diagnostic(
                 "patch-level-unavailable",
                 "The mirror does not have this patch level",
-                f"{release} at patch level {wanted.level} was asked for; "
-                f"the tree says {found.release} at patch level {level}.",
+                f"{wanted.release} at patch level {wanted.level} was asked for; the tree says patch level {level}.",
                 f"Write `patch_level: {level}`.",
             )
         )
@@ -108,13 +148,13 @@ def _observed_level(site: Site, path: str, wanted: Release) -> int:
 
 
 def want(desired: Desired) -> Iterable[Release]:
-    """Each release that a jail's chain starts from, once."""
+    """Each release that a jail's chain starts from, once, and those that are only there to be patched."""
     seen: set[str] = set()
     for allocation in desired.allocated.values():
-        release: Release = allocation.chain.release
-        if release.name not in seen:
-            seen.add(release.name)
-            yield release
+        for release in (*allocation.chain.under, allocation.chain.release):
+            if release.name not in seen:
+                seen.add(release.name)
+                yield release
 
 
 def have(seen: Seen) -> Iterable[Release]:
@@ -127,10 +167,10 @@ def have(seen: Seen) -> Iterable[Release]:
 
 
 def steps(before: Release | None, after: Release | None) -> Iterable[Action]:
-    """Fetch what is missing; what nobody wants stays until `reconcile gc`."""
-    if before is None:
-        yield FetchRelease(before, after)
-    elif after is not None and before.level == after.level:
+    """Fetch or patch what is missing; what nobody wants stays until `reconcile gc`."""
+    if before is None and after is not None:
+        yield PatchRelease(before, after) if after.base else FetchRelease(before, after)
+    elif before is not None and after is not None and before.level == after.level:
         yield SetRelease(before, after)
 
 
@@ -142,7 +182,8 @@ def narrow(resource: Release, place: Place) -> tuple[tuple[str, ...], tuple[str,
 def span(resource: Release, desired: Desired) -> Span | None:
     """The first jail's line that asks for it."""
     for name, allocation in desired.allocated.items():
-        if allocation.chain.release.name == resource.name and name in desired.specs.jails:
+        names = {release.name for release in (allocation.chain.release, *allocation.chain.under)}
+        if resource.name in names and name in desired.specs.jails:
             return desired.specs.jails[name].place(("release",))
     return None
 

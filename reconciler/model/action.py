@@ -58,6 +58,16 @@ class Site(Protocol):
         """The verified archives behind a release or package: (file name, chunks). Raises FetchError."""
         ...
 
+    @property
+    def updates(self) -> Any:
+        """Who is asked for patches of releases, and whose signature counts."""
+        ...
+
+    @property
+    def online(self) -> bool:
+        """Whether the host may be asked to download."""
+        ...
+
     def wait(self, seconds: float) -> None:
         """Let time pass, ended early by a stop signal."""
         ...

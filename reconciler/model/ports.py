@@ -262,6 +262,17 @@ class Packages(Protocol):
     def installed(self, jail: str) -> Mapping[str, str]: ...
 
 
+class Patches(Protocol):
+    """freebsd-update(8) of the host, over the tree `base`, with a work folder and a configuration of our own.
+
+    `release` is what the tree holds (15.1-RELEASE-p1). Both return how it ended, whatever its status, and raise
+    HostError when it cannot run. What was fetched is installed from inside a jail: see `Jails.exec`.
+    """
+
+    def fetch(self, base: str, work: str, config: str, release: str, *, output: Output | None = None) -> Completed: ...
+    def ready(self, base: str, work: str, config: str, release: str) -> Completed: ...
+
+
 class Host(Protocol):
     """Everything a kind may ask of a host."""
 
@@ -279,6 +290,8 @@ class Host(Protocol):
     def network(self) -> Network: ...
     @property
     def packages(self) -> Packages: ...
+    @property
+    def patches(self) -> Patches: ...
     @property
     def limits(self) -> Limits: ...
     @property

@@ -10,6 +10,7 @@ from reconciler.hosts.freebsd.mount import HostMounts
 from reconciler.hosts.freebsd.network import HostNetwork
 from reconciler.hosts.freebsd.pkg import HostPackages
 from reconciler.hosts.freebsd.rctl import HostLimits
+from reconciler.hosts.freebsd.update import HostPatches
 from reconciler.hosts.freebsd.zfs import ZFSDatasets
 from reconciler.model import ports
 from reconciler.model.command import Runner
@@ -29,6 +30,7 @@ class FreeBSDHost:
         self._files = HostFiles(runner)
         self._network = HostNetwork(runner)
         self._packages = HostPackages(runner)
+        self._patches = HostPatches(runner)
         self._limits = HostLimits(runner)
         self._devices = HostDevices(runner)
 
@@ -66,6 +68,11 @@ class FreeBSDHost:
     def packages(self) -> ports.Packages:
         """pkg(8)."""
         return self._packages
+
+    @property
+    def patches(self) -> ports.Patches:
+        """freebsd-update(8)."""
+        return self._patches
 
     @property
     def limits(self) -> ports.Limits:

@@ -13,7 +13,7 @@ from reconciler.model.command import Command, Completed
 
 ANSWERED = frozenset({
     "hostname", "ifconfig", "jls", "jail", "netstat", "route", "sysctl", "uname", "mount", "umount", "zfs",
-    "chown", "chgrp", "chflags", "ping", "kldstat", "pkg",
+    "chown", "chgrp", "chflags", "ping", "kldstat", "pkg", "freebsd-update",
 })  # fmt: skip
 _READ_VERBS = frozenset({"-l", "-a", "-g", "-f"})
 
@@ -30,6 +30,8 @@ def answer(machine: Machine, jid: int, command: Command, cwd: str) -> Completed:
         return _pkg(machine, jid, command)
     if name == "tar":
         return _tar(machine, jid, command, cwd)
+    if name == "freebsd-update":
+        return _freebsd_update(machine, jid, command)
     with machine.state.transaction():
         if str(jid) not in machine.state.table("jails"):
             return _failed(command, f"{name}: Operation not permitted")
@@ -192,6 +194,14 @@ def _tar(machine: Machine, jid: int, command: Command, cwd: str) -> Completed:
     asked = Command(("tar", *argv[1:]), command.stdin, command.timeout, command.env, command.limit)
     done = machine.run(asked)
     return Completed(command.argv, done.status, done.stdout, done.stderr)
+
+
+def _freebsd_update(machine: Machine, jid: int, command: Command) -> Completed:
+    from reconciler.hosts.sandbox.commands import freebsd_update
+
+    with machine.state.reading():
+        top = str(jailtable.find_number(machine, jid)["values"]["path"])
+    return freebsd_update.answered(machine, command, top)
 
 
 def _failed(command: Command, words: str, status: int = 1) -> Completed:

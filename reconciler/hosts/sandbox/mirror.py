@@ -18,10 +18,12 @@ from functools import partial
 from importlib import resources
 from pathlib import Path
 
-from reconciler.hosts.sandbox import signing, toys, userland
+from reconciler.hosts.sandbox import signing, toys, update_mirror, userland
 from reconciler.hosts.sandbox.machine import Machine
 
 RELEASES = ("15.1-RELEASE", "14.4-RELEASE")
+LEVELS = {"15.1-RELEASE": 1, "14.4-RELEASE": 3}
+"""The newest patch level of each."""
 ENDS_OF_LIFE = {"15.1-RELEASE": 1806451200, "14.4-RELEASE": 1798675200}
 """Ends of life in seconds since 1970, those that FreeBSD has announced: 2027-03-31 and 2026-12-31."""
 SEED = "a"
@@ -29,15 +31,16 @@ SEED = "a"
 ABI = {"15": "FreeBSD:15:amd64", "14": "FreeBSD:14:amd64"}
 _TIME = 1781568000
 """Modification time of every member, in seconds since 1970: the day 15.1-RELEASE came out."""
-_FORMAT = "4"
+_FORMAT = "5"
 _FOLDERS = (
-    ".sandbox", "bin", "boot", "dev", "etc", "etc/cron.d", "etc/defaults", "etc/mtree", "etc/newsyslog.conf.d",
-    "etc/pkg", "etc/rc.conf.d", "etc/rc.d", "etc/ssh", "etc/ssl", "lib", "libexec", "media", "mnt", "net", "proc",
-    "rescue", "root", "sbin", "tmp", "usr", "usr/bin", "usr/home", "usr/include", "usr/lib", "usr/libdata",
-    "usr/libexec", "usr/local", "usr/local/bin", "usr/local/etc", "usr/local/etc/rc.d", "usr/local/lib",
-    "usr/local/sbin", "usr/local/share", "usr/local/www", "usr/sbin", "usr/share", "usr/share/zoneinfo", "usr/src",
-    "var", "var/at", "var/audit", "var/cache", "var/cache/pkg", "var/crash", "var/cron", "var/cron/tabs", "var/db",
-    "var/db/pkg", "var/empty", "var/log", "var/mail", "var/run", "var/spool", "var/tmp",
+    ".sandbox", "bin", "boot", "boot/kernel", "dev", "etc", "etc/cron.d", "etc/defaults", "etc/mtree",
+    "etc/newsyslog.conf.d", "etc/pkg", "etc/rc.conf.d", "etc/rc.d", "etc/ssh", "etc/ssl", "lib", "libexec", "media",
+    "mnt", "net", "proc", "rescue", "root", "sbin", "tmp", "usr", "usr/bin", "usr/home", "usr/include", "usr/lib",
+    "usr/libdata", "usr/libexec", "usr/local", "usr/local/bin", "usr/local/etc", "usr/local/etc/rc.d",
+    "usr/local/lib", "usr/local/sbin", "usr/local/share", "usr/local/www", "usr/sbin", "usr/share",
+    "usr/share/zoneinfo", "usr/src", "var", "var/at", "var/audit", "var/cache", "var/cache/pkg", "var/crash",
+    "var/cron", "var/cron/tabs", "var/db", "var/db/freebsd-update", "var/db/pkg", "var/empty", "var/log",
+    "var/mail", "var/run", "var/spool", "var/tmp",
 )  # fmt: skip
 _MODES = {"tmp": 0o1777, "var/tmp": 0o1777, "root": 0o750, "var/empty": 0o555, "var/cron/tabs": 0o700}
 _VERSION_SCRIPT = """#!/bin/sh
@@ -140,15 +143,11 @@ def build(directory: Path) -> None:
 
 
 def _updates(folder: Path) -> None:
-    """The update server: tags that say that there is no patch yet."""
-    key, index = signing.make_key(SEED), b""
+    """The update server: tags, and the patches that they lead to."""
+    key = signing.make_key(SEED)
+    folder.mkdir(parents=True, exist_ok=True)
     for release in RELEASES:
-        digest = hashlib.sha256(index).hexdigest()
-        for path, data in signing.tag_files(key, release, 0, digest, ENDS_OF_LIFE[release]).items():
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            _put(folder / path, data)
-        (folder / release / "amd64" / "t").mkdir(exist_ok=True)
-        _put(folder / release / "amd64" / "t" / digest, index)
+        update_mirror.publish(folder, patches(release), key)
     _put(folder / "key-print", key.key_print.encode())
 
 
@@ -165,20 +164,37 @@ def _put(path: Path, data: bytes) -> None:
 
 def base(release: str) -> tuple[bytes, int]:
     """base.txz of a release and how many members it has."""
+    folders = {*_FOLDERS, *(place.lstrip("/") for _, place in userland.loader_places()), "usr/lib64"}
+    return _archive(sorted(folders), files(release), prefix="./")
+
+
+def patches(release: str) -> update_mirror.Offer:
+    """What freebsd-update(8) makes of a release: its version, and one file of each kind of change."""
+    level = LEVELS[release]
+    old = files(release)
+    new = dict(old)
+    new["bin/freebsd-version"] = (0o555, _VERSION_SCRIPT.format(release=f"{release}-p{level}"))
+    new["etc/defaults/rc.conf"] = (0o644, _TEXTS["etc/defaults/rc.conf"] + 'patched_enable="NO"\n')
+    new["usr/share/patched"] = (0o444, f"This came with patch level {level}.\n")
+    del new["etc/newsyslog.conf"]
+    return update_mirror.Offer(release, level, old, new, ENDS_OF_LIFE[release])
+
+
+def files(release: str) -> dict[str, tuple[int, str]]:
+    """The files of a release by path: mode and text."""
     folder = resources.files("reconciler.hosts.sandbox").joinpath("userland")
     scripts = {source.name: source.read_text() for source in folder.iterdir() if source.is_file()}
-    files: dict[str, tuple[int, str]] = {name: (0o644, text) for name, text in _TEXTS.items()}
+    found: dict[str, tuple[int, str]] = {name: (0o644, text) for name, text in _TEXTS.items()}
     for name in sorted({*userland.TOOLS, "sh", *userland.JAIL_SHIMS, *scripts} - {"rc", "rc.shutdown", "rc.subr"}):
-        files[f"{userland.home(name)}/{name}"] = (0o555, userland.stub(name))
-    files["usr/sbin/nologin"] = (0o555, '#!/bin/sh\necho "This account is currently not available."\nexit 1\n')
-    files["bin/freebsd-version"] = (0o555, _VERSION_SCRIPT.format(release=release))
-    files["etc/rc.d/cron"] = (0o555, _CRON)
-    files["usr/sbin/cron"] = (0o555, _CRON_PROGRAM)
+        found[f"{userland.home(name)}/{name}"] = (0o555, userland.stub(name))
+    found["usr/sbin/nologin"] = (0o555, '#!/bin/sh\necho "This account is currently not available."\nexit 1\n')
+    found["bin/freebsd-version"] = (0o555, _VERSION_SCRIPT.format(release=release))
+    found["etc/rc.d/cron"] = (0o555, _CRON)
+    found["usr/sbin/cron"] = (0o555, _CRON_PROGRAM)
     for name in ("rc", "rc.shutdown", "rc.subr"):
         text = scripts[name].replace(f"#!{userland.PLACE}/bin/sh", "#!/bin/sh")
-        files[f"etc/{name}"] = (0o644, text)
-    folders = {*_FOLDERS, *(place.lstrip("/") for _, place in userland.loader_places()), "usr/lib64"}
-    return _archive(sorted(folders), files, prefix="./")
+        found[f"etc/{name}"] = (0o644, text)
+    return found
 
 
 def _archive(folders: list[str], files: dict[str, tuple[int, str]], *, prefix: str) -> tuple[bytes, int]:

@@ -36,7 +36,8 @@ TOOLS = _words(
 )  # fmt: skip
 # Commands inside a jail that the simulator answers from what the jail may see.
 JAIL_SHIMS = ("hostname", "ifconfig", "jail", "jls", "netstat", "route", "sysctl", "uname", "zfs", "mount",
-              "umount", "chown", "chgrp", "chflags", "ping", "kldstat", "pkg")  # fmt: skip
+              "umount", "chown", "chgrp", "chflags", "ping", "kldstat", "pkg",
+              "freebsd-update")  # fmt: skip
 _BIN = _words(
     "[ cat chflags chmod cp date dd df echo ed expr freebsd-version hostname kill link ln ls mkdir mv pgrep pkill"
     " ps pwd realpath rm rmdir sh sleep stty sync test timeout unlink"
@@ -45,7 +46,7 @@ _SBIN = _words(
     "zfs zpool ifconfig mount umount mount_nullfs mount_tmpfs mount_fdescfs mount_procfs pfctl route devfs"
     " kldload kldstat kldunload sysctl ping rcorder reboot shutdown mdconfig md5 sha256 sha512"
 )
-_USR_SBIN = _words("jail jls jexec service sysrc pkg chown pw daemon nologin")
+_USR_SBIN = _words("jail jls jexec service sysrc pkg freebsd-update chown pw daemon nologin")
 # These tell of owners, flags and jails that only the simulator knows.
 _SIDECAR_TOOLS = frozenset({"stat", "tar", "install", "ps"})
 # The first process of a jail ends when the folder of its sandbox is deleted, so that nothing stays behind.
