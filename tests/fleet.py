@@ -15,19 +15,25 @@ from reconciler.hosts.freebsd.host import FreeBSDHost
 from reconciler.hosts.sandbox import processes
 from reconciler.hosts.sandbox.machine import Machine
 from reconciler.hosts.sandbox.runner import SandboxRunner
+from reconciler.hosts.sandbox.signing import make_key
+from reconciler.hosts.sandbox.update_mirror import Offer, publish
 from reconciler.model.command import Runner
 from reconciler.model.outcome import Report, Result
 from reconciler.reconcile import Decided, Options, Session
+from reconciler.releases.tag import Updates
 from reconciler.site import LocalSite
 
-FOLDERS = "bin dev etc etc/ssh lib libexec mnt proc root sbin tmp usr usr/bin usr/local var var/db var/log var/run"
+FOLDERS = (
+    "bin boot boot/kernel dev etc etc/ssh lib libexec mnt proc root sbin tmp usr usr/bin usr/local var var/db "
+    "var/db/freebsd-update var/log var/run"
+)
 PASSWD = "root:*:0:0:Charlie:/root:/bin/sh\nwww:*:80:80:web:/nonexistent:/usr/sbin/nologin\n"
 GROUP = "wheel:*:0:root\nwww:*:80:\n"
 
 
-def base(release: str) -> bytes:
-    """A small base.txz in FreeBSD's layout: rc that does nothing, and what freebsd-version reads."""
-    files = {
+def files_of(release: str) -> dict[str, tuple[int, str]]:
+    """The files of a small base: rc that does nothing, and what freebsd-version reads."""
+    return {
         "bin/freebsd-version": (0o755, f'#!/bin/sh\nUSERLAND_VERSION="{release}"\necho "$USERLAND_VERSION"\n'),
         "etc/rc": (0o644, "exit 0\n"),
         "etc/rc.shutdown": (0o755, "#!/bin/sh\nexit 0\n"),
@@ -35,6 +41,11 @@ def base(release: str) -> bytes:
         "etc/group": (0o644, GROUP),
         "etc/ssh/ssh_host_rsa_key": (0o600, "shared by nobody\n"),
     }
+
+
+def base(release: str) -> bytes:
+    """A small base.txz in FreeBSD's layout."""
+    files = files_of(release)
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:xz", preset=0) as archive:
         for name in [".", *FOLDERS.split()]:
@@ -62,6 +73,11 @@ def mirror(folder: Path, *releases: str) -> str:
     return f"file:{folder}"
 
 
+KEY = make_key("fleet", 2048)
+UPDATES = Updates("http://update.test", (KEY.key_print,))
+EOL = 1806451200  # 2027-03-31
+
+
 class Fleet:
     """One sandbox, and runs on it. `runner` may be wrapped to fail."""
 
@@ -77,6 +93,19 @@ class Fleet:
     def write(self, text: str, name: str = "fleet.yaml") -> None:
         """Replace a spec file."""
         (self.specs / name).write_text(text)
+
+    @property
+    def server(self) -> Path:
+        """The folder of the update server that this host reaches."""
+        return self.machine.directory / "servers" / "update.test"
+
+    def publish(self, release: str, level: int, eol: int = EOL) -> None:
+        """Patches that lead from a release to a level: the version changes, a file comes and one goes."""
+        old = files_of(release)
+        new = {**old, **files_of(f"{release}-p{level}"), "lib/libpatched.so": (0o444, f"of p{level}\n")}
+        new["etc/rc"] = (0o644, f"# p{level}\nexit 0\n")
+        del new["etc/ssh/ssh_host_rsa_key"]
+        publish(self.server, Offer(release, level, old, new, eol), KEY)
 
     def session(self, runner: Runner | None = None, **options: object) -> Session:
         """A run's beginning."""
@@ -104,6 +133,7 @@ class Fleet:
             session.facts,
             "2026-11-22",
             mirror=self.mirror,
+            updates=UPDATES,
             parameters=session.request.parameters,
             extra_pools=session.request.extra_pools,
         )
