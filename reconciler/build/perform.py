@@ -7,11 +7,14 @@ from typing import assert_never
 from reconciler.build.locked import as_locked
 from reconciler.build.recipe import ApplyPackage, InstallPackages, Recipe, RunSegment
 from reconciler.build.segment import DISCARDED, TAIL, run
+from reconciler.build.unpack import UNPACK, unpack
 from reconciler.build.workspace import Workspace
 from reconciler.model.action import Site
 from reconciler.model.command import Completed
 from reconciler.model.diagnostic import Diagnostic, HostError
 from reconciler.model.value import Ref
+from reconciler.packages.layout import MANIFEST
+from reconciler.packages.manifest import parse
 
 
 def perform(site: Site, room: Workspace, recipe: Recipe, ref: Ref, environment: tuple[str, str], timeout: float) -> str:
@@ -40,12 +43,15 @@ def _failed(code: str, summary: str, what: str, done: Completed, hint: str) -> H
 
 
 def _apply(site: Site, room: Workspace, recipe: ApplyPackage, ref: Ref) -> None:
-    for name, chunks in site.archive(recipe.source, ref):
+    found = iter(site.archive(recipe.source, ref))
+    for name, chunks in found:
+        if name == MANIFEST:
+            manifest = parse(b"".join(chunks))
+            name, payload = next(found)
+            unpack(room, name, manifest, payload, site.output(ref))
+            return
         # The stream is unpacked by the root's own tar inside the jail: links resolve in there and nowhere else.
-        # Names beyond ASCII are an error to tar in the locale C. Files of the base are schg: bsdtar(1) clears that
-        # from what it replaces.
-        unpack = ("env", "LC_ALL=C.UTF-8", "tar", "--clear-nochange-fflags", "-xpf", "-", "-C", "/")
-        done = room.exec(unpack, stdin=chunks, output=site.output(ref))
+        done = room.exec(UNPACK, stdin=chunks, output=site.output(ref))
         if done.status:
             raise _failed(
                 "package-apply-failed",

@@ -180,8 +180,12 @@ class Extraction:
 
     def _describe(self, path: str, member: tarfile.TarInfo) -> None:
         meta = Meta()
-        if member.uid or member.gid or self.sidecar.get(path):
+        if member.uid or member.gid:
             meta["uid"], meta["gid"] = member.uid, member.gid
+        if known := self.sidecar.get(path):  # a folder that stands, or one of this name before it
+            meta |= Meta(uid=member.uid, gid=member.gid)
+            meta |= Meta(flags=[]) if known.get("flags") else Meta()
+            meta |= Meta(xattrs={}) if known.get("xattrs") else Meta()
         if flags := member.pax_headers.get("SCHILY.fflags"):
             meta["flags"] = [flag for flag in flags.split(",") if flag]
         if xattrs := _xattrs(member.pax_headers):
