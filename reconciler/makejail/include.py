@@ -1,8 +1,15 @@
-"""INCLUDE: one flat list of lines out of a Makejail and everything that it includes.
+"""INCLUDE [method+]rest: one flat list of lines out of a Makejail and everything that it includes.
 
 Happens before macros and before any shell, so neither `$x` nor `%{X}` means anything here.
 The directory changes with the file: in the build stage that shows as `RAW cd -- "DIR"` lines,
 in other stages not at all. A file may be included once per run, by its real path.
+
+- `file` (the default): a path relative to the folder of the including file; the whole rest of the line.
+- `fetch+URL`, `git+URL`, and the short forms `gh`, `github`, `gh-ssh`, `gl`, `gitlab`, `gl-ssh`, with `--branch B`
+  and `--file F`: in specs as far as `reconcile lock` has pinned them; a build never reads anything newer.
+- `cmd+COMMAND`: the output of a command; on the command line only, as it runs on the machine of the tool.
+
+    INCLUDE gh+owner/makejails --branch main --file options/network.makejail
 """
 
 from __future__ import annotations

@@ -1,4 +1,17 @@
-"""The stages of a Makejail, in the order in which their scripts are written."""
+"""STAGE name: the lines from here on belong to this stage. The stages, in the order of their scripts.
+
+- `build` (where a Makejail begins) makes the root: its lines become layers.
+- `create`, `start`, `stop`, each with a `pre` and a `post`: kept with the jail and run when it starts and stops, also
+  by rc.d without the tool. A failing start stops the jail again; a failing stop keeps it running.
+- `cmd` and `custom:NAME`: run with `reconcile run JAIL` and `reconcile run JAIL --stage custom:NAME`.
+- `apply`: only `makejail compile --apply` looks at it.
+
+Other stages than build go on after a failing line, and the last one's status counts: begin them with `RAW set -e`.
+A stage that is begun again goes on where it was.
+
+    STAGE custom:backup
+    CMD tar -cf - /var/db/app
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,11 @@
 """ADD [--verbose] url [dst]: an archive from the network, unpacked in the jail by the jail's own tar.
 
-`%%` in the URL is one `%`, as in the original, which passes it through a format.
+The archive is downloaded where the tool runs, and streamed into a build jail; links in it resolve in there. `dst` is
+below WORKDIR (or `/`), and must exist. Any format counts that tar(1) knows. `reconcile lock` pins the archive by its
+SHA256: then a build that gets other bytes fails, and the layer is built anew when the pin moves. `%%` in the URL is
+one `%`, as in the original, which passes it through a format.
+
+    ADD --verbose https://example.org/site-1.2.tgz /usr/local/www
 """
 
 from __future__ import annotations

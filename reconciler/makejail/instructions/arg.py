@@ -1,4 +1,13 @@
-"""ARG name[?][=default]: a value that the user may give; `?` lets it be empty."""
+"""ARG name[?][=default]: a value that the user may give; `?` lets it be empty.
+
+In a spec the values stand in `makejail: {args: {NAME: VALUE}}`; stages that run later take theirs from
+`reconcile run NAME -- --NAME VALUE`. ARGs are collected at the top of their stage, also out of a RAW block, and each
+stage has its own. A default may use variables of the host and the defaults of ARGs before it, never their given
+values. A segment is built anew when an ARG that it reads changes.
+
+    ARG port=8080
+    ARG password?
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
 """CLEAR entrypoint|user|workdir|stage: forget what the stage has so far.
 
 `stage` drops the code, ARG and OPTION included, but not the state: a dropped ARG's name is
-still passed to CMD.
+still passed to CMD. The others take back an ENTRYPOINT, a USER or a WORKDIR.
+
+    CLEAR workdir
 """
 
 from __future__ import annotations

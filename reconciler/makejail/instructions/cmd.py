@@ -1,7 +1,16 @@
 """CMD [target] command…: sh code in the jail (as root), or on the host with --local and its kin.
 
 The command's words are joined by one space, quotes kept, and are read by the target's sh;
-nothing in them expands on the host. ARGs that stand earlier are in its environment.
+nothing in them expands on the host. ARGs that stand earlier are in its environment, and so are VARs with
+`--make-arg-env`; WORKDIR, USER, ENTRYPOINT and ENV do not apply.
+
+- `--jexec` (the default): in the jail, in an empty environment; `--noclean` keeps the caller's, `--env NAME=VALUE`
+  adds to it, `--workdir DIR` is where it runs, `--juser` and `--huser` as whom.
+- `--chroot`: in the jail here as well, since a chroot from the host would follow the jail's links.
+- `--local`, `--local-jaildir`, `--local-rootdir`, `--jaildir`: on the host as root, in the Makejail's folder, the
+  jail's root, its folder, or the folder of all jails. The plan lists them, and `policy.host_code` may refuse them.
+
+    CMD sed -i '' -e "s|%%PORT%%|${port}|" /usr/local/etc/nginx/nginx.conf
 """
 
 from __future__ import annotations

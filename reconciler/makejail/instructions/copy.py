@@ -1,7 +1,12 @@
 """COPY [--glob…] [--verbose] [--jail J] src [dst]: files into the jail, with cp -a's rules.
 
 A tar stream crosses into the jail and the jail's own cp(1) puts it in place, so that every
-link of the destination resolves inside. The functions used are in `reconciler.makejail.shell`.
+link of the destination resolves inside. `src` is relative to the folder of the file that the line stands in, `dst` is
+below WORKDIR (or `/`). A folder becomes a folder of its name; with a slash at the end, what is in it is copied.
+The layer is built anew when the content changes. `--glob`, `--glob-left` and `--glob-right` put a `*` on both sides
+of `src`, or on one. `--jail J` copies from another jail that runs; what is in there is not part of the digest.
+
+    COPY --verbose usr
 """
 
 from __future__ import annotations

@@ -1,4 +1,10 @@
-"""DESTROY [--force] [--with-all-dependents] jail: removes another jail."""
+"""DESTROY [--force] [--with-all-dependents] jail: removes another jail.
+
+Refused in specs: a jail goes when no spec declares it, and its volumes stay. Remove its document, or use
+`reconcile destroy JAIL`.
+
+    DESTROY builder
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,10 @@
 r"""DEVICE rule…: one rule of devfs(8).
 
-The rule's words are applied at once, and its text as written, quotes included, is stored. A backslash
-is not escaped, so `\$devfsrules_x` keeps its `$`.
+It becomes part of `devfs:` of the jail's document: planned, corrected when it drifts, and undone when the line goes.
+The variables that it names must be known before the build. A backslash is not escaped, so `\$devfsrules_x` keeps its
+`$`. Only in the build stage; elsewhere it has no effect, and that is said.
+
+    DEVICE path 'bpf*' unhide
 """
 
 from __future__ import annotations

@@ -1,4 +1,9 @@
-"""ENTRYPOINT text: words put before the words of every later RUN of the stage."""
+"""ENTRYPOINT text: words put before the words of every later RUN of the stage.
+
+The last one counts. A RUN needs a word of its own all the same.
+
+    ENTRYPOINT python3.11
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,13 @@
-"""EXEC … --file F --name N: builds another jail from a Makejail, or from the lines of a GLOBAL."""
+"""EXEC … --file F --name N: builds another jail from a Makejail, or from the lines of a GLOBAL.
+
+Refused in specs: give the other jail a document of its own, and name it in `depends_on` where it must run first.
+
+- `--file F`: what an INCLUDE would take, or `:NAME:` of a GLOBAL that stands before.
+- `--arg K=V`, `--build-arg K=V` (only the last one counts), `--option O`, `--before-include F`, `--after-include F`,
+  `--continue-with-errors`, `--verbose`.
+
+    EXEC --file builder.makejail --name builder --arg version=1.2
+"""
 
 from __future__ import annotations
 

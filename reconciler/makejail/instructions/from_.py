@@ -1,6 +1,12 @@
 """FROM [options] image[:tag]: the jail is made of an image in AppJail's own format. Out of the flow.
 
+Refused in specs: name what the jail is made of with `release:`, `packages:` and `pkg:`. In the build stage, once.
 Everything is quoted in the original's script but the ajspec, which its shell splits.
+
+- `--entrypoint E`: the repository that describes the image; `none` takes an image that is there.
+- `--ajspec N` (`.ajspec`), `--branch B`, `--platform A`: the description's file, its branch, the architecture.
+
+    FROM --entrypoint gh+AppJail-makejails/nginx nginx:15.1
 """
 
 from __future__ import annotations

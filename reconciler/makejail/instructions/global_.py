@@ -1,4 +1,10 @@
-"""GLOBAL :name: [instruction…]: a line of a Makejail that EXEC builds another jail from."""
+"""GLOBAL :name: [instruction…]: a line of a Makejail that EXEC builds another jail from.
+
+The name stands between colons. All lines of one name make one text, whatever file and stage they stand in; nothing
+in it is checked before an EXEC builds it.
+
+    GLOBAL :db: PKG postgresql16-server
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""LABEL key[=value]: a label of the jail. The text after = is not split; quotes stay."""
+"""LABEL key[=value]: a label of the jail. The text after = is not split; quotes stay.
+
+It becomes part of `labels:` of the jail's document. Keys have small letters and digits, with single dots or dashes.
+Only in the build stage.
+
+    LABEL team.name=web
+"""
 
 from __future__ import annotations
 

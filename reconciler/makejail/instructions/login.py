@@ -1,7 +1,11 @@
 """LOGIN [--user U]: an interactive session in the jail.
 
+Refused in specs: a build has no terminal. To look around in a running jail use
+`reconcile exec -i JAIL -- login -f root`, and in a failed build `reconcile build JAIL --keep-failed`.
 The original's habits: what is wrong with the options is no error but a login as the user known so far
 (root), and then the login itself follows.
+
+    LOGIN --user www
 """
 
 from __future__ import annotations

@@ -1,4 +1,12 @@
-"""MOUNT [--nopersist | --nomount --nro N] device mountpoint [type [options [dump [pass]]]]: one more mount."""
+"""MOUNT [--nopersist | --nomount --nro N] device mountpoint [type [options [dump [pass]]]]: one more mount.
+
+It becomes part of `mounts:` of the jail's document (nullfs and rw where nothing else is said): planned, corrected when
+it drifts, and undone when the line goes. It reaches for the host, so `policy.host_code` may refuse it. A mount of type
+`<volumefs>` gives the VOLUME of that name a folder of the host instead of a dataset. `<pseudofs>` is not there: a
+volume does what it is for. `--nopersist` is for the build alone, and has no effect. Only in the build stage.
+
+    MOUNT /usr/ports usr/ports nullfs ro
+"""
 
 from __future__ import annotations
 

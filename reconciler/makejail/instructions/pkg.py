@@ -1,4 +1,14 @@
-"""PKG [where] packages…, or one of --remove, --autoremove, --clean, --update, --upgrade."""
+"""PKG [where] packages…|--remove packages…|--autoremove|--clean|--update|--upgrade: FreeBSD packages in the jail.
+
+- without `where`: the host's pkg(8) installs into the jail. `--jexec --jail`: the jail's own pkg. `--chroot`: as
+  without. `--local`: into the host itself; that is code on the host.
+
+One action at a time. `reconcile lock` pins packages, with all that they need, by version and checksum; a build that
+gets others fails. `--update` and `--upgrade` cannot be pinned.
+
+    PKG nginx php83
+    PKG --clean
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,13 @@
-"""RAW [code]: one line of sh on the host, as root, in the Makejail's folder."""
+"""RAW [code]: one line of sh on the host, as root, in the Makejail's folder.
+
+It is taken as it stands, and what spans several lines takes several RAWs; other instructions may stand between them,
+and run or not as the code decides. A layer ends only where no block is open. The plan lists every RAW of a layer that
+is to be built, `policy.host_code` may refuse them, and none is run again where the layer is there already.
+
+    RAW if [ "${debug}" = yes ]; then
+    CMD touch /etc/debug
+    RAW fi
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,10 @@
 
 Done inside the jail, so that its links resolve there. `&` in the value means the matched text, the
 second of two adjacent keys is not seen, and `%%{key}` becomes `%{key}` in `file`, whatever `output` is.
-A `$x` of WORKDIR expands here, and nowhere else.
+A `$x` of WORKDIR expands here, and nowhere else. Both files are below WORKDIR. It fails (66) where the file is not
+there, and (65) where it does not hold the key.
+
+    REPLACE /usr/local/etc/app.conf port ${port}
 """
 
 from __future__ import annotations

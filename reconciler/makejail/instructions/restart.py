@@ -1,4 +1,9 @@
-"""RESTART: a build makes files only, so nothing is restarted before the jail's own first start."""
+"""RESTART: a build makes files only, so nothing is restarted before the jail's own first start.
+
+It has no effect, and says so.
+
+    RESTART
+"""
 
 from __future__ import annotations
 

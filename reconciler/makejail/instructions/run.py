@@ -1,6 +1,12 @@
 """RUN [options] cmd…: a program in the jail, as the stage's USER, in its WORKDIR, with its ENV.
 
-The words are operands of env(1) and mean themselves: nothing in them expands anywhere.
+The words are operands of env(1) and mean themselves: nothing in them expands anywhere, so `RUN echo $HOME` prints a
+dollar sign. `--maintain-env` keeps the environment of the caller (su -m), `--noclean` that of the host, `--juser` and
+`--huser` say as whom jexec(8) enters.
+
+    USER www
+    WORKDIR /usr/local/www
+    RUN npm install
 """
 
 from __future__ import annotations

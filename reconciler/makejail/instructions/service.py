@@ -1,4 +1,10 @@
-"""SERVICE [--jail] args…: service(8) in the jail."""
+"""SERVICE [--jail] args…: service(8) in the jail.
+
+In a build it acts on the build jail, which is gone when the layer is done: a service that still runs then makes the
+layer live, and a later build runs it again. To have a service start with the jail use SYSRC.
+
+    SERVICE nginx configtest
+"""
 
 from __future__ import annotations
 

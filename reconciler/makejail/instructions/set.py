@@ -1,4 +1,12 @@
-"""SET [--mark] [--column C] [--row R] param[=value]: a jail(8) parameter; quotes of the value stay."""
+"""SET [--mark] [--column C] [--row R] param[=value]: a jail(8) parameter; quotes of the value stay.
+
+It becomes part of `parameters:` of the jail's document (or of `hostname:` and `depends_on:`), as far as the tool does
+not keep the parameter for itself. The value ends at a second `=`. `--column` edits one word of a template and has no
+effect here; `--mark` without a value neither. Only in the build stage.
+
+    SET allow.raw_sockets
+    SET children.max=5
+"""
 
 from __future__ import annotations
 

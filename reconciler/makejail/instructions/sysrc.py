@@ -1,6 +1,9 @@
 """SYSRC [where] name[+|-]=value…: sysrc(8) in the jail.
 
-Always the jail's own sysrc: the host may have none, and would follow the jail's links.
+Always the jail's own sysrc: the host may have none, and would follow the jail's links. `--jexec`, `--jail` and
+`--local` are taken, and mean the same.
+
+    SYSRC nginx_enable=YES "hostname=${APPJAIL_JAILNAME}"
 """
 
 from __future__ import annotations

@@ -1,4 +1,9 @@
-"""UMOUNT mountpoint: undoes a mount below the jail's root. The whole rest of the line is the path."""
+"""UMOUNT mountpoint: undoes a mount below the jail's root. The whole rest of the line is the path.
+
+A MOUNT that stands before it is not part of the jail's document then. Only in the build stage.
+
+    UMOUNT usr/ports
+"""
 
 from __future__ import annotations
 

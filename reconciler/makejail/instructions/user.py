@@ -1,4 +1,9 @@
-"""USER name: the user of the stage's later RUNs; `$` is literal."""
+"""USER name: the user of the stage's later RUNs; `$` is literal.
+
+The last one counts; root without any.
+
+    USER www
+"""
 
 from __future__ import annotations
 

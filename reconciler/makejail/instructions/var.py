@@ -1,4 +1,11 @@
-"""VAR [--make-arg-env] [--noexpand] name[=value]: a variable of the host's shell, set in order."""
+"""VAR [--make-arg-env] [--noexpand] name[=value]: a variable of the host's shell, set in order.
+
+The words of the value are joined by one space, without their quotes. Variables in it expand when the line runs, unless
+`--noexpand` is given. With `--make-arg-env` later CMDs of the stage have it in their environment. Segments that come
+later have it too, also when a build begins with them.
+
+    VAR --make-arg-env url=http://${host}:${port}
+"""
 
 from __future__ import annotations
 

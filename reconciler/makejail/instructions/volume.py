@@ -1,4 +1,12 @@
-"""VOLUME [--group G] [--mountpoint M] [--owner O] [--perm P] [--type T] name: declares a volume."""
+"""VOLUME [--group G] [--mountpoint M] [--owner O] [--perm P] [--type T] name: declares a volume.
+
+It becomes part of `volumes:` of the jail's document: a dataset of its own that no new root touches, mounted at M
+(`/volumes/NAME` without). Where the spec has a volume of that name, its own fields win. When the line goes, the
+volume is let go of only with consent, and its data stays. Where a MOUNT of type `<volumefs>` names it, it is that
+folder of the host. Only in the build stage.
+
+    VOLUME --mountpoint /var/db/postgres --owner 770 --group 770 --perm 0700 data
+"""
 
 from __future__ import annotations
 

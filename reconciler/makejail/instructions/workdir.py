@@ -1,4 +1,9 @@
-"""WORKDIR dir: made in the jail at once; used by COPY and RUN after it. `$` is literal."""
+"""WORKDIR dir: made in the jail at once; used by COPY and RUN after it. `$` is literal.
+
+ADD and REPLACE use it too, CMD does not. Begin it with a slash: a relative one is taken from `/`.
+
+    WORKDIR /usr/local/www
+"""
 
 from __future__ import annotations
 
