@@ -2,7 +2,7 @@
 
 A call that takes a while is also killed in its midst, with its child at work.
 
-    python tests/crash/matrix.py [--fleet small|example] [--every N] [--states] [--only WORDS] [--jobs N]
+    python tests/crash/matrix.py [--fleet small|example] [--every N] [--part K/N] [--states] [--only WORDS] [--jobs N]
 
 Exit status 1 when any next run does not converge, leaves anything behind, loses a volume, disturbs a jail that the
 change was not about, or needs a lock to be removed by hand. The last line is the counts as JSON.
@@ -37,14 +37,19 @@ SHOWN = 6  # things said about one trial
 PARTS = (0.3, 0.7)  # how far into it
 
 
-def cases(number: int, calls: list[tuple[str, float]], every: int, *, states: bool) -> Iterator[Case]:
-    """Every kill of a scenario; with `every`, one of so many calls, the first and the last among them.
+def chosen(count: int, every: int, part: tuple[int, int]) -> list[int]:
+    """The numbers of the calls to kill at: one of `every`, the first and the last among them; of a part, its share."""
+    at, parts = part
+    return [n for n in range(1, count + 1) if (n - 1) % parts == at - 1 and ((n - 1) % every == 0 or n == count)]
+
+
+def cases(number: int, calls: list[tuple[str, float]], numbers: list[int], *, states: bool) -> Iterator[Case]:
+    """Every kill of a scenario at these calls, counted from 1.
 
     With `states`, one kill for each state of the host: before a call it is as it was after the one before that.
     """
-    for n, (what, seconds) in enumerate(calls, start=1):
-        if (n - 1) % every and n != len(calls):
-            continue
+    for n in numbers:
+        what, seconds = calls[n - 1]
         if n == 1 or not states:
             yield Case(number, n, "before", what)
         yield Case(number, n, "after", what)
@@ -77,11 +82,21 @@ def counted(results: Iterable[Result], calls: int) -> dict[str, int]:
     }
 
 
+def _part(word: str) -> tuple[int, int]:
+    at, _, parts = word.partition("/")
+    if not 1 <= int(at) <= int(parts):
+        raise ValueError(word)
+    return int(at), int(parts)
+
+
 def main(words: list[str]) -> int:
     """Run the matrix; see the module."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fleet", choices=sorted(FLEETS), default="small")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="kill at one of N calls")
+    parser.add_argument(
+        "--part", type=_part, default=(1, 1), metavar="K/N", help="the K-th of N shares of the calls, for long runs"
+    )
     parser.add_argument("--states", action="store_true", help="kill once for each state of the host: half the kills")
     parser.add_argument("--only", default="", metavar="WORDS", help="scenarios with these words in their name")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 2, metavar="N")
@@ -110,7 +125,8 @@ def _run(asked: argparse.Namespace, scratch: Path) -> int:
     for number, scenario in enumerate(scenarios):
         calls = bench.calls(number)
         with ProcessPoolExecutor(asked.jobs, mp_context=fork) as pool:
-            results = list(pool.map(bench.trial, cases(number, calls, asked.every, states=asked.states)))
+            numbers = chosen(len(calls), asked.every, asked.part)
+            results = list(pool.map(bench.trial, cases(number, calls, numbers, states=asked.states)))
         counts = counted(results, len(calls))
         shown = (f"{value:>{width}}" for value, width in zip(counts.values(), (7, 7, 11, 9, 6, 11, 9), strict=True))
         print(f"{scenario.name:<28}{''.join(shown)}", flush=True)
