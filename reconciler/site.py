@@ -15,7 +15,8 @@ from reconciler.kind import Place
 from reconciler.model.command import Output
 from reconciler.model.ports import FACETS, Facts, Host, Observed, Request
 from reconciler.model.value import Ref
-from reconciler.packages.verify import verify
+from reconciler.packages.signature import Trust
+from reconciler.packages.verify import ANYBODY, verify
 from reconciler.releases.fetch import fetch, plan_fetch
 from reconciler.releases.tag import SignedTag, Tags, Updates
 from reconciler.spec.document import Release
@@ -48,6 +49,7 @@ class LocalSite:
     outputs: Callable[[Ref], Output] = lambda _ref: lambda _data: None
     progresses: Callable[[Ref], Progress] = lambda _ref: lambda _done, _total: None
     stop: threading.Event = field(default_factory=threading.Event)
+    trust: Trust = ANYBODY
     _scratch: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -91,7 +93,9 @@ class LocalSite:
             source = str(want.source or "")
             told, patience = self.progress(ref), self.patience
             package = retry(
-                lambda: verify(source, want.digest, Path.cwd(), self.cache, progress=told, patience=patience)
+                lambda: verify(
+                    source, want.digest, Path.cwd(), self.cache, trust=self.trust, progress=told, patience=patience
+                )
             )
             return iter([(want.name, package.chunks())])
         if isinstance(want, PinnedFile):

@@ -16,6 +16,7 @@ from reconciler.hosts.open import default_url, open_runner
 from reconciler.model.command import Output
 from reconciler.model.ports import Host, Observation, Request
 from reconciler.model.value import Ref
+from reconciler.packages.signature import Trust
 from reconciler.reconcile import Options, Session
 from reconciler.site import LocalSite, Progress
 from reconciler.spec.cache import cache_folder
@@ -110,4 +111,5 @@ def site(
         outputs,
         progresses,
         stop or threading.Event(),
+        Trust(session.document.policy.packages.trusted_keys, session.document.policy.packages.require_signature),
     )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from reconciler.cache import Cache, open_regular
 from reconciler.model.diagnostic import Diagnostic, FetchError
 from reconciler.packages.archive import Limits, Summary, check_archive
+from reconciler.packages.read import Package, check_payload, read_package
 
 RULE = 1
 """Version of the rules of `archive`; a result of other rules is not believed."""
@@ -36,6 +39,26 @@ def check_cached(cache: Cache, sha256: str, limits: Limits, capture: Collection[
     return summary
 
 
+def check_cached_package(cache: Cache, sha256: str, limits: Limits) -> tuple[Package | None, Summary]:
+    """A package of the cache, held against its manifest now or by an earlier run with the same limits; None and the
+    summary of the archive for one of the first format. The manifest itself is read and judged every time.
+
+    Raises FetchError as `check_package` and `check_archive`, and `cache-unusable` when the file is not there.
+    """
+    with _opened(cache.path(sha256)) as file:
+        package = read_package(file, limits)
+        if package is None:
+            return None, check_cached(cache, sha256, limits)
+        note: dict[str, object] = {"rule": RULE, "limits": repr(limits), "payload_at": package.payload_at}
+        if cache.note(sha256, "held") != note:
+            file.seek(package.payload_at)
+            check_payload(file, package)
+            cache.set_note(sha256, "held", note)
+    entries = package.manifest.change.entries
+    total = sum(entry.size for entry in entries if entry.has_content)
+    return package, Summary(len(entries), total, package.compression)
+
+
 def known_summary(cache: Cache, sha256: str, limits: Limits, capture: Collection[str] = ()) -> Summary | None:
     """The noted result of an earlier check by the same rules, or None. Reads a few hundred bytes."""
     note = cache.note(sha256, "checked")
@@ -56,9 +79,15 @@ def known_summary(cache: Cache, sha256: str, limits: Limits, capture: Collection
 
 def check_file(path: Path, limits: Limits, capture: Collection[str] = ()) -> Summary:
     """`check_archive` of a regular file."""
+    with _opened(path) as file:
+        return check_archive(file, limits, capture)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
     try:
         with open_regular(path) as file:
-            return check_archive(file, limits, capture)
+            yield file
     except OSError as error:
         detail = f"{path}: {error.strerror or error}."
         hint = "Fetch it again."

@@ -30,6 +30,7 @@ from reconciler.spec.fields import (
     Mode,
     Model,
     Name,
+    PublicKey,
     ReleaseName,
     Size,
 )
@@ -291,6 +292,17 @@ class Match(Model):
     labels: dict[str, Label] = Field(default={}, description="Labels given on the machine with --label.")
 
 
+class PackagePolicy(Model):
+    """Which jail packages this host believes."""
+
+    trusted_keys: tuple[PublicKey, ...] = Field(
+        default=(), description="Public keys, as in ~/.ssh/id_ed25519.pub, that may sign packages; others are refused."
+    )
+    require_signature: Bool = Field(
+        default=False, description="Refuse packages that none of `trusted_keys` has signed."
+    )
+
+
 class Policy(Model):
     """What this host allows."""
 
@@ -314,6 +326,7 @@ class Policy(Model):
     max_prune_percent: Annotated[Int, Field(ge=0, le=100)] = Field(
         default=20, description="More than this share of jails going (and at least 3) needs --allow-prune."
     )
+    packages: PackagePolicy = Field(default=PackagePolicy(), description="Whose jail packages are believed.")
 
 
 class Build(Model):

@@ -114,6 +114,10 @@ _INTERFACE = r"^[a-zA-Z][a-zA-Z0-9_.]{0,14}$"
 _DIGEST = r"^sha256:[0-9a-f]{64}$"
 _RELEASE = r"^[0-9]+\.[0-9]+-(RELEASE|STABLE|CURRENT|ALPHA[0-9]*|BETA[0-9]*|RC[0-9]*)$"
 _ACCOUNT = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}$"
+_PUBLIC_KEY = (
+    r"^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-ssh-ed25519@openssh\.com"
+    r"|sk-ecdsa-sha2-nistp256@openssh\.com) [A-Za-z0-9+/]{40,16384}={0,2}( [^\n]*)?$"
+)
 PACKAGE_NAME = r"^[A-Za-z0-9][A-Za-z0-9_+.,-]*$"
 HOSTNAME = r"^[A-Za-z0-9.-]{1,255}$"
 POOL = r"^[A-Za-z][A-Za-z0-9_.:-]*(/[A-Za-z0-9_.:-]+)+$"
@@ -128,6 +132,7 @@ PATTERNS = {
     _DIGEST: "`sha256:` and 64 small hexadecimal digits",
     _RELEASE: "a release such as 15.1-RELEASE, without the patch level",
     _ACCOUNT: "a user or group name",
+    _PUBLIC_KEY: "a public key as OpenSSH writes one, without options before it",
     PACKAGE_NAME: "a package name",
     HOSTNAME: "a host name of letters, digits, '.' and '-'",
     POOL: "a dataset below a pool, such as zroot/reconciler",
@@ -161,6 +166,7 @@ Address = Annotated[str, AfterValidator(_plain_address)]
 Mode = Annotated[str, BeforeValidator(_mode)]
 Interface = Annotated[str, StringConstraints(pattern=_INTERFACE)]
 Digest = Annotated[str, StringConstraints(pattern=_DIGEST)]
+PublicKey = Annotated[str, StringConstraints(pattern=_PUBLIC_KEY)]
 ReleaseName = Annotated[str, StringConstraints(pattern=_RELEASE)]
 Account = Annotated[str, StringConstraints(pattern=_ACCOUNT)]
 Label = Annotated[str, StringConstraints(max_length=256)]

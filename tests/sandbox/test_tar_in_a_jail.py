@@ -1,6 +1,7 @@
 """tar of a jail keeps owners, flags and attributes, which its processes cannot set for real."""
 
 import io
+import lzma
 import tarfile
 
 import pytest
@@ -73,3 +74,10 @@ def test_no_link_of_a_jail_leads_its_tar_out_of_it(runner):
     (runner.machine.resolve("/etc") / "secret").write_text("the host's")
     done = inside(runner, "env", "LC_ALL=C.UTF-8", *READ, stdin=b"./out/secret\0")
     assert done.status == 1 and b"the host's" not in done.stdout
+
+
+def test_several_xz_streams_are_one_archive(runner):
+    whole = packed(("a", {"size": 30_000}), ("b", {"size": 30_000}))
+    stdin = b"".join(lzma.compress(whole[at : at + 20_000]) for at in range(0, len(whole), 20_000))
+    assert inside(runner, "tar", "-xpf", "-", "-C", "/", stdin=stdin).status == 0
+    assert {name: member.size for name, member in read(runner, b"a", b"b").items()} == {"a": 30_000, "b": 30_000}

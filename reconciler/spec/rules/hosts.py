@@ -47,6 +47,12 @@ def _policies(view: View) -> Found:
                 detail = f"`{host.name}` allows host code to the jail `{name}`, which no document defines."
                 hint = did_you_mean(name, sorted(known), "Remove it.")
                 yield error(host, path, "unknown-jail", "Unknown jail", detail, hint)
+        packages = host.doc.policy.packages
+        if packages.require_signature and not packages.trusted_keys:
+            detail = f"`{host.name}` asks for signatures on jail packages and trusts no key, so it would refuse all."
+            hint = "Add trusted_keys: [ssh-ed25519 AAAA... NAME], from the file .pub of who builds packages."
+            where = ("policy", "packages", "require_signature")
+            yield error(host, where, "missing-key", "Required key is missing", detail, hint)
 
 
 def _trust(item: Sourced[Release]) -> Found:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import fnmatch
 import io
+import lzma
 import os
 import stat
 import tarfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import IO, cast
 
 from reconciler.hosts.sandbox import beneath
@@ -23,6 +25,7 @@ _TAKES = frozenset("fCbTX")
 _LONG_TAKES = frozenset({"exclude", "strip-components", "format", "options", "include", "uid", "gid", "uname", "gname"})
 _LONG = {"extract": "x", "create": "c", "list": "t", "file": "f", "directory": "C", "xz": "J", "gzip": "z",
          "bzip2": "j", "verbose": "v"}  # fmt: skip
+_XZ = b"\xfd7zXZ\x00"
 _PACK = {"J": "w:xz", "z": "w:gz", "j": "w:bz2"}
 
 
@@ -147,11 +150,18 @@ def _input(machine: Machine, request: _Request, command: Command) -> IO[bytes]:
         raise Refusal(f"Error opening archive: Failed to open '{request.file}'") from error
 
 
+def _expanded(source: IO[bytes]) -> IO[bytes]:
+    """Several xz streams, one after the other, are one archive to bsdtar; Python's tarfile ends with the first."""
+    head = source.read(len(_XZ))
+    whole = cast("IO[bytes]", Chunks(chain([head], iter(lambda: source.read(1 << 20), b""))))
+    return lzma.LZMAFile(whole) if head == _XZ else whole
+
+
 def _read(machine: Machine, answer: Answer, request: _Request, command: Command) -> None:
     place = _folder(machine, request.folder, write=request.mode == "x")
     if request.mode == "x" and not machine.mounts.writable(place.mount):
         raise Refusal(f"could not chdir to '{request.folder}': Read-only file system")
-    source = _input(machine, request, command)
+    source = _expanded(_input(machine, request, command))
 
     def complain(text: str) -> None:
         answer.warn(f"tar: {text}", answer.status if text.startswith("Removing") else 1)
