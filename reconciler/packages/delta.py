@@ -120,4 +120,4 @@ def _fields(old: Entry, new: Entry) -> Iterable[str]:
         elif name == "sha256":
             yield "content"
         else:
-            yield f"{name} {one!s} → {other!s}"
+            yield f"{name} {one if one != '' else 'none'} → {other if other != '' else 'none'}"

@@ -1,0 +1,49 @@
+"""`reconcile package convert`: a package of the first format, made into one of format 2."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reconciler.cli.package import options as made
+
+
+def convert(
+    package: Annotated[Path, typer.Argument(help="The archive of the first format, such as UUID.tar.xz.")],
+    name: made.Name,
+    version: made.Version,
+    release: made.Release,
+    patch_level: Annotated[int, typer.Option("--patch-level", help="The patch level that it was recorded on.")],
+    arch: made.Arch = "amd64",
+    out: made.Out = Path("."),
+    compression: made.Compress = "xz",
+    bare_digest: made.Bare = False,
+) -> int:
+    """Make a package of format 2 from a bare archive, as iocage's shell version recorded them.
+
+    The archive does not say what it is for: you do. Its .sha256 is checked when it lies beside it. What the first
+    format cannot say is printed as warnings. Exit status: 0 made, 1 failed, 64 usage.
+    """
+    from reconciler import __version__
+    from reconciler.cli import show
+    from reconciler.cli.packaging import compression_named
+    from reconciler.packages import convert as converting
+    from reconciler.packages.inspect import checked_digest
+    from reconciler.packages.manifest import Manifest
+    from reconciler.packages.write import build_package
+
+    chosen = compression_named(compression)
+    before = checked_digest(package)
+    levels = (patch_level, patch_level)
+    base, creator = f"converted from {before[:16]}", f"reconciler {__version__}"
+    said = Manifest(name, version, release, levels, arch, "", base, creator)
+    manifest, captured, warnings = converting.convert(package, said)
+    written = build_package(out, manifest, captured.content, chosen, bare=bare_digest)
+    show.show(warnings)
+    print(f"{written.path}: {len(manifest.change.entries)} names, sha256:{written.sha256}")
+    return 0
+
+
+VERB = convert
