@@ -104,7 +104,7 @@ class FirstStream:
         decoder, data, taken = self._decoder, self._data, 0
         while decoder is not None and data:
             taken += len(data)
-            yield from decoder.feed(data)
+            yield from filter(None, decoder.feed(data))  # an empty piece is the end to who takes them
             if decoder.done:
                 self.end = taken - len(decoder.rest)
                 return

@@ -110,6 +110,13 @@ def test_a_package_is_built_with_its_digest_beside_it(tmp_path: Path, compressio
     assert again == built and (tmp_path / f"{name}.sha256").read_text() == f"{built.sha256}\n"
 
 
+def test_a_manifest_that_compresses_badly_is_read() -> None:
+    """zstd gives nothing back before it has a whole block."""
+    change = of(*(file(f"f{number}", b"%d" % number) for number in range(200)))
+    found, taken = both(package(change, "zstd"))
+    assert found is not None and len(taken) == 200
+
+
 def test_a_file_that_changes_while_it_is_packed_leaves_no_package(tmp_path: Path) -> None:
     for wrong in ([b"more than before"], [b"tex"], [b"TEXT"]):
         with pytest.raises(FetchError, match="package-changed"):
