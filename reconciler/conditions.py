@@ -46,6 +46,22 @@ def unmounted(specs: Selected, seen: Seen) -> dict[str, Note]:
     return found
 
 
+def suspended(seen: Seen, resumed: Iterable[str]) -> dict[str, Note]:
+    """Jails that somebody wants left alone, but for those that are looked at as if they were not."""
+    found: dict[str, Note] = {}
+    for path, row in seen.rows.items():
+        name = path.removeprefix("jails/")
+        reason = row.user.get("suspended", "") if path.count("/") == 1 and path == f"jails/{name}" else ""
+        if reason and "@" not in name and name not in resumed:
+            found[name] = Note(name, "suspended", f"suspended: {reason}. reconcile resume {name}")
+    return found
+
+
+def backing_off(waiting: Mapping[str, str]) -> dict[str, Note]:
+    """Jails that failed a while ago, and are left alone until it is time to try again."""
+    return {name: Note(name, "backing-off", why, failing=True) for name, why in waiting.items()}
+
+
 def unpinned(specs: Selected, allocated: Mapping[str, Allocation], seen: Seen) -> dict[str, Note]:
     """Jails for which something would be built now that reads the network, and that nothing pins."""
     here = {digest for digest, _row in snapshots(seen.rows)}

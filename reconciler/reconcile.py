@@ -47,7 +47,8 @@ class Options:
 
     `retry` lifts rejections; `resumed` looks at suspended jails as if they were not; `rebuild` names jails
     whose Makejail is built anew, whatever is there; `fetched` are the patch levels of releases that were looked
-    into before they are on the host.
+    into before they are on the host; `waiting` are jails that this run leaves alone, and why; `source` is what the
+    folder of specs is called in the pool, where its path is none that lasts.
     """
 
     path: Path
@@ -59,6 +60,8 @@ class Options:
     resumed: frozenset[str] = frozenset()
     rebuild: frozenset[str] = frozenset()
     fetched: Mapping[str, int] = field(default_factory=dict)
+    waiting: Mapping[str, str] = field(default_factory=dict)
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -304,7 +307,7 @@ class Session:
         """The folder's name as recorded in the pool; "" when this run may not record or prune."""
         if not self.specs.is_folder or self.options.only:
             return ""
-        return str(self.specs.root.resolve())
+        return self.options.source or str(self.specs.root.resolve())
 
     def may_prune(self) -> bool:
         """Whether what no spec names may be let go of: by the folder that the pool records, or a first one."""
@@ -322,11 +325,7 @@ class Session:
             former = self.selected.jails[name].doc.renamed_from
             text = f"what {former} has is renamed first; the rest follows with the next run."
             skipped[name] = Note(name, "renaming", text)
-        for path, row in self.seen.rows.items():
-            name = path.removeprefix("jails/")
-            reason = row.user.get("suspended", "") if path.count("/") == 1 and path == f"jails/{name}" else ""
-            if reason and "@" not in name and name not in self.options.resumed:
-                skipped[name] = Note(name, "suspended", f"suspended: {reason}. reconcile resume {name}")
+        skipped |= conditions.suspended(self.seen, self.options.resumed)
         for name, allocation in self.allocated.items():
             if allocation.held and name not in skipped:
                 text = (
@@ -334,7 +333,7 @@ class Session:
                     f"Change the spec, or: reconcile apply --retry {name}"
                 )
                 skipped[name] = Note(name, "root-held", text, failing=True)
-        return skipped
+        return conditions.backing_off(self.options.waiting) | skipped
 
     def _protected(self) -> list[str]:
         rows = self.seen.rows.items()

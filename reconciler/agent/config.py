@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, ValidationError, model_validator
 
 from reconciler.model.diagnostic import Diagnostic, Span, SpecError
-from reconciler.spec.fields import AbsolutePath, Bool, Duration, Int, Model, Name
+from reconciler.spec.fields import POOL, AbsolutePath, Bool, Duration, Int, Model, Name
 from reconciler.spec.specset import Path_, Source, locate
 from reconciler.spec.translate import About, explain
 from reconciler.spec.yaml import parse
@@ -207,6 +207,9 @@ class AgentConfig(Model):
         default=3, description="Failures in a row after which a jail counts as stalled."
     )
     host: str = Field(default="", description="The host, as for --host; this machine when empty.")
+    pool: Annotated[str, StringConstraints(pattern=POOL)] = Field(
+        default="zroot/reconciler", description="The dataset that the specs' Host document names too."
+    )
     labels: dict[str, str] = Field(default={}, description="Labels of this machine, as for --label.")
     jobs: Annotated[Int, Field(ge=1, le=64)] = Field(default=4, description="How many steps may run at once.")
     mirror: str = Field(default="", description="Where releases are fetched, as for --mirror.")

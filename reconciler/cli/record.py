@@ -39,10 +39,11 @@ class Record:
     number: int
 
     @classmethod
-    def begin(cls, host: str, specs: str) -> Record:
-        """Record that a run begins."""
+    def begin(cls, host: str, specs: str, commit: str = "", command: str = "") -> Record:
+        """Record that a run begins: of a commit, where specs come from one; `command` is what was typed."""
         opened = journal()
-        return cls(opened, opened.begin_run("", " ".join(["reconcile", *sys.argv[1:]]), host, specs))
+        typed = command or " ".join(["reconcile", *sys.argv[1:]])
+        return cls(opened, opened.begin_run(commit, typed, host, specs))
 
     def step(self, step: Step, result: Result, tail: bytes) -> None:
         """Record the end of a step."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from sys import intern
 
-from reconciler.hosts.freebsd.failure import lines, run, text, unreadable
+from reconciler.hosts.freebsd.failure import failed, lines, run, text, unreadable
 from reconciler.model.command import Command, Completed, Runner
 from reconciler.model.ports import Change, DatasetRow
 
@@ -275,6 +275,16 @@ class ZFSDatasets:
     def guid(self, name: str) -> str:
         """The guid of a dataset or snapshot."""
         return text(self._run(("zfs", "get", "-Hp", "-o", "value", "guid", name)).stdout).strip()
+
+    def local(self, name: str, properties: Sequence[str]) -> Mapping[str, str]:
+        """Those of these properties that are set on the dataset itself; none where there is no such dataset."""
+        argv = ("zfs", "get", "-Hp", "-s", "local", "-o", "property,value", ",".join(properties), name)
+        done = self._runner.run(Command(argv, timeout=_LISTING_TIMEOUT))
+        if done.status != 0 and b"dataset does not exist" in done.stderr:
+            return {}
+        if done.status != 0:
+            raise failed(done)
+        return dict(line.split("\t", 1) for line in lines(done.stdout))
 
     def diff(self, snapshot: str, head: str) -> tuple[Change, ...]:
         """What changed from a snapshot to a file system or later snapshot."""

@@ -1,0 +1,36 @@
+"""Diagnostics as an agent tells them: with paths of the repository, and never without a word."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from traceback import extract_tb
+
+from reconciler.model.diagnostic import Diagnostic
+
+
+def plain(diagnostics: Iterable[Diagnostic], folder: Path) -> tuple[Diagnostic, ...]:
+    """Diagnostics with paths as they are in the repository, not in our copy of it."""
+    prefix = f"{folder}/"
+    found = []
+    for one in diagnostics:
+        span = one.span
+        if span is not None and span.file.startswith(prefix):
+            span = replace(span, file=span.file.removeprefix(prefix))
+        texts = (one.detail.replace(prefix, ""), one.hint.replace(prefix, ""))
+        found.append(replace(one, span=span, detail=texts[0], hint=texts[1]))
+    return tuple(found)
+
+
+def refused_by_machine(error: OSError) -> Diagnostic:
+    """Something of our own machine, such as a full disk."""
+    return Diagnostic("step-failed", "The machine refused an operation", str(error))
+
+
+def mistake(error: Exception) -> Diagnostic:
+    """A mistake of ours, with its place for whoever gets the report."""
+    frame = extract_tb(error.__traceback__)[-1]
+    detail = f"{type(error).__name__}: {error} ({frame.filename.rpartition('/')[2]}:{frame.lineno})"
+    hint = "Jails are not affected. Report this; the agent goes on with its next turn."
+    return Diagnostic("internal-error", "This is a mistake in reconcile itself", detail, hint)

@@ -1,0 +1,49 @@
+"""How `reconcile agent` runs: for ever, or for one turn that tells what it came to."""
+
+from __future__ import annotations
+
+from reconciler.agent.board import Cycle, Status
+from reconciler.agent.config import AgentConfig
+from reconciler.agent.loop import Agent
+from reconciler.agent.run import Part, serve
+from reconciler.agent.wake import Wake
+from reconciler.cli import show
+from reconciler.cli.agency import make_agent
+
+PARTS: tuple[Part, ...] = ()
+"""What runs beside the loop."""
+REFUSED = 3
+SOME_FAILED = 4
+
+
+def run(config: AgentConfig, *, once: bool, adopt: bool) -> int:
+    """Serve until stopped, or do one turn; answers the exit status."""
+    agent = make_agent(config, adopt=adopt)
+    if once:
+        return _once(agent)
+    serve(agent, Wake(), PARTS)
+    return 0
+
+
+def _once(agent: Agent) -> int:
+    agent.cycle(("once",))
+    status = agent.board.now()
+    show.show(status.problems)
+    last = status.last
+    if last is None:
+        return 1
+    print(sentence(status, last))
+    if last.outcome == "failed":
+        done = last.counts.get("applied", 0) + last.counts.get("already-done", 0)
+        return SOME_FAILED if done else 1
+    return REFUSED if last.outcome == "refused" or status.refused is not None else 0
+
+
+def sentence(status: Status, last: Cycle) -> str:
+    """What a turn came to, in a line."""
+    commit = status.commit
+    at = f"{commit.sha[:12]} {commit.subject!r} by {commit.author}" if commit is not None else "no commit"
+    counts = ", ".join(f"{count} {word}" for word, count in sorted(last.counts.items()))
+    waits = f"; {status.approval.commit.sha[:12]} awaits approval" if status.approval is not None else ""
+    refused = f"; {status.refused.commit.sha[:12]} is refused" if status.refused is not None else ""
+    return show.visible(f"{last.outcome}: {at}{f' ({counts})' if counts else ''}{waits}{refused}")
