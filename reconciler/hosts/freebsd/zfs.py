@@ -34,6 +34,7 @@ USER = (
     "live",
     "kept",
     "replaced",
+    "recording",
     "skipped",
 )
 """Our user properties, by the part after `reconciler:`. A new one is added here and nowhere else."""

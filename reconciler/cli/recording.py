@@ -1,0 +1,208 @@
+"""Recording what somebody does in a jail by hand, and making a package of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import cast
+
+from reconciler import __version__
+from reconciler.build import recorded
+from reconciler.build.reading import Difference, difference, line
+from reconciler.build.recorded import Base, Recording
+from reconciler.cli import packaging, session
+from reconciler.cli.lock import locked
+from reconciler.cli.paper import many, size
+from reconciler.cli.show import visible
+from reconciler.kinds.config import generation
+from reconciler.model.action import Site
+from reconciler.model.diagnostic import Diagnostic, SpecError
+from reconciler.packages.compress import Compression
+from reconciler.packages.manifest import Manifest
+from reconciler.packages.record import IGNORED
+from reconciler.packages.write import Written, build_package
+from reconciler.reconcile import Session
+from reconciler.spec.lock import abi_of
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Which pool is meant: the specs that name it, the host, and this machine's labels."""
+
+    specs: Path | None
+    host: str
+    labels: dict[str, str]
+
+    def session(self) -> Session:
+        """A new look at it; it may be changed."""
+        return session.pool_session(session.changing(self.host), self.specs, self.labels)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line asks of a package. `up_to` is its last patch level, None for any later one.
+
+    `ignore` are further patterns to leave out, `include` those that are wanted although they are usually left out.
+    """
+
+    jail: str
+    name: str
+    version: str
+    out: Path
+    compression: str = "xz"
+    bare: bool = False
+    ignore: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
+    up_to: int | None = -1
+    keep: bool = False
+
+
+def start(pool: Pool, jail: str) -> int:
+    """Take the snapshot that a package will be the difference from. Raises Refused, SpecError, HostError."""
+    run = pool.session()
+    with locked(run.host, run.document.pool, f"package record start {jail}"):
+        run = pool.session()
+        dataset = _live(run, jail)
+        if (there := recorded.recordings(run.seen.rows).get(jail)) is not None:
+            raise _exists(there)
+        recorded.mark(session.site(run), f"{dataset}@{recorded.STARTED}", _now())
+    print(f"Recording {jail}. Change it as you like: reconcile exec -i {jail} -- sh")
+    print(f"Then: reconcile package record stop {jail}")
+    return 0
+
+
+def stop(pool: Pool, jail: str) -> int:
+    """Take the snapshot that a package ends with. Raises Refused, SpecError, HostError."""
+    run = pool.session()
+    with locked(run.host, run.document.pool, f"package record stop {jail}"):
+        found = _recording(pool.session(), jail)
+        if not found.stopped:
+            recorded.mark(session.site(run), found.last, _now())
+    done = "was stopped already" if found.stopped else "is stopped"
+    print(f"The recording of {jail} {done}. Make a package of it:")
+    print(f"  reconcile package build {jail} --name NAME --version VERSION")
+    return 0
+
+
+def discard(pool: Pool, jail: str) -> int:
+    """Forget a recording; what was done in the jail stays. Raises Refused, SpecError, HostError."""
+    run = pool.session()
+    with locked(run.host, run.document.pool, f"package record discard {jail}"):
+        found = _recording(pool.session(), jail)
+        recorded.drop(session.site(run), (found.last, found.first))
+    print(f"The recording of {jail} is discarded; the jail is as it was.")
+    return 0
+
+
+def build(pool: Pool, asked: Asked) -> int:
+    """Make a package of a recording that was stopped. Raises Refused, SpecError, HostError, FetchError."""
+    run = pool.session()
+    with locked(run.host, run.document.pool, f"package build {asked.jail}"):
+        run = pool.session()
+        found = _recording(run, asked.jail)
+        if not found.stopped:
+            detail = f"{asked.jail} is recorded since {found.started}."
+            hint = f"reconcile package record stop {asked.jail}"
+            raise SpecError(Diagnostic("recording-running", "The recording was not stopped", detail, hint))
+        site = session.site(run)
+        base = recorded.base(run.seen, found.dataset)
+        _make(site, run, asked, base, recorded.tip(run.seen, found.dataset), ((found.first, found.last),))
+        if not asked.keep:
+            recorded.drop(site, (found.last, found.first))
+    return 0
+
+
+def whole(pool: Pool, asked: Asked) -> int:
+    """Make a package of all that distinguishes a jail from its release. Raises as `build`."""
+    with ExitStack() as stack:
+        run = pool.session()
+        stack.enter_context(locked(run.host, run.document.pool, f"package import {asked.jail}"))
+        run = pool.session()
+        dataset = _live(run, asked.jail)
+        base = recorded.base(run.seen, dataset)
+        now = f"{dataset}@{recorded.HERE}"
+        site = session.site(run)
+        recorded.drop(site, (now,))  # of a run that was killed
+        recorded.mark(site, now, _now())
+        stack.callback(recorded.drop, site, (now,))
+        rows = site.observe("datasets").datasets
+        named = f"release/{base.release}-p{base.level}"
+        _make(site, run, asked, base, named, line(rows, base.snapshot, now))
+    return 0
+
+
+def _make(
+    site: Site, run: Session, asked: Asked, base: Base, on: str, steps: Sequence[tuple[str, str]]
+) -> Written:
+    found = difference(site, steps, ignore=(*IGNORED, *asked.ignore), wanted=asked.include)
+    if not found.change:
+        detail = f"Nothing that a package holds changed in {asked.jail}."
+        raise SpecError(Diagnostic("recording-empty", "There is nothing to make a package of", detail, _left(found)))
+    arch = run.facts.arch
+    levels = (base.level, base.level if asked.up_to == -1 else asked.up_to)
+    manifest = Manifest(
+        asked.name, asked.version, base.release, levels, arch, abi_of(base.release, arch), on,
+        f"reconciler {__version__}", found.change,
+    )  # fmt: skip
+    asked.out.mkdir(parents=True, exist_ok=True)
+    kind = cast("Compression", asked.compression)
+    made = build_package(asked.out, manifest, found.captured.content, kind, bare=asked.bare)
+    for text in (*packaging.summary(manifest), _left(found)):
+        print(text)
+    print(f"\n{made.path}  {size(made.size)}\nsha256:{made.sha256}")
+    return made
+
+
+def _left(found: Difference) -> str:
+    """What was left out, by pattern."""
+    if not found.left_out:
+        return "left out: nothing"
+    each = [f"{pattern} ({many(len(paths), 'name')})" for pattern, paths in found.left_out.items()]
+    return visible(f"left out: {', '.join(each)}; --include PATTERN brings it in")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _live(run: Session, jail: str) -> str:
+    """The dataset of a jail's live root. Raises SpecError (code `unknown-jail`)."""
+    number = generation(run.observed.files.get(f"jails/{jail}/fstab"), run.place, jail)
+    row = run.seen.rows.get(f"jails/{jail}/{number}")
+    if row is None:
+        detail = f"{run.document.pool} has no jail {jail} with a root."
+        raise SpecError(Diagnostic("unknown-jail", "There is no such jail", detail, "reconcile status"))
+    return row.name
+
+
+def _recording(run: Session, jail: str) -> Recording:
+    found = recorded.recordings(run.seen.rows).get(jail)
+    if found is None:
+        detail = f"Nothing is recorded of {jail}."
+        hint = f"reconcile package record start {jail}"
+        raise SpecError(Diagnostic("recording-none", "There is no recording", detail, hint))
+    return found
+
+
+def _exists(found: Recording) -> SpecError:
+    stopped = f", and stopped at {found.stopped}" if found.stopped else ""
+    what = f"A recording of {found.jail} was started at {found.started}{stopped}."
+    verb = f"build {found.jail} --name NAME --version VERSION" if stopped else f"record stop {found.jail}"
+    hint = f"reconcile package {verb}\nor, to forget it: reconcile package record discard {found.jail}"
+    return SpecError(Diagnostic("recording-exists", "The jail is recorded already", what, hint))
+
+
+def of_unionfs(jail: str) -> SpecError:
+    """Why nothing is recorded with unionfs here."""
+    return SpecError(
+        Diagnostic(
+            "recording-unionfs-unavailable",
+            "Recording with unionfs is not available",
+            f"{jail} lies on ZFS, where a union has no whiteouts: what the jail deletes or renames would fail, and "
+            "owners, flags, attributes and hard links of what it changes would be lost.",
+            f"reconcile package record start {jail}",
+        )
+    )
