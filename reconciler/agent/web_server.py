@@ -107,6 +107,8 @@ class Server:
 
     def close(self, timeout: float = 5.0) -> None:
         """Stop listening, and give what is being answered `timeout` seconds to end."""
+        if self._closing.is_set():
+            return
         self._closing.set()
         self._server.pull_trigger()
         if self._thread.ident is not None:
