@@ -42,12 +42,14 @@ Rendering = tuple[tuple[tuple[str, str], ...], Mapping[str, tuple[int, str]]]
 class Chain:
     """How a root is made: a release, then layers. `tip` is what the root clones.
 
-    `under` are releases that are only there because the release is patched from them.
+    `under` are releases that are only there because the release is patched from them. `floating`: the release is
+    not here yet, its level is `latest`, and nothing pins what that is.
     """
 
     release: Release
     layers: tuple[Layer, ...]
     under: tuple[Release, ...] = ()
+    floating: bool = False
 
     @property
     def tip(self) -> Ref:
@@ -199,7 +201,10 @@ def _chain(inputs: Inputs, name: str, sourced: Sourced[document.Jail]) -> Chain:
         layers.append(Layer(found, parent=parent, above=above, recipe=recipe, where=where))
         parent, parent_digest = layers[-1].ref, found
     there = layers_here(inputs.seen)
-    return Chain(release, _anew(layers, there) if name in inputs.rebuild else _resumed(layers, there), under)
+    floating = spec.patch_level == "latest" and spec.release not in inputs.lock.releases
+    floating = floating and release.level not in inputs.levels.get(release.release, ())
+    chosen = _anew(layers, there) if name in inputs.rebuild else _resumed(layers, there)
+    return Chain(release, chosen, under, floating)
 
 
 def _pins(inputs: Inputs, spec: document.Jail, names: tuple[str, ...]) -> tuple[str, ...]:

@@ -75,6 +75,13 @@ def unpinned(specs: Selected, allocated: Mapping[str, Allocation], seen: Seen) -
                 text += "; policy.unpinned is deny." if deny else ": building it again may give something else."
                 found[name] = Note(name, "unpinned", text, layer.where, failing=deny)
                 break
+        said = "patch_level" in specs.jails[name].doc.model_fields_set
+        if allocation.chain.floating and name not in found and (said or not deny):
+            release = allocation.chain.release
+            text = f"`latest` of {release.release} is not pinned: -p{release.level} is taken"
+            text += "; policy.unpinned is deny." if deny else ". For the newest: reconcile lock"
+            where = specs.jails[name].place(("patch_level",))
+            found[name] = Note(name, "release-unpinned", text, where, failing=deny)
     return found
 
 

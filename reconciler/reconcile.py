@@ -291,8 +291,8 @@ class Session:
         free = pool.available if pool else None
         refusals = guard(plan, self.selected, self.options.consent, self._protected(), lost, free)
         if self.document.policy.unpinned == "warn":
-            unpinned = conditions.unpinned(self.selected, self.allocated, self.seen)
-            plan = replace(plan, notes=(*plan.notes, *unpinned.values()))
+            unpinned = conditions.unpinned(self.selected, self.allocated, self.seen).values()
+            plan = replace(plan, notes=(*plan.notes, *(n for n in unpinned if not only or n.scope in only)))
         return Decided(plan, refusals, desired)
 
     def _warnings(self) -> tuple[Note, ...]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from reconciler.cache import default_folder
 from reconciler.cli import session, show
+from reconciler.cli.mirrors import offered, patience_of
 from reconciler.cli.paper import many, paper
 from reconciler.download import fetch_bytes
 from reconciler.makejail.pinned import Pinned
@@ -20,6 +22,7 @@ from reconciler.spec.load import load
 from reconciler.spec.lock import Lock, Pin, abi_of, is_package_name, load_lock, parse_lock, render_lock, write_lock
 
 UNPINNED = 2
+_PATCHED = re.compile(r"[0-9]+\.[0-9]+-(RELEASE|(BETA|RC)[0-9]+)")
 
 
 @dataclass(frozen=True)
@@ -34,10 +37,12 @@ class Asked:
 
 @dataclass
 class Found:
-    """What specs read from the network. `wanted` are packages by ABI; `open` what no lock can pin."""
+    """What specs read from the network. `wanted` are packages by ABI, `levels` releases at their latest level;
+    `open` is what no lock can pin."""
 
     pinned: Pinned
     wanted: dict[str, dict[str, Diagnostic]] = field(default_factory=dict)
+    levels: dict[str, Diagnostic] = field(default_factory=dict)
     open: list[Diagnostic] = field(default_factory=list)
 
 
@@ -50,12 +55,15 @@ def lock(asked: Asked) -> int:
     packages = dict(before.packages)
     for abi, wanted in found.wanted.items():
         packages[abi] = _resolved(run, abi, wanted, kept.packages.get(abi, {}))
+    lacking = sorted(found.levels.keys() - kept.releases.keys())
+    releases = {**before.releases, **newest(run, lacking, before.releases)}
     used = found.pinned.used
     after = replace(
         before,
         git={key: value for key, value in found.pinned.git.items() if ("git", key) in used},
         files={key: value for key, value in found.pinned.files.items() if ("files", key) in used},
         packages=packages,
+        releases=releases,
     )
     parse_lock(render_lock(after).encode(), "reconcile.lock")  # what a stranger named must be readable again
     if after != before:
@@ -79,6 +87,7 @@ def check(asked: Asked) -> int:
     loose = list(found.open)
     for abi, wanted in found.wanted.items():
         loose += [problem for name, problem in wanted.items() if held.closure(abi, [name]) is None]
+    loose += [problem for name, problem in found.levels.items() if name not in held.releases]
     show.show(loose)
     if not loose:
         print(f"Everything from the network is pinned: {many(len(held.facts()), 'thing')}.")
@@ -88,11 +97,11 @@ def check(asked: Asked) -> int:
 def _without(before: Lock, asked: Asked) -> Lock:
     """The lock without what is to move; packages go with all that they need. Raises SpecError for unknown names."""
     if not asked.names:
-        return Lock(releases=before.releases)
+        return Lock()
     names = set(asked.names)
     git = {key: value for key, value in before.git.items() if not {key, key.partition("#")[0]} & names}
     files = {key: value for key, value in before.files.items() if key not in names}
-    packages, known = {}, {*before.files, *before.git, *(key.partition("#")[0] for key in before.git)}
+    packages, known = {}, {*before.files, *before.git, *before.releases, *(key.partition("#")[0] for key in before.git)}
     for abi, pins in before.packages.items():
         known |= pins.keys()
         moved = before.closure(abi, names & pins.keys()) or {}
@@ -100,7 +109,7 @@ def _without(before: Lock, asked: Asked) -> Lock:
     if unknown := sorted(names - known):
         detail = f"reconcile.lock pins nothing by the name of {', '.join(unknown)}."
         raise SpecError(Diagnostic("lock-unknown-name", "The lock has no such name", detail, "reconcile lock"))
-    return Lock(git, files, packages, before.releases)
+    return Lock(git, files, packages, {name: level for name, level in before.releases.items() if name not in names})
 
 
 def _found(run: Session, held: Lock, *, learn: bool) -> Found:
@@ -116,6 +125,7 @@ def _found(run: Session, held: Lock, *, learn: bool) -> Found:
     warnings = (warning for program in quiet for warning in program.warnings)
     found.open += dict.fromkeys(warning for warning in warnings if warning.code == "add-unpinned")
     run.know(compile_all(run.unnamed.jails, pinned=found.pinned))
+    found.levels |= _floating(run)
     programs, _folders = run.compiled
     for name, sourced in run.selected.jails.items():
         program = programs.get(name)
@@ -137,6 +147,34 @@ def _found(run: Session, held: Lock, *, learn: bool) -> Found:
             else:
                 found.open.append(problem)
     return found
+
+
+def _floating(run: Session) -> dict[str, Diagnostic]:
+    """Releases that a jail of this host wants at their latest level, by name; only FreeBSD's own have a tag."""
+    found: dict[str, Diagnostic] = {}
+    for name, sourced in run.selected.jails.items():
+        release = sourced.doc.release or ""
+        if sourced.doc.patch_level != "latest" or not _PATCHED.fullmatch(release):
+            continue
+        detail = f"{name} wants the latest patch level of {release}, and the lock does not say which one is meant."
+        place = sourced.place(("patch_level",))
+        summary = "A patch level is not pinned"
+        found.setdefault(release, Diagnostic("release-unpinned", summary, detail, "reconcile lock", place, "warning"))
+    return found
+
+
+def newest(run: Session, releases: Iterable[str], known: Mapping[str, int]) -> dict[str, int]:
+    """The newest patch level of each, by the signed tag of its update server; never below one that is `known`.
+
+    Raises FetchError, DownloadError.
+    """
+    wanted = list(releases)
+    if not wanted:
+        return {}
+    patience = patience_of(run.document, offline=False)
+    with offered("", run.host.url, run.document, patience) as offer:
+        site = session.site(run, offer=offer)
+        return {name: site.tag(name, known.get(name, 0)).tag.patch for name in wanted}
 
 
 def _resolved(run: Session, abi: str, wanted: Mapping[str, Diagnostic], kept: Mapping[str, Pin]) -> Mapping[str, Pin]:

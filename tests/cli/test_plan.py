@@ -32,6 +32,7 @@ web                                                         specs/web.yaml
   + write jail.conf, fstab and hooks                        specs/web.yaml:1
   + start jail                                              specs/web.yaml:1
   + record root 1 as good                                   specs/web.yaml:1
+  ! `latest` of 15.1-RELEASE is not pinned: -p0 is taken. For the newest: reconcile lock  specs/web.yaml:1
 
 Plan: 19 to create, 0 to change, 0 to remove.
 """

@@ -225,3 +225,38 @@ def test_what_add_reads_is_held_to_its_digest_and_comes_through_the_tool(desk):
     finally:
         stop()
     desk.run("sandbox", "shutdown")
+
+
+def test_latest_is_a_number_that_stays_until_it_is_moved(desk):
+    desk.write("web.yaml", "kind: Jail\nname: web\nrelease: 15.1-RELEASE\npatch_level: latest\nstate: stopped\n")
+    assert "`latest` of 15.1-RELEASE is not pinned: -p0 is taken" in desk.run("plan").out
+    answer = desk.run("lock", "--check")
+    assert answer.status == 2 and "release-unpinned" in answer.err and "web.yaml:4" in answer.err
+    assert desk.run("lock").status == 0
+    assert '"15.1-RELEASE": 1' in lock_text(desk)
+    pinned = desk.run("plan")
+    assert "patch release 15.1-RELEASE-p0 to -p1" in pinned.out and "not pinned" not in pinned.out
+    lock = desk.folder / "specs/reconcile.lock"
+    lock.write_text(lock_text(desk).replace(": 1\n", ": 0\n").replace("version: 0", "version: 1"))
+    assert "patch release" not in desk.run("plan").out
+    assert "Nothing moved" in desk.run("lock").out
+    assert "15.1-RELEASE  0 → 1" in desk.run("lock", "--update", "15.1-RELEASE").out
+    assert desk.run("plan").out == pinned.out
+
+
+def test_a_lock_never_goes_back_to_a_level_below_its_own(desk):
+    desk.write("web.yaml", "kind: Jail\nname: web\nrelease: 15.1-RELEASE\n")
+    (desk.folder / "specs/reconcile.lock").write_text('version: 1\nreleases:\n  "15.1-RELEASE": 4\n')
+    answer = desk.run("lock", "--update")
+    assert answer.status == 1 and "update-tag-replayed" in answer.err
+    assert '"15.1-RELEASE": 4' in lock_text(desk)
+
+
+def test_a_policy_holds_back_what_says_latest_and_is_not_pinned(desk):
+    host = "---\nkind: Host\nname: here\nmatch: {labels: {a: b}}\npolicy: {unpinned: deny}\n"
+    jail = "kind: Jail\nname: web\nrelease: 15.1-RELEASE\npatch_level: latest\n"
+    desk.write("web.yaml", jail + host)
+    refused = desk.run("plan", "--label", "a=b")
+    assert refused.status == 1 and "policy.unpinned is deny" in refused.out
+    assert desk.run("lock", "--label", "a=b").status == 0
+    assert desk.run("plan", "--label", "a=b").status == 0
