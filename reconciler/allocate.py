@@ -6,7 +6,7 @@ Pure: from the specs, the compiled Makejails and one observation.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_interface
 
@@ -25,6 +25,7 @@ from reconciler.kinds.root import Root
 from reconciler.kinds.root import have as have_roots
 from reconciler.kinds.volume import dataset_of
 from reconciler.makejail.program import Program
+from reconciler.model.diagnostic import Span
 from reconciler.model.value import Ref
 from reconciler.spec import document
 from reconciler.spec.lock import Lock, PinnedFile, abi_of
@@ -43,13 +44,20 @@ class Chain:
     """How a root is made: a release, then layers. `tip` is what the root clones.
 
     `under` are releases that are only there because the release is patched from them. `floating`: the release is
-    not here yet, its level is `latest`, and nothing pins what that is.
+    not here yet, its level is `latest`, and nothing pins what that is. `beside` are the layers of jails that only its
+    segments look into.
     """
 
     release: Release
     layers: tuple[Layer, ...]
     under: tuple[Release, ...] = ()
     floating: bool = False
+    beside: tuple[Layer, ...] = ()
+
+    @property
+    def every(self) -> tuple[Layer, ...]:
+        """Its layers, after those of the jails beside it."""
+        return (*self.beside, *self.layers)
 
     @property
     def tip(self) -> Ref:
@@ -176,35 +184,62 @@ def _kept(roots: list[Root], root: Root, good: int, keep: int) -> tuple[Root, ..
 def _chain(inputs: Inputs, name: str, sourced: Sourced[document.Jail]) -> Chain:
     spec = sourced.doc
     release, under = _release(inputs, spec)
-    platform = _platform(inputs)
-    steps: list[tuple[Recipe, tuple[str | int, ...]]] = []
+    steps: list[tuple[Recipe, Span]] = []
     for index, package in enumerate(inputs.packages.get(name, ())):
         sha = package.digest.removeprefix("sha256:")
-        steps.append((ApplyPackage(package.name, package.version or "", sha, package), ("packages", index)))
+        recipe = ApplyPackage(package.name, package.version or "", sha, package)
+        steps.append((recipe, sourced.place(("packages", index))))
     if spec.pkg:
-        steps.append((InstallPackages(spec.pkg, _pins(inputs, spec, spec.pkg)), ("pkg",)))
+        steps.append((InstallPackages(spec.pkg, _pins(inputs, spec, spec.pkg)), sourced.place(("pkg",))))
+    beside: list[Layer] = []
     program = inputs.programs.get(name)
     if program is not None:
-        env = tuple(sorted((spec.makejail.env if spec.makejail else {}).items()))
-        total = len(program.segments)
-        for number, segment in enumerate(program.segments, start=1):
-            pins, held = _pins(inputs, spec, segment.packages), inputs.lock.files
-            files = tuple(PinnedFile(url, held[url]) for url in segment.urls if url in held)
-            run = RunSegment(segment, number, total, name, env, inputs.contexts.get(name, ""), "", pins, files)
-            steps.append((run, ("makejail",)))
-    layers: list[Layer] = []
-    parent, parent_digest = release.ref, digest("release", release.name)
-    for recipe, path in steps:
-        found = recipe.digest(parent_digest, platform)
-        where = recipe.segment.instructions[0].span if isinstance(recipe, RunSegment) else sourced.place(path)
-        above = layers[-1] if layers else None
-        layers.append(Layer(found, parent=parent, above=above, recipe=recipe, where=where))
-        parent, parent_digest = layers[-1].ref, found
-    there = layers_here(inputs.seen)
+        steps += _segments(inputs, spec, program, name, release, beside)
+    layers, there = _layers(inputs, release, steps), layers_here(inputs.seen)
     floating = spec.patch_level == "latest" and spec.release not in inputs.lock.releases
     floating = floating and release.level not in inputs.levels.get(release.release, ())
     chosen = _anew(layers, there) if name in inputs.rebuild else _resumed(layers, there)
-    return Chain(release, chosen, under, floating)
+    return Chain(release, chosen, under, floating, tuple(beside))
+
+
+def _layers(inputs: Inputs, release: Release, steps: Iterable[tuple[Recipe, Span]]) -> list[Layer]:
+    layers: list[Layer] = []
+    parent, parent_digest, platform = release.ref, digest("release", release.name), _platform(inputs)
+    for recipe, where in steps:
+        found = recipe.digest(parent_digest, platform)
+        above = layers[-1] if layers else None
+        layers.append(Layer(found, parent=parent, above=above, recipe=recipe, where=where))
+        parent, parent_digest = layers[-1].ref, found
+    return layers
+
+
+def _segments(
+    inputs: Inputs,
+    spec: document.Jail,
+    program: Program,
+    name: str,
+    release: Release,
+    beside: list[Layer],
+    part: str = "",
+) -> list[tuple[Recipe, Span]]:
+    """The segments of a program; the layers of the jails that its EXECs build are added to `beside`."""
+    tips: dict[str, str] = {}
+    for other, its in program.others.items():
+        steps = _segments(inputs, spec, its, name, release, beside, part=other)
+        layers = list(_resumed(_layers(inputs, release, steps), layers_here(inputs.seen)))
+        beside += [layer for layer in layers if layer.name not in {one.name for one in beside}]
+        tips |= {other: layers[-1].name} if layers else {}
+    env = tuple(sorted((spec.makejail.env if spec.makejail else {}).items()))
+    context = (program.root if part else "") or inputs.contexts.get(name, "")
+    found: list[tuple[Recipe, Span]] = []
+    for number, segment in enumerate(program.segments, start=1):
+        pins, held = _pins(inputs, spec, segment.packages), inputs.lock.files
+        files = tuple(PinnedFile(url, held[url]) for url in segment.urls if url in held)
+        others = tuple((other, tips[other]) for other in segment.others if other in tips)
+        total, jail = len(program.segments), part or name
+        run = RunSegment(segment, number, total, jail, env, context, "", pins, files, others, part)
+        found.append((run, segment.span))
+    return found
 
 
 def _pins(inputs: Inputs, spec: document.Jail, names: tuple[str, ...]) -> tuple[str, ...]:

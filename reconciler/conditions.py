@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from reconciler.allocate import Allocation
 from reconciler.build.recipe import InstallPackages, Recipe, RunSegment
 from reconciler.kind import Seen
-from reconciler.kinds.layer import snapshots
+from reconciler.kinds.layer import needed, snapshots
 from reconciler.kinds.mount import of_fstab
 from reconciler.makejail.program import Program
 from reconciler.model.action import Note
@@ -68,7 +68,7 @@ def unpinned(specs: Selected, allocated: Mapping[str, Allocation], seen: Seen) -
     deny = specs.host.policy.unpinned == "deny"
     found: dict[str, Note] = {}
     for name, allocation in allocated.items():
-        for layer in allocation.chain.layers:
+        for layer in needed(allocation.chain, here):
             what = "" if layer.name in here else _unpinned(layer.recipe)
             if what:
                 text = f"{what} reads the network, and nothing pins what it finds there"
@@ -202,7 +202,7 @@ def _policy(name: str, sourced: Sourced[Jail], policy: Policy, programs: Mapping
         text = f"its Makejail reaches for {path[0]} of the host ({place}), and policy.host_code is {policy.host_code}."
         yield Note(name, "host-code-denied", text, place, failing=True)
         return
-    for segment in program.segments:
+    for segment in (segment for one in program.every for segment in one.segments):
         if segment.host_code:
             place = segment.instructions[0].span
             text = f"its Makejail runs code on the host ({place}), and policy.host_code is {policy.host_code}."

@@ -46,6 +46,11 @@ def compile_all(
     return programs, contexts
 
 
+def warnings_of(program: Program) -> tuple[Diagnostic, ...]:
+    """What the language warns of, in all that the Makejail builds."""
+    return tuple(warning for one in program.every for warning in one.warnings)
+
+
 def makejail_problems(specs: SpecSet, pinned: Pinned | None = None) -> tuple[Diagnostic, ...]:
     """What is wrong with the Makejails, and with what they say of their jails: errors, else warnings. Never raises."""
     found: dict[Diagnostic, None] = {}
@@ -53,7 +58,7 @@ def makejail_problems(specs: SpecSet, pinned: Pinned | None = None) -> tuple[Dia
         for host in specs.hosts.values() or (None,):
             selected = for_host(specs, host)
             programs, _folders = compile_all(selected.jails, pinned=pinned)
-            found |= dict.fromkeys(w for program in programs.values() for w in program.warnings)
+            found |= dict.fromkeys(w for program in programs.values() for w in warnings_of(program))
             said = effective(selected, programs, specs).warnings.values()
             found |= dict.fromkeys(warning for warnings in said for warning in warnings)
     except SpecError as error:
@@ -69,7 +74,7 @@ def pinned_by(lock: Lock, folder: Path) -> Pinned:
 def without_held(program: Program, files: Mapping[str, str]) -> Program:
     """The program without warnings of what ADD reads, where it is pinned."""
     held = set()
-    for segment in program.segments:
+    for segment in (segment for one in program.every for segment in one.segments):
         adds = [step for step in segment.instructions if step.name == "ADD"]
         if adds and len({step.text for step in adds}) <= sum(url in files for url in segment.urls):
             held |= {step.span for step in adds}
@@ -123,6 +128,7 @@ def _moved(program: Program, move: Callable[[Span | None], Span | None]) -> Prog
         warnings=tuple(replace(w, span=move(w.span)) for w in program.warnings),
         options=tuple(replace(o, span=move(o.span) or o.span) for o in program.options),
         labels=tuple(replace(label, span=move(label.span) or label.span) for label in program.labels),
+        others={name: _moved(other, move) for name, other in program.others.items()},
         effects=tuple(replace(e, span=move(e.span) or e.span) for e in program.effects),
     )
 

@@ -30,7 +30,7 @@ from reconciler.model.diagnostic import Diagnostic, HostError, Refused, SpecErro
 from reconciler.model.outcome import Report
 from reconciler.model.ports import FACETS, Facts, Host, Observation, Observed, Request
 from reconciler.plan import Limits, make_plan
-from reconciler.programs import compile_all, pinned_by
+from reconciler.programs import compile_all, pinned_by, warnings_of
 from reconciler.rollback import recover
 from reconciler.spec.document import Host as HostDocument
 from reconciler.spec.load import collector_paused, load
@@ -300,7 +300,7 @@ class Session:
         return tuple(
             Note(name, warning.code, warning.detail or warning.summary, warning.span)
             for name, program in self.compiled[0].items()
-            for warning in (*program.warnings, *self._effective.warnings.get(name, ()))
+            for warning in (*warnings_of(program), *self._effective.warnings.get(name, ()))
         )
 
     def source(self) -> str:

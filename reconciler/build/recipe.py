@@ -57,7 +57,8 @@ class InstallPackages:
 class RunSegment:
     """Run one segment of a Makejail's build stage. `number` counts from 1 of `total`; `pins` as of InstallPackages.
 
-    `files` are those of the segment's downloads that the lock pins.
+    `files` are those of the segment's downloads that the lock pins. `others` are the jails that it names and that are
+    built for it: (name, digest of its last layer). `part` is the name of the one that this is a segment of.
     """
 
     segment: Segment
@@ -69,19 +70,23 @@ class RunSegment:
     file: str = field(compare=False, default="")
     pins: tuple[str, ...] = ()
     files: tuple[PinnedFile, ...] = ()
+    others: tuple[tuple[str, str], ...] = ()
+    part: str = field(compare=False, default="")
 
     def digest(self, parent: str, platform: str) -> str:
         """As the language defines it; what the lock says of packages and downloads is read like a file."""
         reads = {*self.segment.reads, *(("pin", pin.partition(" ")[0], pin) for pin in self.pins)}
         reads |= {("fetched", file.url, file.sha256) for file in self.files}
-        pinned = bool(self.pins or self.files)
-        segment = replace(self.segment, reads=tuple(sorted(reads))) if pinned else self.segment
+        reads |= {("jail", name, digest_) for name, digest_ in self.others}
+        more = bool(self.pins or self.files or self.others)
+        segment = replace(self.segment, reads=tuple(sorted(reads))) if more else self.segment
         return segment_digest(segment, parent, platform)
 
     def title(self) -> str:
         """What the plan says."""
         words = " ".join(dict.fromkeys(i.name for i in self.segment.instructions))
-        return f"build segment {self.number} of {self.total}: {words}"
+        part = f" of {self.part}" if self.part else ""
+        return f"build segment {self.number} of {self.total}{part}: {words}"
 
 
 Recipe = ApplyPackage | InstallPackages | RunSegment

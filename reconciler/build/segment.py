@@ -5,6 +5,7 @@ A failure names the instruction that was at work, by its file and line.
 
 from __future__ import annotations
 
+from reconciler.build.beside import beside
 from reconciler.build.recipe import RunSegment
 from reconciler.build.stage import stage_pinned, stage_sources
 from reconciler.build.workspace import Workspace
@@ -64,7 +65,9 @@ def run(
     files.write(f"{room.work}/segment.sh", recipe.segment.script.encode())
     end = End(site.output(ref))
     try:
-        done = room.script(f"{room.work}/segment.sh", _variables(room, recipe), end, timeout)
+        with beside(site, room, recipe.others) as jails:
+            named = {"RECONCILER_BESIDE": " ".join(f"{name}={jail}" for name, jail in jails.items())}
+            done = room.script(f"{room.work}/segment.sh", {**_variables(room, recipe), **named}, end, timeout)
     except HostError as error:
         if error.diagnostics[0].code == "host-timeout":
             raise _too_long(site, room, recipe, end, timeout) from error

@@ -42,7 +42,7 @@ def _needed(run: Session) -> set[str]:
     """Snapshots (by whole name) that must stay."""
     rows = run.seen.observed.datasets
     chains = [allocation.chain for allocation in run.allocated.values()]
-    digests = {layer.name for chain in chains for layer in chain.layers}
+    digests = {layer.name for chain in chains for layer in chain.every}
     releases = {chain.release.name for chain in chains}
     needed = {layer.snapshot for name, layer in here(run.seen).items() if name in digests}
     needed |= {run.place.dataset(f"releases/{name}@sealed") for name in releases}

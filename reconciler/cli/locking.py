@@ -15,7 +15,7 @@ from reconciler.cli.paper import many, paper
 from reconciler.download import fetch_bytes
 from reconciler.makejail.pinned import Pinned
 from reconciler.model.diagnostic import Diagnostic, SpecError
-from reconciler.programs import compile_all, without_held
+from reconciler.programs import compile_all, warnings_of, without_held
 from reconciler.reconcile import Options, Session
 from reconciler.site import MAX_FILE
 from reconciler.spec.load import load
@@ -117,12 +117,13 @@ def _found(run: Session, held: Lock, *, learn: bool) -> Found:
     folder = default_folder(os.environ) / "included"
     found = Found(Pinned(dict(held.git), dict(held.files), folder, learn))
     everyone, _folders = compile_all(run.specs.jails, pinned=found.pinned)
-    for url in (url for program in everyone.values() for segment in program.segments for url in segment.urls):
+    segments = [segment for whole in everyone.values() for program in whole.every for segment in program.segments]
+    for url in (url for segment in segments for url in segment.urls):
         found.pinned.used.add(("files", url))
         if learn and url not in found.pinned.files:
             found.pinned.files[url] = hashlib.sha256(fetch_bytes(url, limit=MAX_FILE)).hexdigest()
     quiet = (without_held(program, found.pinned.files) for program in everyone.values())
-    warnings = (warning for program in quiet for warning in program.warnings)
+    warnings = (warning for program in quiet for warning in warnings_of(program))
     found.open += dict.fromkeys(warning for warning in warnings if warning.code == "add-unpinned")
     run.know(compile_all(run.unnamed.jails, pinned=found.pinned))
     found.levels |= _floating(run)
@@ -130,7 +131,7 @@ def _found(run: Session, held: Lock, *, learn: bool) -> Found:
     for name, sourced in run.selected.jails.items():
         program = programs.get(name)
         names = [(word, sourced.place(("pkg",))) for word in sourced.doc.pkg]
-        for segment in program.segments if program is not None else ():
+        for segment in (s for one in program.every for s in one.segments) if program is not None else ():
             names += [(word, segment.span) for word in segment.packages]
         for word, span in names:
             problem = Diagnostic(

@@ -73,7 +73,7 @@ def homes(decided: Decided) -> dict[Ref, str]:
     """The jail of each layer that exactly one jail is built from."""
     users: dict[Ref, list[str]] = {}
     for name, allocation in decided.desired.allocated.items():
-        for layer in allocation.chain.layers:
+        for layer in allocation.chain.every:
             users.setdefault(layer.ref, []).append(name)
     return {ref: names[0] for ref, names in users.items() if len(names) == 1}
 

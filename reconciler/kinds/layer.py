@@ -8,9 +8,9 @@ left something alive, a later build begins before it and runs it again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from reconciler.build.layers import built, located
 from reconciler.build.perform import perform
@@ -48,8 +48,10 @@ class Layer(Resource):
     again: tuple[int, ...] = field(default=(), compare=False)
 
     def needs(self) -> frozenset[Ref]:
-        """The container, the parent, and a clean place to work."""
+        """The container, the parent, the jails that it names, and a clean place to work."""
         parent = {self.parent} if self.parent.name else set()
+        if isinstance(self.recipe, RunSegment):
+            parent |= {Ref("layer", digest) for _name, digest in self.recipe.others}
         return frozenset({Ref("dataset", "layers"), Ref("workplace", "build"), *parent})
 
     def facts(self) -> Mapping[str, str]:
@@ -203,8 +205,9 @@ def want(desired: Desired) -> Iterable[Layer]:
     found: dict[str, Layer] = {}
     chains = [a.chain for name, a in desired.allocated.items() if name not in desired.left]
     ends = {chain.layers[-1].name for chain in chains if chain.layers}
+    there = here(desired.seen)
     for chain in chains:
-        for layer in chain.layers:
+        for layer in needed(chain, there):
             if layer.name not in found or found[layer.name].build < layer.build:
                 found[layer.name] = layer
     children: dict[str, int] = {}
@@ -214,6 +217,14 @@ def want(desired: Desired) -> Iterable[Layer]:
         last = layer.name in ends or children.get(layer.name, 0) != 1
         network = desired.specs.host.build.network != "none"
         yield replace(layer, last=last, network=network)
+
+
+def needed(chain: Any, there: Container[str]) -> tuple[Layer, ...]:
+    """The layers of a chain; those of jails beside it as well, where a layer that names one is to be built."""
+    layers: tuple[Layer, ...] = chain.layers
+    run = [layer.recipe for layer in layers if layer.build or layer.name not in there]
+    named = any(isinstance(recipe, RunSegment) and recipe.others for recipe in run)
+    return (*chain.beside, *layers) if named else layers
 
 
 def snapshots(rows: Mapping[str, DatasetRow]) -> Iterable[tuple[str, DatasetRow]]:
@@ -260,7 +271,7 @@ def notes(desired: Desired) -> Iterable[Note]:
     for name, allocation in desired.allocated.items():
         if name in desired.left:
             continue
-        layers: tuple[Layer, ...] = allocation.chain.layers
+        layers = needed(allocation.chain, there)
         missing = [layer for layer in layers if layer.build or layer.name not in there]
         first = layers.index(missing[0]) if missing else len(layers)
         begin = first - (len(missing[0].again) if missing else 0)

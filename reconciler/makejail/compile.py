@@ -102,8 +102,10 @@ def _check_state(state: State, problems: Problems) -> None:
     for argument in state.arguments:
         if not argument.default.parses:
             problems.add(broken(f"ARG {argument.name}", argument.span))
+    nested = {step.nested.name for step in state.steps if step.nested}
     for step in state.steps:
-        _check_runnable(step, problems)
+        if step.ends is None or step.ends not in nested:
+            _check_runnable(step, problems)
 
 
 def _at_word(error: MakejailError, line: Line) -> MakejailError:

@@ -12,7 +12,8 @@ from reconciler.makejail.effects import Device, Effect, Mount, Parameter, Unmoun
 from reconciler.makejail.expand import evaluate
 from reconciler.makejail.include import Flat, Method, flatten, through
 from reconciler.makejail.macros import expand_macros
-from reconciler.makejail.problem import MakejailError, Problems
+from reconciler.makejail.nested import DEEPEST, WithGlobals, asked, with_globals
+from reconciler.makejail.problem import DATA, MakejailError, Problems, problem
 from reconciler.makejail.quoting import DoubleQuoted
 from reconciler.makejail.script import Context, stage_script
 from reconciler.makejail.segments import Folder, Segment, cut, digest_inputs, segment_digest
@@ -76,6 +77,7 @@ class Program:
 
     `effects` are what the build stage wants of the jail beside its files, in order; `values` what is
     known of host variables before the run; `files_read` what its options name, None where it is not there.
+    `others` are the jails that its EXECs build, by name.
     """
 
     segments: tuple[Segment, ...]
@@ -89,6 +91,12 @@ class Program:
     root: str = ""
     files: tuple[str, ...] = ()
     files_read: Mapping[str, bytes | None] = field(default_factory=dict)
+    others: Mapping[str, Program] = field(default_factory=dict)
+
+    @property
+    def every(self) -> tuple[Program, ...]:
+        """Itself, and the programs of all jails that its EXECs build."""
+        return (self, *(one for other in self.others.values() for one in other.every))
 
     @property
     def packages(self) -> tuple[str, ...]:
@@ -149,16 +157,47 @@ def compile_makejail(
 
     Raises MakejailError with every problem of the stage that failed.
     """
-    given = given or Given()
+    return _compile(entry, sources, cwd, given or Given(), methods, 0)
+
+
+def _compile(
+    entry: str, sources: Sources, cwd: str, given: Given, methods: Mapping[str, Method] | None, depth: int
+) -> Program:
     flat = flatten(entry, sources, cwd, before=given.before, after=given.after, methods=methods)
     settings = Settings(given.options, given.run_environment, given.apply, runnable=True)
     try:
         expanded = expand_macros(flat, given.build_arguments)
         compiled = compile_lines(expanded, flat.root, settings)
         compiled.warnings[:0] = [*flat.warnings, *expanded.warnings]
-        return _program(compiled, flat, sources, given)
+        others = _others(compiled, flat, sources, given, methods, depth)
+        return _program(compiled, flat, sources, given, others)
     except MakejailError as error:
         raise through(error, flat.included) from error
+
+
+def _others(
+    compiled: Compiled,
+    flat: Flat,
+    sources: Sources,
+    given: Given,
+    methods: Mapping[str, Method] | None,
+    depth: int,
+) -> dict[str, Program]:
+    """The jails that EXECs of the build stage build, by name; of two of one name the later counts."""
+    build = compiled.stages.get(BUILD, State())
+    wanted = [step.nested for step in build.steps if step.nested]
+    values = _values(build, given) if wanted else {}
+    found: dict[str, Program] = {}
+    for nested in wanted:
+        if depth == DEEPEST:
+            detail = f"More than {DEEPEST} jails are built for each other."
+            raise problem(DATA, "exec-too-deep", "EXECs lead into each other", detail, span=nested.span)
+        other = asked(nested, values, flat.root)
+        environment = {**given.environment, "APPJAIL_JAILNAME": other.name}
+        own = Given(other.arguments, other.build_arguments, other.options, (), other.before, other.after, environment)
+        readable = with_globals(sources, compiled.globals, flat.root)
+        found[other.name] = _compile(other.entry, readable, nested.cwd or flat.root, own, methods, depth + 1)
+    return found
 
 
 def compile_text(
@@ -188,7 +227,7 @@ def _noted(method: Method, files: set[str]) -> Method:
     return noted
 
 
-def _program(compiled: Compiled, flat: Flat, sources: Sources, given: Given) -> Program:
+def _program(compiled: Compiled, flat: Flat, sources: Sources, given: Given, others: Mapping[str, Program]) -> Program:
     build = compiled.stages.get(BUILD, State())
     problems = Problems()
     values = dict(given.arguments or {})
@@ -196,11 +235,16 @@ def _program(compiled: Compiled, flat: Flat, sources: Sources, given: Given) -> 
         _check_arguments(build, given, problems)
     options = _options(build, given, problems)
     problems.raise_any()
-    inline = isinstance(sources, _OneText)
-    reader = sources.copied if isinstance(sources, _OneText) else sources
+    held = sources
+    while isinstance(held, WithGlobals):
+        held = held.sources
+    inline = isinstance(held, _OneText)
+    reader = held.copied if isinstance(held, _OneText) else sources
     folder = Folder(flat.root, flat.files, reader, given.environment, own=not inline)
     used = {name: values[name] for name in values if any(a.name == name for a in build.arguments)}
-    segments, warnings = cut(build.steps, build.arguments, used, folder)
+    segments, warnings = cut(build.steps, build.arguments, used, folder, tuple(others))
+    beside = {step.span for step in build.steps if step.operands.get("jail") in others}
+    told = [one for one in compiled.warnings if one.code != "copy-from-jail" or one.span not in beside]
     stages = {
         name: stage_script(name, state.steps, Context(state.arguments, {}, _reads_folder(state)))
         for name, state in compiled.stages.items()
@@ -215,10 +259,11 @@ def _program(compiled: Compiled, flat: Flat, sources: Sources, given: Given) -> 
         labels,
         tuple(step.effect for step in build.steps if step.effect),
         _values(build, given),
-        tuple(sorted((*compiled.warnings, *warnings), key=Diagnostic.sort_key)),
+        tuple(sorted((*told, *warnings), key=Diagnostic.sort_key)),
         flat.root,
         flat.files,
         _files_read(options, flat.root, reader),
+        others,
     )
 
 

@@ -46,6 +46,7 @@ class Segment:
     Instructions that change no file in the jail belong to the segment after them. `reads` is
     what the digest covers: (kind, name, value) triples. `mentions` are the host variables it
     names other than arguments. `urls` are what its ADDs read, as far as that is known before the run.
+    `others` are jails that EXEC builds and that the segment names.
     """
 
     instructions: tuple[Instruction, ...]
@@ -58,6 +59,7 @@ class Segment:
     needs_network: bool = False
     needs_context: bool = False
     urls: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
     @property
     def span(self) -> Span:
@@ -82,6 +84,7 @@ class Folder:
 @dataclass(slots=True)
 class _Cutter:
     folder: Folder
+    others: tuple[str, ...] = ()
     steps: list[Step] = field(default_factory=list)
     staged: dict[int, Source] = field(default_factory=dict)
     digests: dict[int, str] = field(default_factory=dict)
@@ -90,13 +93,18 @@ class _Cutter:
 
 
 def cut(
-    steps: Sequence[Step], arguments: Sequence[Argument], values: Mapping[str, str], folder: Folder
+    steps: Sequence[Step],
+    arguments: Sequence[Argument],
+    values: Mapping[str, str],
+    folder: Folder,
+    others: Sequence[str] = (),
 ) -> tuple[tuple[Segment, ...], list[Diagnostic]]:
     """Cut the build stage's steps. Returns the segments and the warnings."""
-    cutter = _Cutter(folder)
+    cutter = _Cutter(folder, tuple(others))
     cutter.warnings += _unguarded(steps)
-    # What is part of the jail's document is no part of a layer: a change of it builds nothing.
-    steps = [step for step in steps if not (step.effect or step.name == "LABEL")]
+    # What is part of the jail's document, or of another jail, is no part of a layer: a change of it builds nothing.
+    apart = ("GLOBAL", "LABEL")
+    steps = [step for step in steps if not (step.effect or step.nested or step.ends or step.name in apart)]
     _place_copies(cutter, steps, {argument.name for argument in arguments})
     needs_context = any(step.needs_context for step in cutter.steps)
     if not needs_context:
@@ -224,7 +232,14 @@ def _segment(cutter: _Cutter, group: range, script: str, values: Mapping[str, st
         any(step.network for step in steps),
         needs_context,
         tuple(dict.fromkeys(url for step in steps for url in step.urls)),
+        tuple(name for name in cutter.others if any(_names(step, name) for step in steps)),
     )
+
+
+def _names(step: Step, jail: str) -> bool:
+    """Whether the step may look into another jail."""
+    copied = step.operands.get("jail")
+    return jail == copied or (step.host_code and jail in step.text) or (isinstance(copied, str) and "$" in copied)
 
 
 def _is_mention(name: str, steps: Sequence[Step], folder: Folder) -> bool:

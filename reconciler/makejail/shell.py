@@ -75,10 +75,12 @@ reconciler_copy() {
 
 COPY_FROM_JAIL = r"""# COPY --jail: other jail, target, source. Both ends resolve links inside their own jail.
 reconciler_copy_from_jail() {
+    # A jail that was built for this one runs under a name of its own.
+    reconciler_other=$(printf '%s\n' "${RECONCILER_BESIDE-}" | tr ' ' '\n' | sed -n "s/^$1=//p")
+    set -- "${reconciler_other:-$1}" "$2" "/${3#/}"
     case $3 in
     */ | */. | . | */..) set -- "$1" "$2" "$3" . ;;
-    */*) set -- "$1" "$2" "/${3%/*}" "${3##*/}" ;;
-    *) set -- "$1" "$2" / "$3" ;;
+    *) set -- "$1" "$2" "${3%/*}/" "${3##*/}" ;;
     esac
     jexec -l "$1" tar -C "$3" -cf - "./$4" |
         jexec -l "$RECONCILER_JAIL" sh -c "$reconciler_place" sh -a "$4" "$2"
@@ -180,6 +182,7 @@ reconciler_save() {
         IFS=$reconciler_ifs
         unset reconciler_ifs reconciler_name reconciler_given reconciler_place reconciler_edit
         unset reconciler_flags reconciler_to reconciler_from reconciler_failed reconciler_options reconciler_umask
+        unset reconciler_other
         # bash shows what nobody may set again; FreeBSD's sh has no such variables.
         if [ -n "${BASH_VERSION-}" ]; then
             set | PATH=/usr/bin:/bin grep -Ev -e '^(BASH[A-Z_]*|DIRSTACK|EUID|FUNCNAME|GROUPS|HOSTNAME)=' \

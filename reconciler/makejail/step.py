@@ -59,6 +59,21 @@ class CopySource:
 
 
 @dataclass(frozen=True, slots=True)
+class Nested:
+    """Another jail that EXEC builds: an INCLUDE argument, or the name of a GLOBAL, seen from the folder `cwd`."""
+
+    name: DoubleQuoted
+    file: DoubleQuoted
+    cwd: str
+    parameters: tuple[DoubleQuoted, ...]
+    build_arguments: tuple[DoubleQuoted, ...]
+    options: tuple[DoubleQuoted, ...]
+    before: tuple[DoubleQuoted, ...]
+    after: tuple[DoubleQuoted, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One compiled instruction.
 
@@ -67,7 +82,8 @@ class Step:
     it runs the user's code on the host, `needs_context` that it reads the Makejail's folder.
     `lasting` means that it may change files in the jail. `enters` marks the `cd` of an INCLUDE,
     `silent` an instruction that only changed the state. `effect` is what the instruction wants of
-    the jail's runtime; `unavailable` says what to do instead where a build cannot carry it out.
+    the jail's runtime; `unavailable` says what to do instead where a build cannot carry it out. `nested` is the
+    jail that EXEC builds, `ends` the one that DESTROY removes.
     """
 
     name: str
@@ -89,6 +105,8 @@ class Step:
     enters: bool = False
     silent: bool = False
     effect: Effect | None = None
+    nested: Nested | None = None
+    ends: DoubleQuoted | None = None
     unavailable: str = ""
     warnings: tuple[Diagnostic, ...] = ()
 

@@ -20,6 +20,10 @@ named() {
     [ -n "${1-}" ] || usage "the name of a jail is missing"
     jail=$1
     [ "$jail" != "${APPJAIL_JAILNAME-}" ] || jail=${RECONCILER_JAIL:-$jail}
+    # So do those that are built for it.
+    for beside in ${RECONCILER_BESIDE-}; do
+        [ "${beside%%=*}" != "$1" ] || jail=${beside#*=}
+    done
 }
 running() { jls -j "$jail" jid >/dev/null 2>&1; }
 needed() { running || { say "the jail $jail is not running: nothing is done"; exit 0; }; }

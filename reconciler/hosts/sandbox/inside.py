@@ -41,10 +41,13 @@ def answer(machine: Machine, jid: int, command: Command, cwd: str) -> Completed:
 def _based(command: Command, cwd: str) -> Command:
     """The host's commands have no working directory: paths of existing forms are made absolute."""
     argv = list(command.argv)
+    if argv[0].rpartition("/")[2] == "jexec":
+        return command  # its words are those of a program inside a jail
     # Operands of tar are relative to its -C, which only tar knows how to apply.
     placed = argv[0].rpartition("/")[2] in ("tar", "bsdtar") and "-C" in argv
     for place, word in enumerate(argv[1:], 1):
-        if word.startswith(("./", "../")) and not (placed and argv[place - 1] not in ("-C", "-f")):
+        relative = word.startswith(("./", "../")) or (argv[place - 1] == "-C" and not word.startswith("/"))
+        if relative and not (placed and argv[place - 1] not in ("-C", "-f")):
             argv[place] = os.path.normpath(os.path.join(cwd, word))
     return Command(tuple(argv), stdin=command.stdin, timeout=command.timeout, env=command.env)
 

@@ -1,6 +1,7 @@
 """DESTROY [--force] [--with-all-dependents] jail: removes another jail.
 
-Refused in specs: a jail goes when no spec declares it, and its volumes stay. Remove its document, or use
+A jail that an EXEC of the same Makejail builds is gone when the build is done, with or without this line. Any other
+is refused: a jail goes when no spec declares it, and its volumes stay. Remove its document, or use
 `reconcile destroy JAIL`.
 
     DESTROY builder
@@ -29,7 +30,7 @@ def _compile(line: Line, state: State) -> Step | None:
         ("stop", "--", jail),
         ("jail", "destroy", *flags, "--", jail),
     )
-    return Step("DESTROY", line.rest, line.span, {"steps": steps}, names=jail.names, unavailable=_INSTEAD)
+    return Step("DESTROY", line.rest, line.span, {"steps": steps}, names=jail.names, ends=jail, unavailable=_INSTEAD)
 
 
 INSTRUCTION = Instruction("DESTROY", _compile)

@@ -1,6 +1,9 @@
 """EXEC … --file F --name N: builds another jail from a Makejail, or from the lines of a GLOBAL.
 
-Refused in specs: give the other jail a document of its own, and name it in `depends_on` where it must run first.
+The other jail is built first, in layers of its own, and it is there while the segments run that name it: for
+`COPY --jail N`, and for `appjail cmd jexec N` in host code. Each such segment finds it as its build left it, and is
+built anew when it changes. It is there for the build alone, without network and without stages: a jail that is to run
+needs a document of its own. It stands on the same release and level. In the build stage only.
 
 - `--file F`: what an INCLUDE would take, or `:NAME:` of a GLOBAL that stands before.
 - `--arg K=V`, `--build-arg K=V` (only the last one counts), `--option O`, `--before-include F`, `--after-include F`,
@@ -11,14 +14,17 @@ Refused in specs: give the other jail a document of its own, and name it in `dep
 
 from __future__ import annotations
 
+from typing import Any
+
 from reconciler.makejail.options import near
 from reconciler.makejail.problem import USAGE, problem
 from reconciler.makejail.quoting import DoubleQuoted
-from reconciler.makejail.step import Instruction, Line, State, Step, required
+from reconciler.makejail.stages import BUILD
+from reconciler.makejail.step import Instruction, Line, Nested, State, Step, required
 from reconciler.makejail.tokens import words
 
 _USAGE = "Write EXEC --file MAKEJAIL --name JAIL."
-_INSTEAD = "Give the other jail a document of its own in the specs, and name it in depends_on."
+_INSTEAD = "Move it to the build stage; or give the other jail a document of its own, and name it in depends_on."
 _FLAGS = ("--continue-with-errors", "--verbose")
 _VALUED = ("--after-include", "--before-include", "--arg", "--build-arg", "--file", "--name", "--option")
 
@@ -29,7 +35,7 @@ def _compile(line: Line, state: State) -> Step | None:
     if not file or not name:
         raise problem(USAGE, "usage", "EXEC needs a file and a name", hint=_USAGE, span=line.span)
     params = [part for word in given["--arg"] for part in _parameter(word)]
-    operands = {
+    operands: dict[str, Any] = {
         "name": DoubleQuoted.host(name[0]),
         "file": _file(file[0], state),
         "after": tuple(_file(name, state) for name in given["--after-include"]),
@@ -40,7 +46,19 @@ def _compile(line: Line, state: State) -> Step | None:
         "verbose": bool(given["--verbose"]),
         "params": _hosts(params),
     }
-    return Step("EXEC", line.rest, line.span, operands, unavailable=_INSTEAD)
+    nested = Nested(
+        operands["name"],
+        operands["file"],
+        line.cwd,
+        operands["params"],
+        operands["build_args"],
+        operands["options"],
+        operands["before"],
+        operands["after"],
+        line.span,
+    )
+    instead = "" if line.stage == BUILD else _INSTEAD
+    return Step("EXEC", line.rest, line.span, operands, nested=nested, unavailable=instead)
 
 
 def _options(line: Line) -> dict[str, list[str]]:

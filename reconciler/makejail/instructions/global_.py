@@ -1,7 +1,7 @@
 """GLOBAL :name: [instruction…]: a line of a Makejail that EXEC builds another jail from.
 
-The name stands between colons. All lines of one name make one text, whatever file and stage they stand in; nothing
-in it is checked before an EXEC builds it.
+The name stands between colons. All lines of one name make one text, whatever file and stage they stand in; its
+relative paths are those of the first Makejail's folder. Nothing in it is checked unless an EXEC builds it.
 
     GLOBAL :db: PKG postgresql16-server
 """
