@@ -35,6 +35,7 @@ from reconciler.spec.load import load
 from tests.fleet import Fleet
 
 DAY = 86400.0
+CONF = "/reconciler/jails/web/jail.conf"
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC).timestamp()
 ENV = {
     "PATH": os.environ["PATH"],
@@ -207,6 +208,13 @@ class World:
         text = b"".join(data for data in ours if b"maxproc" in data)
         found = re.search(rb"maxproc:deny=(\d+)", text)
         return int(found[1]) if found else 0
+
+    def meddle(self) -> None:
+        """Change what only the tool should."""
+        self.fleet.runner.write(CONF, (self.fleet.runner.read(CONF) or b"") + b"# by hand\n")
+
+    def meddled(self) -> bool:
+        return b"by hand" in (self.fleet.runner.read(CONF) or b"")
 
     def property(self) -> str:
         return dict(self.tools().host().datasets.local("zroot/reconciler", ("reconciler:commit",))).get(
