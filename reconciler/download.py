@@ -114,6 +114,22 @@ def fetch_bytes(url: str, *, limit: int, patience: Patience = PATIENT) -> bytes:
     return bytes(data)
 
 
+def upload(url: str, path: Path, patience: Patience = PATIENT) -> None:
+    """Put a file on a web server (RFC 9110, PUT; a password comes from ~/.netrc). What lies there then is for the
+    caller to see. Raises DownloadError (`upload-failed`, `download-failed`)."""
+    import httpx
+
+    timeout = httpx.Timeout(patience.read, connect=patience.connect)
+    with _classified(url), _client(url, timeout) as client, open_regular(path, follow=True) as file:
+        headers = {"Content-Length": str(os.fstat(file.fileno()).st_size)}
+        auth = httpx.NetRCAuth() if Path(os.environ.get("HOME", "/var/empty"), ".netrc").exists() else None
+        response = client.put(url, content=iter(lambda: file.read(CHUNK), b""), headers=headers, auth=auth)
+    if response.status_code not in (200, 201, 204):
+        reason = f"{redact(url)[:300]}: the server answered {response.status_code} {response.reason_phrase[:60]}."
+        hint = "Give it the rights for PUT there, with a password in ~/.netrc; or copy the files by other means."
+        raise DownloadError(Diagnostic("upload-failed", "A file could not be put on a server", reason, hint))
+
+
 class _Partial:
     """A download under way: the partial file, what it hashes to so far, and where it came from."""
 

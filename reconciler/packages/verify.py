@@ -42,6 +42,13 @@ class VerifiedPackage:
     signer: str = ""
 
     @property
+    def file(self) -> str:
+        """The name of its archive; that of the first format is not known, and is its digest."""
+        made = self.manifest
+        suffix = ".tar.zst" if self.summary.compression == "zstd" else ".tar.xz"
+        return (made.stem if made else self.sha256) + suffix
+
+    @property
     def manifest(self) -> Manifest | None:
         """What it says of itself, where it says anything."""
         return self.package.manifest if self.package else None
@@ -77,6 +84,22 @@ def verify(
     signer = ""
     if trust.looks:
         signer = check_signature(path, redact(url), _signature(url, sha256, cache, patience), trust)
+    package, summary = check_cached_package(cache, sha256, limits)
+    return VerifiedPackage(path, sha256, path.stat().st_size, summary, package, signer)
+
+
+def kept(
+    cache: Cache, digest: str, name: str, *, trust: Trust = ANYBODY, limits: Limits = PACKAGE
+) -> VerifiedPackage | None:
+    """A package that the cache has, with the signature beside it; None where it has none.
+
+    `name` is what it is called where it is refused. Raises FetchError as `verify`.
+    """
+    sha256 = bare_digest(digest)
+    path = cache.find(sha256)
+    if path is None:
+        return None
+    signer = check_signature(path, name, read_signature(path), trust)
     package, summary = check_cached_package(cache, sha256, limits)
     return VerifiedPackage(path, sha256, path.stat().st_size, summary, package, signer)
 

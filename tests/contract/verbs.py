@@ -5,6 +5,7 @@ Plain functions, as in datasets.py.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 
 from datasets import Place, refuses
@@ -148,6 +149,18 @@ def a_file_is_made_read_and_removed(place: Place) -> None:
     files.mkdir(f"{place.mountpoint}/deep/er")
     files.write(path, b"\0\xff")
     assert files.read(path) == b"\0\xff"
+    assert files.sha256(path) == hashlib.sha256(b"\0\xff").hexdigest()
+    assert files.names(f"{place.mountpoint}/deep/er") == ("file",)
     files.remove(path)
     files.remove(path)
     assert files.read(path) is None
+    assert (files.sha256(path), files.names(path), files.names(f"{place.mountpoint}/deep/er")) == ("", (), ())
+
+
+@check
+def a_large_file_is_sent_in_order(place: Place) -> None:
+    path, data, pieces = f"{place.mountpoint}/large", bytes(range(256)) * 4096, list[bytes]()
+    place.host.files.write(path, data)
+    place.host.files.send(path, pieces.append)
+    assert b"".join(pieces) == data
+    refuses("file-failed", lambda: place.host.files.send(f"{path}r", pieces.append))

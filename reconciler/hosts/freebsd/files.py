@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 
-from reconciler.hosts.freebsd.failure import run
+from reconciler.hosts.freebsd.failure import failed, run
 from reconciler.model.command import Command, Completed, Output, Runner
 
 EXTRACT_TIMEOUT = 6 * 3600.0
 """Seconds that unpacking an archive may take."""
+
+
+ABSENT = b"No such file or directory"
 
 
 def mkdir(path: str, mode: int) -> tuple[str, ...]:
@@ -61,6 +64,29 @@ class HostFiles:
         """Unpack a tar stream of any compression below a folder of ours."""
         command = Command(extract(target), stdin=archive, timeout=EXTRACT_TIMEOUT, env=(NAMES,))
         run(self._runner, command, "extract-failed", "An archive could not be unpacked")
+
+    def send(self, path: str, sink: Output) -> None:
+        """Give the content of a file to `sink`, in order, however much it is."""
+        command = Command(("cat", path), timeout=EXTRACT_TIMEOUT, sink=sink)
+        run(self._runner, command, "file-failed", "A file could not be read")
+
+    def sha256(self, path: str) -> str:
+        """The digest of a file, hexadecimal; "" where there is none."""
+        command = Command(("sha256", "-q", path), timeout=EXTRACT_TIMEOUT)
+        return self._where_there(command).decode("ascii", "replace").strip()
+
+    def names(self, folder: str) -> tuple[str, ...]:
+        """The names in a folder, in no order; none where there is no folder."""
+        return tuple(self._where_there(Command(("ls", "-A", folder))).decode("utf-8", "replace").split("\n")[:-1])
+
+    def _where_there(self, command: Command) -> bytes:
+        """What a command says of a path, nothing where it says that there is no such path."""
+        done = self._runner.run(command)
+        if done.status and ABSENT in done.stderr:
+            return b""
+        if done.status:
+            raise failed(done, "file-failed", "A file could not be read")
+        return done.stdout
 
     def script(
         self, path: str, env: Mapping[str, str], *, timeout: float = 6 * 3600.0, output: Output | None = None
