@@ -114,6 +114,18 @@ def fetch_bytes(url: str, *, limit: int, patience: Patience = PATIENT) -> bytes:
     return bytes(data)
 
 
+def digest_of(url: str, limit: int, patience: Patience = PATIENT) -> str:
+    """The SHA256 (hex) of what a URL gives, of which nothing is kept. Raises DownloadError as `fetch` does."""
+    digest, size = hashlib.sha256(), 0
+    with _opened(url, {}, patience) as body:
+        for chunk in body.chunks:
+            digest.update(chunk)
+            size += len(chunk)
+            if size > limit:
+                raise DownloadError(_too_large(url, limit))
+    return digest.hexdigest()
+
+
 def upload(url: str, path: Path, patience: Patience = PATIENT) -> None:
     """Put a file on a web server (RFC 9110, PUT; a password comes from ~/.netrc). What lies there then is for the
     caller to see. Raises DownloadError (`upload-failed`, `download-failed`)."""
@@ -122,7 +134,8 @@ def upload(url: str, path: Path, patience: Patience = PATIENT) -> None:
     timeout = httpx.Timeout(patience.read, connect=patience.connect)
     with _classified(url), _client(url, timeout) as client, open_regular(path, follow=True) as file:
         headers = {"Content-Length": str(os.fstat(file.fileno()).st_size)}
-        auth = httpx.NetRCAuth() if Path(os.environ.get("HOME", "/var/empty"), ".netrc").exists() else None
+        there = Path(os.environ.get("HOME", "/var/empty"), ".netrc").exists()
+        auth = httpx.NetRCAuth() if there else httpx.USE_CLIENT_DEFAULT
         response = client.put(url, content=iter(lambda: file.read(CHUNK), b""), headers=headers, auth=auth)
     if response.status_code not in (200, 201, 204):
         reason = f"{redact(url)[:300]}: the server answered {response.status_code} {response.reason_phrase[:60]}."

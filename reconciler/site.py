@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from reconciler.cache import Cache, stream
@@ -15,8 +14,12 @@ from reconciler.kind import Place
 from reconciler.model.command import Output
 from reconciler.model.ports import FACETS, Facts, Host, Observed, Request
 from reconciler.model.value import Ref
+from reconciler.packages.layout import MANIFEST
+from reconciler.packages.manifest import serialize
 from reconciler.packages.signature import Trust
-from reconciler.packages.verify import ANYBODY, verify
+from reconciler.packages.store import Store
+from reconciler.packages.supply import keep, supply
+from reconciler.packages.verify import ANYBODY, VerifiedPackage
 from reconciler.releases.fetch import fetch, plan_fetch
 from reconciler.releases.tag import SignedTag, Tags, Updates
 from reconciler.spec.document import Release
@@ -88,21 +91,31 @@ class LocalSite:
         return self.progresses(ref)
 
     def archive(self, want: Any, ref: Ref) -> Iterator[tuple[str, Iterable[bytes]]]:
-        """Verified archives, downloaded where the tool runs. Raises FetchError before anything is handed over."""
+        """Verified archives, downloaded where the tool runs. Raises FetchError before anything is handed over.
+
+        A jail package of format 2 comes with its manifest before it, under the manifest's name.
+        """
         if isinstance(want, PackageRef):
-            source = str(want.source or "")
-            told, patience = self.progress(ref), self.patience
-            package = retry(
-                lambda: verify(
-                    source, want.digest, Path.cwd(), self.cache, trust=self.trust, progress=told, patience=patience
-                )
-            )
-            return iter([(want.name, package.chunks())])
+            package, store = self.package(want, ref), self.store
+            retry(lambda: keep(package, store, _file_name(want)))
+            said = [(MANIFEST, [serialize(package.manifest)])] if package.manifest else []
+            return iter([*said, (want.name, package.chunks())])
         if isinstance(want, PinnedFile):
             told, asked = self.progress(ref), (want.url, want.sha256, self.cache)
             path = retry(lambda: download(*asked, limit=MAX_FILE, progress=told, patience=self.patience))
             return iter([(want.url, stream(path, want.sha256))])
         return self._sets(want if isinstance(want, Release) else Release(name=ref.name.rpartition("-p")[0]), ref)
+
+    def package(self, want: PackageRef, ref: Ref) -> VerifiedPackage:
+        """A jail package, had and verified as a whole; see `packages.supply`. Nothing is made on the host."""
+        source = None if want.source is None else str(want.source)
+        asked, told = (source, want.digest, self.cache, self.store), self.progress(ref)
+        return retry(lambda: supply(*asked, trust=self.trust, progress=told, patience=self.patience))
+
+    @property
+    def store(self) -> Store:
+        """The packages that the host keeps."""
+        return Store(self.host, self.pool, self.mountpoint)
 
     def _sets(self, release: Release, ref: Ref) -> Iterator[tuple[str, Iterable[bytes]]]:
         if release.mirror is None and self.mirror is not None:
@@ -128,3 +141,8 @@ class LocalSite:
     def scratch(self) -> dict[str, Any]:
         """What steps of one run share."""
         return self._scratch
+
+
+def _file_name(want: PackageRef) -> str:
+    """What the archive of a package of the first format is called where it comes from."""
+    return str(want.source or "").partition("?")[0].rpartition("/")[2]

@@ -14,7 +14,9 @@ from reconciler.kinds import workplace as workplace_kind
 from reconciler.kinds.layer import here, snapshots
 from reconciler.kinds.workplace import Workplace
 from reconciler.model.ports import DatasetRow, Request
+from reconciler.packages.store import Store
 from reconciler.reconcile import Session
+from reconciler.spec.select import package_refs
 
 HOLD = "reconciler"
 
@@ -100,6 +102,25 @@ def _unfinished(seen: Seen) -> Iterator[Garbage]:
             continue
         if not _snapshots(seen, row.name):
             yield Garbage(row.name, "unfinished: its making was interrupted", row.used)
+
+
+def packages(run: Session) -> dict[str, str]:
+    """Packages of the store that may go, by the SHA256 of their archives, with why.
+
+    Needed is what a spec's digest names. Who does not know all specs, as without any, lets nothing go that is whole.
+    """
+    store = Store(run.host, run.place.pool, run.place.mountpoint)
+    row = run.seen.rows.get("")
+    if row is None or not row.mounted:
+        return {}
+    going = dict.fromkeys(store.unfinished(), "unfinished: its keeping was interrupted")
+    if run.may_prune():
+        refs = [ref for jail in run.chosen.jails.values() for ref in package_refs(run.chosen, jail)]
+        needed = {ref.digest for ref in refs} | {package.doc.digest for package in run.chosen.packages.values()}
+        for sha256, note in store.all().items():
+            if f"sha256:{sha256}" not in needed:
+                going[sha256] = f"{note.file}, which no spec names"
+    return going
 
 
 def workplace(run: Session) -> Workplace:

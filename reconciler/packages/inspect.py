@@ -54,14 +54,19 @@ def told_digest(path: Path) -> str | None:
         return None
     except OSError as error:
         raise unreadable(place, error) from error
+    return parse_digest(text, path.name, str(place))
+
+
+def parse_digest(text: bytes, name: str, where: str) -> str:
+    """The SHA256 (hex) that such a file gives for an archive of that name. Raises FetchError (`digest-malformed`)."""
     found = _DIGEST.fullmatch(text)
-    if found is None or found[2] not in (None, path.name.encode("utf-8", "surrogateescape")):
+    if found is None or found[2] not in (None, name.encode("utf-8", "surrogateescape")):
         raise FetchError(
             Diagnostic(
                 "digest-malformed",
                 "Not a SHA256 digest",
-                f"{place} does not say the digest of {path.name}, as HASH  FILE or as 64 digits alone.",
-                f"Compare with: sha256sum {path}",
+                f"{where} does not say the digest of {name}, as HASH  FILE or as 64 digits alone.",
+                f"Compare with: sha256sum {name}",
             )
         )
     return found[1].decode()

@@ -102,7 +102,8 @@ class Store:
         Raises FetchError (`digest-mismatch`, `cache-full`, `cache-unusable`) too: an archive that is damaged there
         is not used.
         """
-        note = self.all().get(bare_digest(sha256))
+        sha256 = bare_digest(sha256)
+        note = self.all().get(sha256)
         if note is None:
             return None
         with cache.locked(sha256):

@@ -40,7 +40,8 @@ def supply(
 
 def keep(package: VerifiedPackage, store: Store, file: str = "") -> None:
     """Put a verified package into the store; fine where it is there. Raises HostError."""
-    note = note_of(file or package.file, package.size, package.manifest, read_signature(package.path))
+    file = package.file if package.manifest else file or package.file
+    note = note_of(file, package.size, package.manifest, read_signature(package.path))
     store.put(package.sha256, archive_pieces(package.path), note)
 
 

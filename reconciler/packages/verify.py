@@ -83,7 +83,7 @@ def verify(
     path = fetch(url, sha256, cache, limit=SIZE_LIMIT, progress=progress, patience=patience)
     signer = ""
     if trust.looks:
-        signer = check_signature(path, redact(url), _signature(url, sha256, cache, patience), trust)
+        signer = check_signature(path, redact(url), signature_beside(url, sha256, cache, patience), trust)
     package, summary = check_cached_package(cache, sha256, limits)
     return VerifiedPackage(path, sha256, path.stat().st_size, summary, package, signer)
 
@@ -104,7 +104,7 @@ def kept(
     return VerifiedPackage(path, sha256, path.stat().st_size, summary, package, signer)
 
 
-def _signature(url: str, sha256: str, cache: Cache, patience: Patience) -> bytes | None:
+def signature_beside(url: str, sha256: str, cache: Cache, patience: Patience = PATIENT) -> bytes | None:
     """The signature from beside the archive, where there is one; kept, so that a package is checked without its
     server as well. One that turned out to be wrong is asked for again."""
     parts = urlsplit(url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,13 +23,14 @@ def gc(
     label: given.Labels = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would go.")] = False,
 ) -> int:
-    """Destroy releases and layers that no root, layer or spec needs, and what interrupted work left behind.
+    """Destroy releases and layers that no root, layer or spec needs, packages in the store that no spec names, and
+    what interrupted work left behind.
 
     Roots and volumes are never touched, nor anything that others cloned or snapshotted.
     Exit status: 0 done, 1 failed, 3 refused, 64 usage.
     """
     from reconciler.cli import session, show
-    from reconciler.cli.garbage import environments, garbage, workplace
+    from reconciler.cli.garbage import environments, garbage, packages, workplace
     from reconciler.cli.lock import locked
     from reconciler.kinds.workplace import ClearWorkplace, Workplace
     from reconciler.model.diagnostic import Refused
@@ -36,7 +38,7 @@ def gc(
     host_ = (session.reading if dry_run else session.changing)(host)
     run = session.pool_session(host_, specs, given.labels(label))
     if dry_run:
-        _show(garbage(run), workplace(run))
+        _show(garbage(run), workplace(run), packages(run))
         return 0
     try:
         with locked(host_, run.document.pool, "gc"):
@@ -44,18 +46,18 @@ def gc(
             if left.facts():
                 ClearWorkplace(left, Workplace(left.name)).apply(session.site(run))
                 run = session.pool_session(host_, specs, given.labels(label))
-            found = garbage(run)
-            _show(found, left)
+            found, archives = garbage(run), packages(run)
+            _show(found, left, archives)
             for path in environments(run, found):
                 run.host.files.remove(path)
-            _collect(run, found)
+            _collect(run, found, archives)
     except Refused as error:
         show.show(error.diagnostics)
         return REFUSED
     return 0
 
 
-def _show(found: list[Garbage], left: Workplace) -> None:
+def _show(found: list[Garbage], left: Workplace, archives: Mapping[str, str]) -> None:
     from reconciler.cli.paper import many, paper, size
 
     on = paper()
@@ -63,14 +65,23 @@ def _show(found: list[Garbage], left: Workplace) -> None:
         print(on.row(f"  - build jail {jail}  its build failed and was kept, or was interrupted", "", "red"))
     for item in found:
         print(on.row(f"  - {item.name}  {item.why}", size(item.size), "red"))
+    for name, why in sorted(archives.items()):
+        print(on.row(f"  - package {name[:12]}  {why}", "", "red"))
     total = size(sum(item.size for item in found))
-    print(f"{many(len(found), 'dataset')}, {total}." if found else "Nothing to collect.", flush=True)
+    kept = [many(len(archives), "package")] if archives else []
+    said = ", ".join([*([f"{many(len(found), 'dataset')}, {total}"] if found else []), *kept])
+    print(f"{said}." if said else "Nothing to collect.", flush=True)
 
 
-def _collect(run: Session, found: list[Garbage]) -> None:
+def _collect(run: Session, found: list[Garbage], archives: Iterable[str]) -> None:
     from reconciler.cli.garbage import HOLD
     from reconciler.cli.paper import size
     from reconciler.model.diagnostic import HostError
+    from reconciler.packages.store import Store
+
+    store = Store(run.host, run.place.pool, run.place.mountpoint)
+    for name in archives:
+        store.remove(name)
 
     for item in found:
         for snapshot in item.snapshots:

@@ -35,9 +35,7 @@ def start(
 
 
 @VERB.command("stop")
-def stop(
-    jail: Jail, specs: given.Specs = None, host: given.HostURL = "", label: given.Labels = None
-) -> int:
+def stop(jail: Jail, specs: given.Specs = None, host: given.HostURL = "", label: given.Labels = None) -> int:
     """End: what the jail does from now on is not in the package. Exit status: 0 ended, 1 failed, 64 usage."""
     from reconciler.cli import recording
 
@@ -45,9 +43,7 @@ def stop(
 
 
 @VERB.command("discard")
-def discard(
-    jail: Jail, specs: given.Specs = None, host: given.HostURL = "", label: given.Labels = None
-) -> int:
+def discard(jail: Jail, specs: given.Specs = None, host: given.HostURL = "", label: given.Labels = None) -> int:
     """Forget a recording and let go of its snapshots; the jail stays as it is.
 
     Exit status: 0 done, 1 failed, 64 usage.

@@ -1,0 +1,53 @@
+"""`reconcile package list`: the packages that a pool keeps, or that lie in a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reconciler.cli import options as given
+
+
+def list_(
+    folder: Annotated[
+        Path | None, typer.Argument(help="A folder of archives. [default: the store of the pool]")
+    ] = None,
+    specs: given.Specs = None,
+    host: given.HostURL = "",
+    label: given.Labels = None,
+    as_json: given.AsJSON = False,
+) -> int:
+    """List packages: name, version, what they are for, size, whether a signature lies beside them, digest.
+
+    Manifests of a folder are read, not verified; see `verify`. Exit status: 0 listed, 1 failed, 64 usage.
+    """
+    from reconciler.cli import show, storing
+    from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+    from reconciler.packages.inspect import digest
+
+    bad: list[Diagnostic] = []
+    notes = {}
+    if folder is None:
+        notes = storing.pool(specs, host, given.labels(label), change=False)[1].all()
+    else:
+        for path in storing.archives(folder):
+            try:
+                notes[digest(path)] = storing.note_here(path)
+            except ReconcilerError as error:
+                bad += error.diagnostics
+    if as_json:
+        from dataclasses import asdict
+        from json import dumps
+
+        print(dumps([{"sha256": sha256, **asdict(note)} for sha256, note in sorted(notes.items())], indent=2))
+    elif notes:
+        print("\n".join(storing.rows(notes)))
+    else:
+        print("No packages.")
+    show.show(bad)
+    return 1 if bad else 0
+
+
+VERB = list_

@@ -1,0 +1,52 @@
+"""`reconcile package pull`: takes a package from a folder or a web server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reconciler.cli import options as given
+
+
+def pull(
+    source: Annotated[str, typer.Argument(help="A path, or a file:, http: or https: URL of an archive.")],
+    digest: Annotated[
+        str, typer.Option("--digest", help="The SHA256 that it must have. [default: from the .sha256 beside it]")
+    ] = "",
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write it to this folder here, not to the store of the pool.")
+    ] = None,
+    key: Annotated[
+        list[Path] | None,
+        typer.Option("--key", help="With --out: a file of public keys, of which one must have signed."),
+    ] = None,
+    specs: given.Specs = None,
+    host: given.HostURL = "",
+    label: given.Labels = None,
+) -> int:
+    """Download a package, verify all of it, and keep it: in the store of the pool, or in a folder.
+
+    For the store, policy.packages of the Host document says whose signatures count. A .sha256 from the same server
+    says that nothing was cut short, not who made it. Exit status: 0 kept, 1 failed, 64 usage.
+    """
+    from reconciler.cli import packaging, storing
+    from reconciler.cli.lock import locked
+
+    if out is not None:
+        found = storing.pulled(source, digest, packaging.keys(key or []))
+        name = found.file if found.manifest else storing.name_in(source)
+        print(f"{storing.place(found, out, name)}: sha256:{found.sha256}")
+        return 0
+    if key:
+        raise typer.BadParameter("--key goes with --out; for the store, the Host document says which keys count.")
+    run, store = storing.pool(specs, host, given.labels(label), change=True)
+    found = storing.pulled(source, digest, storing.trust_of(run))
+    with locked(run.host, run.document.pool, "package pull"):
+        storing.stored(store, found, source)
+    print(f"{store.path(found.sha256)}: {found.file if found.manifest else storing.name_in(source)}")
+    return 0
+
+
+VERB = pull
