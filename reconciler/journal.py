@@ -153,6 +153,11 @@ class Journal:
         """The latest runs with their steps, newest first; with `jail`, only its runs and steps."""
         return self._do(lambda db: _history(db, limit, jail), ())
 
+    def run(self, number: int) -> RunRecord | None:
+        """One run with its steps; None when the journal has none of that number."""
+        none: tuple[RunRecord, ...] = ()
+        return next(iter(self._do(lambda db: _history(db, 1, None, number), none)), None)
+
     def close(self) -> None:
         """Close the file; what is recorded after that is lost."""
         with self._lock, suppress(sqlite3.Error):
@@ -235,7 +240,8 @@ def open_journal(path: Path, warn: Warn, *, now: Callable[[], float] = time.time
 
 _RUNS = """
 SELECT id, started, ended, status, commit_id, command, host, specs FROM run
-WHERE :jail IS NULL OR id IN (SELECT run FROM step WHERE scope = :jail) ORDER BY id DESC LIMIT :limit
+WHERE (:jail IS NULL OR id IN (SELECT run FROM step WHERE scope = :jail)) AND (:number IS NULL OR id = :number)
+ORDER BY id DESC LIMIT :limit
 """
 _STEPS = """
 SELECT ref, scope, action, outcome, seconds, detail, tail, at FROM step
@@ -243,8 +249,11 @@ WHERE run = :run AND (:jail IS NULL OR scope = :jail) ORDER BY number
 """
 
 
-def _history(db: sqlite3.Connection, limit: int, jail: str | None) -> tuple[RunRecord, ...]:
-    runs = [RunRecord(*row) for row in db.execute(_RUNS, {"jail": jail, "limit": max(limit, 0)})]
+def _history(
+    db: sqlite3.Connection, limit: int, jail: str | None, number: int | None = None
+) -> tuple[RunRecord, ...]:
+    asked = {"jail": jail, "limit": max(limit, 0), "number": number}
+    runs = [RunRecord(*row) for row in db.execute(_RUNS, asked)]
     return tuple(
         replace(run, steps=tuple(StepRecord(*row) for row in db.execute(_STEPS, {"run": run.id, "jail": jail})))
         for run in runs

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, ValidationError, model_validator
 
+from reconciler.agent.news import Event
 from reconciler.model.diagnostic import Diagnostic, Span, SpecError
 from reconciler.spec.fields import POOL, AbsolutePath, Bool, Duration, Int, Model, Name
 from reconciler.spec.specset import Path_, Source, locate
@@ -41,6 +42,8 @@ def _form(pattern: str, words: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+HostName = Annotated[str, _form(r"\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+", "a host's name or address")]
+PageURL = Annotated[str, _form(r"https?://[^\s/?#@]+(/[^\s?#]*)?", "a URL of http or https")]
 Folder = Annotated[str, _form(r"(?!/)(?!(.*/)?\.\.(/|$))[^\x00-\x1f\x7f]*", "a folder below the repository's root")]
 Ref = Annotated[str, _form(r"(?![-/.])(?!.*(\.\.|//|@\{))[A-Za-z0-9._/+@%-]{1,200}", "the name of a branch")]
 Pattern = Annotated[str, _form(r"(?![-/.])(?!.*(\.\.|//))[A-Za-z0-9._/+@%*?-]{1,200}", "a pattern such as v*")]
@@ -141,6 +144,20 @@ class WebConfig(Model):
         default=None, description="File with the token that whoever acts has to show."
     )
     actions: Bool = Field(default=False, description="Whether the page may act: sync, approve, suspend, resume.")
+    private: Bool = Field(default=False, description="Whether reading asks for the token too.")
+    hosts: tuple[HostName, ...] = Field(
+        default=(), description="Names beside localhost by which the page may be asked for, such as a proxy's."
+    )
+    url: PageURL | None = Field(
+        default=None,
+        description="The page's URL as others know it, for links in notifications; its host may be asked for.",
+    )
+
+    @model_validator(mode="after")
+    def _token(self) -> WebConfig:
+        if (self.actions or self.private) and self.token_file is None:
+            raise ValueError("expected `token_file` beside `actions` and `private`")
+        return self
 
 
 class WebhookConfig(Model):
@@ -161,7 +178,7 @@ class NotifyConfig(Model):
     kind: Literal["generic", "slack", "github", "gitlab", "gitea"] = Field(
         default="generic", description="Form of the message; a forge's name reports the commit's status to it."
     )
-    events: tuple[str, ...] = Field(default=(), description="Only these kinds of news; all when empty.")
+    events: tuple[Event, ...] = Field(default=(), description="Only these kinds of news; all when empty.")
 
     @model_validator(mode="after")
     def _one(self) -> NotifyConfig:

@@ -194,6 +194,17 @@ class Repository:
             at = end + int(size) + 2
         return found
 
+    def diff(self, sha: str, limit: int) -> str | None:
+        """What a commit changed against its first parent, as text; None when that is more than `limit` bytes."""
+        how = ("-p", "-m", "--first-parent", "--root", "--no-commit-id", "--no-color", "--no-ext-diff", "--no-textconv")
+        argv = ("diff-tree", *how, "--find-renames", sha, "--")
+        try:
+            return self._git(argv, limit=limit).decode("utf-8", "replace")
+        except FetchError as error:
+            if "output-too-large" in str(error.__cause__ or error.__context__):
+                return None
+            raise
+
     def keep(self, sha: str, name: str) -> None:
         """Hold a commit by a ref of ours, so that it stays whatever a remote does."""
         self._git(("update-ref", f"refs/reconciler/{name}", sha))

@@ -98,9 +98,7 @@ def conditions(
     return tuple(found)
 
 
-def _condition(
-    decided: Decided, name: str, code: str, text: str, steps: Mapping[str, int]
-) -> tuple[Condition, str]:
+def _condition(decided: Decided, name: str, code: str, text: str, steps: Mapping[str, int]) -> tuple[Condition, str]:
     allocation = decided.desired.allocated.get(name)
     if code == "suspended":
         return "Suspended", text

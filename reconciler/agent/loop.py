@@ -327,9 +327,7 @@ class Agent:
         wall, before = self.clocks.wall(), {jail.name: jail for jail in self.board.now().jails}
         ticks = self.clocks.ticks()
         self.failures.settle(frozenset({step.scope for step in looked.steps}), ticks)
-        known = conditions(
-            looked.session, looked.decided, self.failures, self.config.stalled_after, before, wall
-        )
+        known = conditions(looked.session, looked.decided, self.failures, self.config.stalled_after, before, wall)
         plan = planned(self.current.commit, looked, self.tools, wall)
         if self.board.now().approval is None:
             self.say(plan=plan)

@@ -202,5 +202,7 @@ def _supported(releases: Sequence[Release]) -> Families:
     states = {"supported": 1.0, "eol": 0.0, "unknown": -1.0}
     yield _labelled("release_supported", "1 while a release is supported, 0 after its end of life, -1 when unknown.",
                     ["release"], (((r.name,), states[r.state]) for r in releases))  # fmt: skip
+    yield _labelled("release_jails_behind", "Jails whose specs pin an older patch level than the newest known.",
+                    ["release"], (((r.name,), float(len(r.behind))) for r in releases))  # fmt: skip
     yield _labelled("release_jails", "Jails that stand on a release.", ["release"],
                     (((r.name,), float(len(r.jails))) for r in releases))  # fmt: skip

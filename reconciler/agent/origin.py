@@ -79,8 +79,7 @@ class GitOrigin:
         self.repository = Repository(folder, self.runner, timeout=self.config.timeout)
         self.trust = Trust(self.config.trust, self.repository)
         self.sources = [
-            GitSource(source, self.repository, self.config, self.clocks, self.testing)
-            for source in self.config.sources
+            GitSource(source, self.repository, self.config, self.clocks, self.testing) for source in self.config.sources
         ]
 
     @property
@@ -128,9 +127,7 @@ class GitOrigin:
         if offer is None:
             return known
         testing = sha == offer.testing != offer.sha
-        return replace(
-            known, source=offer.source, branch=offer.testing_ref if testing else offer.ref, testing=testing
-        )
+        return replace(known, source=offer.source, branch=offer.testing_ref if testing else offer.ref, testing=testing)
 
     def check(self, sha: str, last: str) -> str:
         """Signatures of everything since `last`."""
@@ -268,5 +265,3 @@ def open_origin(config: AgentConfig, runner: Runner, clocks: Clocks, hostname: s
     if config.sources[0].path is not None:
         return FolderOrigin(config, clocks)
     return GitOrigin(config, runner, clocks, f"testing-{hostname}" if config.testing else "")
-
-

@@ -54,7 +54,10 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A release that jails stand on: until when it is supported, and who told. `newest` is its last patch level."""
+    """A release that jails stand on: until when it is supported, and who told. `newest` is its last patch level.
+
+    `behind` are jails whose specs pin an older level.
+    """
 
     name: str
     jails: tuple[str, ...]
@@ -62,6 +65,7 @@ class Release:
     until: str = ""
     told: str = ""
     newest: str = ""
+    behind: tuple[str, ...] = ()
 
     @property
     def mood(self) -> Mood:

@@ -55,9 +55,7 @@ class GitSource:
             wait = wait_after(failures, self.settings.backoff, self.settings.backoff_max, self.clocks.chance())
             self._due = self.clocks.ticks() + wait
             problem = error.diagnostics[0]
-            self.health = replace(
-                self.health, last_try=wall, failures=failures, next_try=wall + wait, problem=problem
-            )
+            self.health = replace(self.health, last_try=wall, failures=failures, next_try=wall + wait, problem=problem)
             return
         self._due = 0.0
         tip = self.offer.sha

@@ -159,9 +159,7 @@ class Engine:
 class Watching:
     """The steps that are going on, told as they begin, print and end. The executor calls from several threads."""
 
-    def __init__(
-        self, ended: Callable[[Step, Result, bytes], None], told: Steps, wall: Callable[[], float]
-    ) -> None:
+    def __init__(self, ended: Callable[[Step, Result, bytes], None], told: Steps, wall: Callable[[], float]) -> None:
         """`ended` hears each end with the output's tail, `told` all that runs whenever that changes."""
         self._ended, self._told, self._wall = ended, told, wall
         self._guard = threading.RLock()

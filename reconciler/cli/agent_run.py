@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reconciler.agent import logs
 from reconciler.agent.board import Cycle, Status
 from reconciler.agent.config import AgentConfig
 from reconciler.agent.loop import Agent
@@ -9,8 +10,9 @@ from reconciler.agent.run import Part, serve
 from reconciler.agent.wake import Wake
 from reconciler.cli import show
 from reconciler.cli.agency import make_agent
+from reconciler.cli.agent_eyes import watched
 
-PARTS: tuple[Part, ...] = ()
+PARTS: tuple[Part, ...] = (watched,)
 """What runs beside the loop."""
 REFUSED = 3
 SOME_FAILED = 4
@@ -18,6 +20,7 @@ SOME_FAILED = 4
 
 def run(config: AgentConfig, *, once: bool, adopt: bool) -> int:
     """Serve until stopped, or do one turn; answers the exit status."""
+    logs.configure(config.log.format, config.log.level)
     agent = make_agent(config, adopt=adopt)
     if once:
         return _once(agent)

@@ -186,7 +186,7 @@ def records() -> Records:
         lambda sha: Shown(commit(), DIFF) if GOOD.startswith(sha) else None,
         lambda _: (
             Release("15.1-RELEASE", ("cache", "db", "mail", "proxy", "web"), "supported", "2027-03-31", "tag", "p1"),
-            Release("14.4-RELEASE", ("dns",), "supported", "2026-12-31", "tag", "p6"),
+            Release("14.4-RELEASE", ("dns",), "supported", "2026-12-31", "tag", "p7", ("dns",)),
             Release("13.5-RELEASE", ("old",), "eol", "2026-04-30", "table"),
         ),
     )

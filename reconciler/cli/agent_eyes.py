@@ -1,0 +1,105 @@
+"""What the agent's eyes are given by the command line: the journal, the repository, the pool."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from reconciler.agent import calendar, orders
+from reconciler.agent.board import Board, Commit, Jail
+from reconciler.agent.config import AgentConfig
+from reconciler.agent.eyes import eyes
+from reconciler.agent.git import Repository
+from reconciler.agent.page_view import DIFF_LIMIT, Records, Release, Shown
+from reconciler.agent.run import Beside
+from reconciler.agent.wake import Wake
+from reconciler.agent.web_act import Acts
+from reconciler.cache import Cache, default_folder
+from reconciler.cli import session, suspending
+from reconciler.cli.record import journal
+from reconciler.hosts.freebsd.run import LocalRunner
+from reconciler.model.diagnostic import Diagnostic, FetchError, Refused
+from reconciler.releases.tag import Tags, Updates
+
+BY = "the status page"
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+@contextmanager
+def watched(beside: Beside) -> Iterator[None]:
+    """The part that runs beside the loop."""
+    opened = journal()
+    known = Records(opened.history, opened.run, commits(beside.config), releases())
+    try:
+        with eyes(beside, known, acts(beside.config, beside.board, beside.wake)):
+            yield
+    finally:
+        opened.close()
+
+
+def commits(config: AgentConfig) -> Callable[[str], Shown | None]:
+    """What a commit of the agent's copy is; nothing where the source is a folder."""
+    if config.sources[0].path is not None:
+        return lambda _sha: None
+    repository = Repository(Path(config.state) / "repository", LocalRunner())
+    one = threading.Lock()
+
+    def commit(sha: str) -> Shown | None:
+        with one:  # however many pages ask, one git at a time
+            try:
+                if not repository.has(sha):
+                    return None
+                made = repository.commits(sha, None)[0]
+                diff = repository.diff(made.sha, DIFF_LIMIT)
+            except (FetchError, IndexError):
+                return None
+        shown = Commit(made.sha, made.author, made.email, made.subject, made.date)
+        return Shown(shown, diff or "", diff is None)
+
+    return commit
+
+
+def releases() -> Callable[[Sequence[Jail]], Sequence[Release]]:
+    """Until when releases are supported, by what was seen last of their signed tags; nothing is fetched."""
+    tags = Tags(Cache(default_folder(os.environ)), Updates())
+    machine = _ARCHITECTURES.get(os.uname().machine, os.uname().machine)
+
+    def known(jails: Sequence[Jail]) -> Sequence[Release]:
+        today = datetime.now(UTC).date()
+        return calendar.releases(jails, today, lambda release: tags.known(release, machine))
+
+    return known
+
+
+def acts(config: AgentConfig, board: Board, wake: Wake) -> Acts:
+    """What the page lets others do; each ends with a look."""
+
+    def mark(jail: str, why: str) -> None:
+        datasets = session.changing(session.host_url(config.host)).datasets
+        dataset = f"{config.pool}/jails/{jail}" if jail else config.pool
+        name = suspending.PROPERTY if jail else orders.SUSPENDED
+        if why:
+            datasets.set(dataset, {name: suspending.reason(f"{why} (by {BY})")})
+        else:
+            datasets.unset(dataset, name)
+        wake.now("page")
+
+    def approve(commit: str) -> None:
+        waiting = board.now().approval
+        if waiting is None or waiting.commit.sha != commit:
+            detail = "Another commit waits by now, or none does. Look at the page again."
+            raise Refused(Diagnostic("approval-other", "This is not the commit that waits", detail))
+        orders.approve(Path(config.state), orders.Approved(commit, BY, time.time()))
+        wake.now("page")
+
+    return Acts(
+        lambda: wake.now("page"),
+        approve,
+        mark,
+        lambda jail: mark(jail, ""),
+    )
