@@ -21,7 +21,7 @@ from reconciler.agent.web import BODY_LIMIT, Web
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 
 CONNECTIONS = 96
-THREADS = 16
+THREADS = 12
 HEADER_LIMIT = 16 << 10
 REQUEST_SECONDS = 20.0
 """How long a client may take to say what it wants, headers and body together."""
