@@ -46,3 +46,12 @@ def offered(given: str, url: str, document: Host, patience: Patience = PATIENT) 
         yield Offer(given or f"{address}/releases", updates, patience)
     finally:
         stop()
+
+
+def key_prints(url: str, document: Host) -> tuple[str, ...]:
+    """Whose signature on patches counts, without serving anything; none for a sandbox that has no mirror yet."""
+    scheme, _, directory = url.partition(":")
+    if scheme != "sandbox" or "updates" in document.model_fields_set:
+        return tuple(digest.removeprefix("sha256:") for digest in document.updates.key_prints)
+    file = Path(directory).expanduser() / "mirror" / "updates" / "key-print"
+    return (file.read_text(),) if file.is_file() else ()

@@ -18,7 +18,13 @@ _RUNS = 200
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """One jail. "" and 0 mean unknown or none; `off` says whether somebody should look at it."""
+    """One jail. "" and 0 mean unknown or none; `off` says whether somebody should look at it.
+
+    `release_declared` is what the spec asks for, `release_recorded` what the root was made from, and
+    `release_observed` what the root itself says, where it was looked at. `newest` is the newest patch level that is
+    known of, `behind` how many levels the jail lacks (None: unknown); `support` says whether its release still gets
+    patches (supported, eol, unknown), and `until` (YYYY-MM-DD) for how long.
+    """
 
     name: str
     declared: str
@@ -31,16 +37,20 @@ class Status:
     changed: str
     notes: tuple[str, ...]
     off: bool
+    newest: str = ""
+    behind: int | None = None
+    support: str = "unknown"
+    until: str = ""
 
 
-def overview(session: Session, decided: Decided, only: str = "") -> list[Status]:
-    """Every jail of the specs or of the pool, by name. Looks into the root only of the jail named `only`."""
+def overview(session: Session, decided: Decided, only: str = "", *, look: bool = False) -> list[Status]:
+    """Every jail of the specs or of the pool, by name. Looks into the root of the jail named `only`, or of all."""
     rows = session.seen.rows
     there = {p.partition("/")[2] for p in rows if p.startswith("jails/") and p.count("/") == 1 and "@" not in p}
     names = sorted(there | decided.desired.specs.jails.keys())
     changed = _changed(session.host.url)
     return [
-        _one(session, decided, name, changed.get(name, ""), look=bool(only))
+        _one(session, decided, name, changed.get(name, ""), look=look or bool(only))
         for name in names
         if not only or name == only
     ]
@@ -67,7 +77,7 @@ def _one(session: Session, decided: Decided, name: str, changed: str, *, look: b
         name,
         declared.state if declared else "",
         observed,
-        f"{declared.release}-p{declared.patch_level}".replace("-platest", " latest") if declared else "",
+        _declared(decided, name),
         recorded(seen, f"jails/{name}/{live}"),
         _look(session, name) if look and running else "",
         live,
@@ -76,6 +86,16 @@ def _one(session: Session, decided: Decided, name: str, changed: str, *, look: b
         tuple(notes),
         off or (declared is None and running),
     )
+
+
+def _declared(decided: Decided, name: str) -> str:
+    """What the spec asks for; `latest` as the number that it stands for, where it stands for one."""
+    sourced, allocation = decided.desired.specs.jails.get(name), decided.desired.allocated.get(name)
+    if sourced is None:
+        return ""
+    if allocation is not None and sourced.doc.patch_level == "latest":
+        return f"{allocation.chain.release.name} (latest)"
+    return f"{sourced.doc.release}-p{sourced.doc.patch_level}".replace("-platest", " latest")
 
 
 def _notes(decided: Decided, name: str) -> Iterable[str]:
@@ -95,7 +115,13 @@ def _live(session: Session, name: str) -> int:
 
 
 def recorded(seen: Seen, path: str) -> str:
-    """The release that a root was made from, by the origins of its dataset and layers; "" when unknown."""
+    """The release that a root was made from, by the origins of its dataset and layers; "" when unknown.
+
+    A root that is a copy, and patched where it is, has that written on it.
+    """
+    if path in seen.rows and seen.rows[path].user.get("patch_level", "").isdigit():
+        user = seen.rows[path].user
+        return f"{user.get('release', '')}-p{user['patch_level']}"
     known: set[str] = set()
     while path in seen.rows and path not in known:
         known.add(path)

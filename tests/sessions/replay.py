@@ -18,6 +18,9 @@ STEADY = (
     (re.compile(r"\(\d+\.\d s\)"), "(T s)"),
     (re.compile(r"after \d+\.\d s"), "after T s"),
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)? UTC"), "DATE"),
+    # Whether a release is past its end of life depends on the day on which the session goes.
+    (re.compile(r"SUPPORT +"), "SUPPORT  "),
+    (re.compile(r"(EOL )?\d{4}-\d\d-\d\d +"), "DAY  "),
     (re.compile(r"\b(?=[0-9]*[a-f])[0-9a-f]{8,64}\b"), "DIGEST"),
 )
 

@@ -22,27 +22,39 @@ def status(
     host: given.HostURL = "",
     label: given.Labels = None,
     as_json: given.AsJSON = False,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            help="For monitoring: ask the update server, look into every running root, and end with 2 as well when "
+            "a jail is behind its release's newest patch level, past its end of life, or that is unknown.",
+        ),
+    ] = False,
 ) -> int:
-    """Show each jail: what its spec says, what it was built from, and how it is now.
+    """Show each jail: what its spec says, what it was built from, how it is now, and how far behind.
 
+    Without --check the newest patch level is what the update server last said to this machine.
     Exit status: 0 all is well, 1 failed, 2 some jail is not as its spec says, 64 usage.
     """
     from reconciler.cli import session
+    from reconciler.cli.lagging import lagging, unwell
     from reconciler.cli.overview import overview
     from reconciler.model.diagnostic import Diagnostic, SpecError
 
     run = session.pool_session(session.reading(host), specs, given.labels(label))
-    found = overview(run, run.decide(), name)
+    found = overview(run, run.decide(), name, look=check)
     if name and not found:
         detail = f"{name} is in no spec, and {run.document.pool} has no such jail."
         raise SpecError(Diagnostic("unknown-jail", "There is no such jail", detail, "reconcile status"))
+    found = lagging(run, found, ask=check)
     if as_json:
         print(json.dumps([asdict(item) for item in found], indent=2))
     elif name:
         _one(found[0])
     else:
         _all(found)
-    return OFF if any(item.off for item in found) else 0
+    bad = (unwell(item) if check else item.off for item in found)
+    return OFF if any(bad) else 0
 
 
 def _all(found: list[Status]) -> None:
@@ -52,14 +64,17 @@ def _all(found: list[Status]) -> None:
     if not found:
         print("No jails.")
         return
-    rows = [("NAME", "STATE", "RELEASE", "BUILT FROM", "ROOT", "CHANGED", "")]
+    rows = [("NAME", "STATE", "RELEASE", "BUILT FROM", "BEHIND", "SUPPORT", "ROOT", "CHANGED", "")]
     for item in found:
         same = item.declared in ("", item.observed)
         state = item.observed if same else f"{item.observed}, not {item.declared}"
         root = str(item.live or "-") if item.live == item.good else f"{item.live or '-'} (good: {item.good or '-'})"
         release = item.release_declared or "-"
         mark = "!" if item.off else ""
-        rows.append((item.name, state, release, item.release_recorded or "-", root, item.changed or "-", mark))
+        behind = "?" if item.behind is None else str(item.behind)
+        support = {"supported": item.until, "eol": f"EOL {item.until}"}.get(item.support, item.support)
+        built = item.release_recorded or "-"
+        rows.append((item.name, state, release, built, behind, support, root, item.changed or "-", mark))
     print("\n".join(table(rows)))
     for item in found:
         for note in item.notes:
@@ -74,6 +89,8 @@ def _one(item: Status) -> None:
         ("release", f"{item.release_declared or 'none'} in the spec"),
         ("", f"{item.release_recorded or 'nothing'} is what its root was built from"),
         ("", f"{item.release_observed or 'not looked at: it does not run'} is what its root says"),
+        ("newest", f"{item.newest or 'unknown: reconcile status --check asks'}{_lack(item)}"),
+        ("support", f"{item.support}{f', until {item.until}' if item.until else ''}"),
         ("root", f"{item.live or 'none'} live, {item.good or 'none'} last good"),
         ("changed", item.changed or "not by this machine, as far as its journal goes back"),
     )
@@ -82,6 +99,10 @@ def _one(item: Status) -> None:
         print(f"  {key:<9}{visible(value)}")
     for note in item.notes:
         print(f"  ! {visible(note)}")
+
+
+def _lack(item: Status) -> str:
+    return f", and it lacks {item.behind}" if item.behind else ""
 
 
 COMMAND = status
