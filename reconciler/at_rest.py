@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from reconciler import conditions
+from reconciler.ageing import doubts
 from reconciler.kind import Desired, Seen
 from reconciler.kinds.config import Config
 from reconciler.kinds.config import have as have_config
@@ -89,7 +90,7 @@ def _settled(session: Session, common: _Common) -> bool:
     last = not specs.jails
     if session.skipped() or conditions.unmounted(specs, seen):
         return False
-    if conditions.unpinned(specs, session.allocated, seen):
+    if doubts(specs, session.allocated, seen):
         return False
     desired = Desired(specs, seen, session.allocated, session.source(), session.options.adopt_source)
     kinds = session.kinds.values()

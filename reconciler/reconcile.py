@@ -11,6 +11,7 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from reconciler import conditions
+from reconciler.ageing import doubts
 from reconciler.allocate import Allocation, Inputs, allocate, rulesets
 from reconciler.at_rest import at_rest
 from reconciler.cache import default_folder
@@ -290,9 +291,8 @@ class Session:
         pool = self.seen.rows.get("")
         free = pool.available if pool else None
         refusals = guard(plan, self.selected, self.options.consent, self._protected(), lost, free)
-        if self.document.policy.unpinned == "warn":
-            unpinned = conditions.unpinned(self.selected, self.allocated, self.seen).values()
-            plan = replace(plan, notes=(*plan.notes, *(n for n in unpinned if not only or n.scope in only)))
+        doubted = (note for note in doubts(self.selected, self.allocated, self.seen) if not note.failing)
+        plan = replace(plan, notes=(*plan.notes, *(n for n in doubted if not only or n.scope in only)))
         return Decided(plan, refusals, desired)
 
     def _warnings(self) -> tuple[Note, ...]:
@@ -319,8 +319,7 @@ class Session:
         """Jails that this run leaves alone, and why."""
         skipped = conditions.unmet(self.selected, self.facts, self.compiled[0])
         skipped |= conditions.elsewhere(self.selected, self.seen)
-        if self.document.policy.unpinned == "deny":
-            skipped |= conditions.unpinned(self.selected, self.allocated, self.seen)
+        skipped |= {n.scope: n for n in doubts(self.selected, self.allocated, self.seen) if n.failing}
         for name in renames(self.selected, self.seen):
             former = self.selected.jails[name].doc.renamed_from
             text = f"what {former} has is renamed first; the rest follows with the next run."

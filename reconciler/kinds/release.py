@@ -148,9 +148,9 @@ def _checked(site: Site, path: str, wanted: Release) -> int:
 
 
 def want(desired: Desired) -> Iterable[Release]:
-    """Each release that a jail's chain starts from, once, and those that are only there to be patched."""
+    """Each release that a chain of jails that are not left alone starts from, once, and those only to be patched."""
     seen: set[str] = set()
-    for allocation in desired.allocated.values():
+    for allocation in (a for name, a in desired.allocated.items() if name not in desired.left):
         for release in (*allocation.chain.under, allocation.chain.release):
             if release.name not in seen:
                 seen.add(release.name)
