@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from reconciler.agent.news import EVENTS, documented, news
 from reconciler.model.diagnostic import Diagnostic
 from tests.agent import boards
 
+TOP = Path(__file__).parents[2]
 CALM = replace(boards.calm(), cycles=(Cycle(1, 0.0, 1.0, "applied", boards.GOOD),))
 GOOD, TIP = boards.commit(), boards.commit(boards.TIP)
 PROBLEM = Diagnostic("git-failed", "No", "It is away.")
@@ -116,3 +119,12 @@ def test_any_change_can_be_told_as_json(before: Status, after: Status):
     for one in news(before, after):
         json.dumps(documented(one, "h", 0.0))
         assert one.text and one.event in EVENTS
+
+
+def test_the_docs_tell_every_event():
+    rows = re.findall(
+        r"^\| (`[a-z-]+`(?:, `[a-z-]+`)*) \| (?:info|warning|error)",
+        (TOP / "docs/monitoring.md").read_text(),
+        re.MULTILINE,
+    )
+    assert {name.strip("` ") for row in rows for name in row.split(",")} == set(EVENTS)
