@@ -2,8 +2,10 @@
 
 import io
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,7 +48,7 @@ class Desk:
         for name, value in self.env.items():
             monkeypatch.setenv(name, value)
         monkeypatch.chdir(folder)
-        (folder / "specs").mkdir()
+        (folder / "specs").mkdir(exist_ok=True)
 
     def write(self, name: str, text: str) -> None:
         (self.folder / "specs" / name).write_text(text)
@@ -80,17 +82,49 @@ class Desk:
         return done.stdout.decode()
 
 
+class Shelf:
+    """Desks that were made ready once, each put back as it was, at the same place, for every test that takes it."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def take(self, name: str, capsys, monkeypatch, prepare: Callable[[Desk], None]) -> Desk:
+        place, kept = self.folder / name / "desk", self.folder / name / "kept"
+        if not kept.exists():
+            shutil.rmtree(place, ignore_errors=True)
+            place.mkdir(parents=True)
+            prepare(Desk(place, capsys, monkeypatch))
+            shutil.copytree(place, kept, symlinks=True)
+        monkeypatch.chdir(self.folder)
+        shutil.rmtree(place)
+        shutil.copytree(kept, place, symlinks=True)
+        return Desk(place, capsys, monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def shelf(tmp_path_factory):
+    return Shelf(tmp_path_factory.mktemp("shelf"))
+
+
 @pytest.fixture
 def desk(tmp_path, capsys, monkeypatch):
     return Desk(tmp_path, capsys, monkeypatch)
 
 
-@pytest.fixture
-def running(desk):
-    """A desk whose two jails run."""
+def converge_two(desk: Desk) -> None:
+    """Two jails, applied; then the machine is turned off, for no process outlives a test."""
     desk.write("web.yaml", WEB)
     desk.write("db.yaml", DB)
     answer = desk.run("apply")
     assert answer.status == 0, answer
+    assert desk.run("sandbox", "shutdown").status == 0
+
+
+@pytest.fixture
+def running(shelf, capsys, monkeypatch):
+    """A desk whose two jails run."""
+    desk = shelf.take("running", capsys, monkeypatch, converge_two)
+    booted = desk.run("sandbox", "reboot")
+    assert booted.status == 0, booted
     yield desk
-    desk.run("sandbox", "shutdown")  # no process of a jail outlives its test
+    desk.run("sandbox", "shutdown")

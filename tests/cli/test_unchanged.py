@@ -8,6 +8,7 @@ import pytest
 
 from reconciler import verdicts
 from reconciler.cli import unchanged
+from reconciler.cli.main import main
 from reconciler.makejail.files import LocalFiles
 from reconciler.makejail.recorded import Recorded
 from reconciler.makejail.recorded import unchanged as answers_stand
@@ -28,9 +29,7 @@ def known() -> str | None:
     return memory.recall()
 
 
-@pytest.fixture
-def settled(desk):
-    """A desk whose host has converged, and whose plan has said so once."""
+def settle(desk) -> None:
     desk.write("app.yaml", APP)
     desk.write("app.makejail", MAKEJAIL)
     desk.write("part.makejail", "CMD chmod 700 /root\n")
@@ -40,8 +39,14 @@ def settled(desk):
     assert known() is None
     planned = desk.run("plan")
     assert planned.out == "No changes. 1 jail is as its spec says.\n"
-    yield desk
-    desk.run("sandbox", "shutdown")
+    assert desk.run("sandbox", "shutdown").status == 0
+
+
+@pytest.fixture
+def settled(shelf, capsys, monkeypatch):
+    """A desk whose host has converged, and whose plan has said so once."""
+    yield shelf.take("settled", capsys, monkeypatch, settle)
+    main(("sandbox", "shutdown"))
 
 
 def test_a_remembered_answer_is_the_full_one(settled):

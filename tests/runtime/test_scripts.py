@@ -97,22 +97,26 @@ def shown(folder: Path) -> dict[str, list[str]]:
     }
 
 
-@pytest.mark.parametrize("when", ["BEFORE", "AFTER"])
-def test_prepare_killed_at_any_call_is_made_good_by_the_next(tmp_path: Path, when: str) -> None:
-    (tmp_path / "whole").mkdir()
-    script = standing_in(tmp_path / "whole")
-    assert prepared(tmp_path / "whole", script) == 0
-    wanted, calls = shown(tmp_path / "whole"), int((tmp_path / "whole" / "count").read_text())
+def killed_and_made_good(folder: Path, when: str, step: int) -> None:
+    """Kill prepare.sh at every `step`th call, before or after it; the next run makes everything as one that was not."""
+    (folder / "whole").mkdir()
+    script = standing_in(folder / "whole")
+    assert prepared(folder / "whole", script) == 0
+    wanted, calls = shown(folder / "whole"), int((folder / "whole" / "count").read_text())
     assert len(wanted) == 5 and calls > 30 and wanted["mounts"] == [""]
-    assert prepared(tmp_path / "whole", script) == 0, "a second time over the first"
-    assert shown(tmp_path / "whole") == wanted
-    for call in range(1, calls + 1, 1 if when == "AFTER" else 3):
-        folder = tmp_path / f"{call}"
-        folder.mkdir()
-        script = standing_in(folder)
-        assert prepared(folder, script, **{when: call}) != 0
-        assert prepared(folder, script) == 0
-        assert shown(folder) == wanted, call
+    assert prepared(folder / "whole", script) == 0, "a second time over the first"
+    assert shown(folder / "whole") == wanted
+    for call in range(1, calls + 1, step):
+        place = folder / f"{call}"
+        place.mkdir()
+        script = standing_in(place)
+        assert prepared(place, script, **{when: call}) != 0
+        assert prepared(place, script) == 0
+        assert shown(place) == wanted, call
+
+
+def test_prepare_killed_at_some_calls_is_made_good_by_the_next(tmp_path: Path) -> None:
+    killed_and_made_good(tmp_path, "AFTER", 4)  # at every call, before and after: flow_prepare.py
 
 
 def parses(text: str) -> None:

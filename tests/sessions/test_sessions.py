@@ -1,4 +1,4 @@
-"""Each session goes as it is written."""
+"""A session goes as it is written; those that take longer are in flow_sessions.py."""
 
 from pathlib import Path
 
@@ -6,11 +6,17 @@ import pytest
 
 from tests.sessions.replay import replay, run
 
+HERE = Path(__file__).parent
 
-@pytest.mark.parametrize("session", sorted(Path(__file__).parent.glob("*.session")), ids=lambda path: path.stem)
-def test_a_session_goes_as_it_is_written(session, tmp_path):
+
+def goes_as_written(session, tmp_path):
     written = session.read_text()
     try:
         assert replay(written, tmp_path) == written
     finally:
         run("reconcile sandbox shutdown", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["volume"])
+def test_a_session_goes_as_it_is_written(name, tmp_path):
+    goes_as_written(HERE / f"{name}.session", tmp_path)

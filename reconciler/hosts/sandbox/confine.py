@@ -31,6 +31,7 @@ OPEN_TREE, MOVE_MOUNT, FSOPEN, FSCONFIG, FSMOUNT, SETATTR = 428, 429, 430, 431, 
 PIVOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "ppc64le": 203, "s390x": 217}.get(os.uname().machine, 155)
 # chown, dac_override, fowner, fsetid, kill, setgid, setuid, setpcap, net_bind_service, net_raw, sys_chroot
 KEPT_RIGHTS = (0, 1, 3, 4, 5, 6, 7, 10, 13, 18)
+FAILED = 126
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -202,6 +203,7 @@ def keep_namespaces(spec: "dict[str, Any]") -> None:
     null = os.open("/dev/null", os.O_RDWR)
     build(spec)
     drop_rights()
+    os.write(spec["ready"], b"r")
     for fd in (0, 1, 2):
         os.dup2(null, fd)
     os.closerange(3, 4096)
@@ -210,6 +212,23 @@ def keep_namespaces(spec: "dict[str, Any]") -> None:
     if not os.path.exists(program):
         program, words = "/.sandbox/bin/sleep", ["sleep", "infinity"]
     os.execve(program, words, {})  # noqa: S606 - no shell is wanted
+
+
+def begin(spec: "dict[str, Any]") -> bool:
+    """Start the first process; whether its root stands. Two that made the same root at once would hinder each other."""
+    standing, spec["ready"] = os.pipe()
+    first = forked(keep_namespaces, spec)
+    os.close(spec["ready"])
+    report(spec, "init", first)
+    # Nothing runs in the jail before its first process is on record.
+    if os.read(spec["go"], 1) != b"g":
+        os.kill(first, _signal.SIGKILL)
+        return False
+    if os.read(standing, 1) == b"r":
+        return True
+    if os.waitstatus_to_exitcode(os.waitpid(first, 0)[1]) != FAILED:
+        report(spec, "namespaces", 3)  # ESRCH: it was killed
+    return False
 
 
 def run_command(spec: "dict[str, Any]") -> None:
@@ -221,7 +240,7 @@ def run_command(spec: "dict[str, Any]") -> None:
         drop_rights()
     except OSError as error:
         report(spec, "build", error.errno)
-        os._exit(126)
+        os._exit(FAILED)
     try:
         os.chdir(spec["cwd"])
     except OSError as error:
@@ -259,7 +278,7 @@ def forked(work: "Any", spec: "dict[str, Any]") -> int:
         work(spec)
     except (OSError, ValueError, KeyError) as error:
         report(spec, "build", getattr(error, "errno", None) or 22)
-    os._exit(126)
+    os._exit(FAILED)
 
 
 def main() -> int:
@@ -271,16 +290,12 @@ def main() -> int:
         join(spec)
         if spec["make"]:
             make_namespaces(spec)
-            first = forked(keep_namespaces, spec)
-            report(spec, "init", first)
-            # Nothing runs in the jail before its first process is on record.
-            if os.read(spec["go"], 1) != b"g":
-                os.kill(first, _signal.SIGKILL)
-                return 126
+            if not begin(spec):
+                return FAILED
         libc.sethostname(os.fsencode(spec["hostname"]), len(os.fsencode(spec["hostname"])))
     except OSError as error:
         report(spec, "namespaces", error.errno)
-        return 126
+        return FAILED
     if spec["argv"] is None:
         return 0
     child = forked(run_command, spec)
