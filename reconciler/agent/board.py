@@ -166,7 +166,10 @@ class SourceHealth:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Everything at one moment. `commit` is the one that the host converges to; `tip` the newest that was seen."""
+    """Everything at one moment. `commit` is the one that the host converges to; `tip` the newest that was seen.
+
+    `specs` is the folder of our own that holds the specs of `commit`, `origin` what the pool records as their source.
+    """
 
     host: str
     started: float
@@ -189,6 +192,8 @@ class Status:
     problems: tuple[Diagnostic, ...] = ()
     sources: tuple[SourceHealth, ...] = ()
     next_wake: float | None = None
+    specs: str = ""
+    origin: str = ""
 
     @property
     def last(self) -> Cycle | None:

@@ -223,7 +223,7 @@ class AgentConfig(Model):
     stalled_after: Annotated[Int, Field(ge=1)] = Field(
         default=3, description="Failures in a row after which a jail counts as stalled."
     )
-    host: str = Field(default="", description="The host, as for --host; this machine when empty.")
+    host: str = Field(default="", description="The host, as for --host; RECONCILER_HOST, or this machine, when empty.")
     pool: Annotated[str, StringConstraints(pattern=POOL)] = Field(
         default="zroot/reconciler", description="The dataset that the specs' Host document names too."
     )

@@ -257,7 +257,8 @@ class Agent:
         self._seen.pop(taken.commit.sha, None)
         self.failures.reset(self.clocks.ticks())
         self.engine.forget()
-        self.say(commit=taken.commit, refused=None, approval=None, applied=self.clocks.wall())
+        where = {"specs": str(self._specs(taken.checkout)), "origin": self.origin.name}
+        self.say(commit=taken.commit, refused=None, approval=None, applied=self.clocks.wall(), **where)
 
     def _mark(self, host: Host) -> None:
         """Keep in the pool what was applied last; a testing commit leaves no trace there."""

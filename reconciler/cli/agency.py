@@ -37,7 +37,7 @@ from reconciler.spec.load import load
 
 def make_agent(config: AgentConfig, *, adopt: bool = False) -> Agent:
     """An agent of this process, which nothing has been asked of yet."""
-    url = session.host_url(config.host)
+    url = session.host_url(config.host or os.environ.get("RECONCILER_HOST", ""))
     clocks = Clocks(time.time, time.monotonic, random.random)
     name = socket.gethostname()
     board = Board(Status(url, time.time(), __version__, os.getpid()))
@@ -48,7 +48,7 @@ def make_agent(config: AgentConfig, *, adopt: bool = False) -> Agent:
 
 def tools(config: AgentConfig) -> Tools:
     """The real things."""
-    url = session.host_url(config.host)
+    url = session.host_url(config.host or os.environ.get("RECONCILER_HOST", ""))
     cache = cache_folder(os.environ)
 
     def opened() -> Host:

@@ -19,7 +19,7 @@ def lock_path(pool: str) -> str:
 def holder(command: str) -> str:
     """Who holds it: for the one who finds it held."""
     since = datetime.now(UTC).isoformat(timespec="seconds")
-    return f"reconcile {command}, pid {os.getpid()}, {_user()}@{socket.gethostname()}, since {since}"
+    return f"reconcile {command}, pid {os.getpid()}, {user()}@{socket.gethostname()}, since {since}"
 
 
 def locked(host: Host, pool: str, command: str) -> AbstractContextManager[None]:
@@ -27,7 +27,8 @@ def locked(host: Host, pool: str, command: str) -> AbstractContextManager[None]:
     return host.files.lock(lock_path(pool), holder(command))
 
 
-def _user() -> str:
+def user() -> str:
+    """Who runs this, by name where there is one."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # no passwd entry for this uid, as in some containers

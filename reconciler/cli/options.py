@@ -61,3 +61,14 @@ def labels(given: Iterable[str] | None) -> dict[str, str]:
             raise typer.BadParameter(f"--label takes KEY=VALUE, and {word!r} is none.")
         found[key] = value
     return found
+
+
+def settings(given: Iterable[str] | None) -> dict[str, str]:
+    """`KEY=VALUE` words of --set. Raises typer.BadParameter (exit status 64)."""
+    found = {}
+    for word in given or ():
+        key, equals, value = word.partition("=")
+        if not key or not equals:
+            raise typer.BadParameter(f"--set takes KEY=VALUE, and {word!r} is none.")
+        found[key] = value
+    return found

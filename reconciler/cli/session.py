@@ -71,13 +71,32 @@ def planning(
 
 
 def pool_session(host: Host, specs: Path | None, labels: dict[str, str]) -> Session:
-    """A session for commands that are about the pool: without any specs, the default pool is meant.
+    """A session for commands that are about the pool: without any specs, those that a running agent applies, else none.
 
     Raises SpecError when specs are named and invalid.
     """
     if specs is None and not DEFAULT_SPECS.exists():
+        if (held := agent_specs(host.url)) is not None:
+            return Session(host, Options(held[0], labels, source=held[1]), load(held[0], cache_folder(os.environ)))
         return Session(host, Options(DEFAULT_SPECS, labels), no_specs())
     return Session(host, Options(specs or DEFAULT_SPECS, labels))
+
+
+def run_folder() -> Path:
+    """Where a running agent says what it does: RECONCILER_AGENT_RUN, else the usual folder."""
+    return Path(os.environ.get("RECONCILER_AGENT_RUN", "/var/run/reconciler"))
+
+
+def agent_specs(url: str) -> tuple[Path, str] | None:
+    """The folder of specs that a running agent of this host applies, and what the pool calls them."""
+    if not (run_folder() / "agent.json").exists():
+        return None
+    from reconciler.agent.published import read_status
+
+    status = read_status(run_folder())
+    if status is None or status.get("host") != url or not status.get("specs"):
+        return None
+    return Path(status["specs"]), str(status.get("origin", ""))
 
 
 def no_specs() -> SpecSet:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from reconciler.cli import options as given
+
 Config = Annotated[
     Path | None,
     typer.Option("--config", help="Configuration; /usr/local/etc/reconciler/agent.yaml where there is one."),
@@ -38,13 +40,7 @@ def agent(
 
     from reconciler.agent.config import load_config
 
-    flags: dict[str, str] = {}
-    for item in set_ or ():
-        key, equals, value = item.partition("=")
-        if not equals:
-            raise typer.BadParameter(f"--set takes KEY=VALUE, not {item!r}")
-        flags[key] = value
-    settings = load_config(config, os.environ, flags)
+    settings = load_config(config, os.environ, given.settings(set_))
     if check:
         print(settings.model_dump_json(indent=2, exclude_defaults=True))
         return 0

@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 
 
 def resume(
-    name: Annotated[str, typer.Argument(help="The suspended jail.")],
+    name: Annotated[str, typer.Argument(help="The suspended jail.")] = "",
     specs: given.Specs = None,
     host: given.HostURL = "",
     label: given.Labels = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what the next apply would do to it.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Instead of one jail: let the agent go on.")] = False,
 ) -> int:
     """Show what the next apply would do to a suspended jail, then take the mark away. Applies nothing.
 
@@ -25,7 +26,11 @@ def resume(
     """
     from reconciler.cli import session, suspending
 
+    if bool(name) == everything:
+        raise typer.BadParameter("name a jail, or say --all")
     run = session.pool_session(session.changing(host), specs, given.labels(label))
+    if everything:
+        return _everything(run, dry_run=dry_run)
     dataset = suspending.dataset(run, name)
     why = run.seen.rows[f"jails/{name}"].user.get("suspended", "")
     if not why:
@@ -37,6 +42,30 @@ def resume(
         return 0
     run.host.datasets.unset(dataset, suspending.PROPERTY)
     print(f"{name} is no longer suspended. Bring it to its spec: reconcile apply")
+    return 0
+
+
+def _everything(run: Session, *, dry_run: bool) -> int:
+    """Show what the agent would do, then take its mark away and wake it."""
+    from reconciler.agent.published import wake
+    from reconciler.cli import agent_orders, render_plan, session
+    from reconciler.cli.paper import paper
+
+    why = agent_orders.suspended(run.host, run.document.pool)
+    if not why:
+        print("The agent is not suspended.")
+        return 0
+    print(f"What the agent would do (suspended: {why}):\n")
+    if run.selected.jails:
+        print(render_plan.render(run.decide(), paper(), frozenset()))
+    else:
+        print("Nothing here knows its specs; name them: --specs PATH\n")
+    if dry_run:
+        print("It stays suspended (--dry-run).")
+        return 0
+    agent_orders.resume_all(run.host, run.document.pool)
+    wake(session.run_folder())
+    print("The agent is no longer suspended.")
     return 0
 
 

@@ -52,9 +52,24 @@ def status(
     elif name:
         _one(found[0])
     else:
+        _agent(run.host.url)
         _all(found)
     bad = (unwell(item) if check else item.off for item in found)
     return OFF if any(bad) else 0
+
+
+def _agent(url: str) -> None:
+    """What the agent does, where one runs for this host."""
+    from reconciler.cli import session
+
+    if not (session.run_folder() / "agent.json").exists():
+        return
+    from reconciler.agent.published import read_status
+    from reconciler.cli.agent_words import lines
+
+    said = read_status(session.run_folder())
+    if said is not None and said.get("host") == url:
+        print("\n".join(lines(said)) + "\n")
 
 
 def _all(found: list[Status]) -> None:

@@ -1,0 +1,100 @@
+"""The agent on the command line, as an operator types it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.agent.world import Work, jail
+
+
+class Shell:
+    """`reconcile` in a process of its own, with everything it keeps below one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.work = Work(folder / "work")
+        self.env = os.environ | {
+            "RECONCILER_HOST": f"sandbox:{folder / 'host'}",
+            "RECONCILER_JOURNAL": str(folder / "journal.db"),
+            "RECONCILER_AGENT_SOURCES": json.dumps([{"url": str(self.work.bare)}]),
+            "RECONCILER_AGENT_STATE": str(folder / "state"),
+            "RECONCILER_AGENT_RUN": str(folder / "run"),
+            "XDG_CACHE_HOME": str(folder / "cache"),
+        }
+
+    def __call__(self, *words: str, expect: int = 0) -> str:
+        argv = [sys.executable, "-m", "reconciler.cli.main", *words]
+        done = subprocess.run(
+            argv, env=self.env, cwd=self.folder, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == expect, (done.returncode, done.stdout, done.stderr)
+        return done.stdout + done.stderr
+
+
+@pytest.fixture
+def shell(tmp_path):
+    made = Shell(tmp_path)
+    yield made
+    made("sandbox", "shutdown")
+
+
+def test_once_applies_waits_for_approval_and_writes_history(shell) -> None:
+    shell.work.commit("Add web", {"specs/web.yaml": jail("web", 50)})
+    shell.env["RECONCILER_AGENT_APPROVAL__MODE"] = "manual"
+    assert "awaits approval" in shell("agent", "--once")
+    sha = shell.work.git("rev-parse", "HEAD")
+    assert sha in shell("approve", sha)
+    assert "applied: " in shell("agent", "--once")
+    assert f"reconcile agent: Add web (Ada)  commit {sha[:12]}" in shell("history")
+    shell.work.commit("Break web", {"specs/web.yaml": "kind: Jail\nname: web\n"})
+    said = shell("agent", "--once", expect=3)
+    assert "specs/web.yaml" in said and "is refused" in said
+
+
+def test_suspended_as_a_whole_it_looks_and_changes_nothing_until_resume_shows_the_diff(shell) -> None:
+    shell.work.commit("Add web", {"specs/web.yaml": jail("web", 50)})
+    shell("agent", "--once")
+    assert "suspended" in shell("suspend", "--all", "--reason", "move of the racks")
+    shell.work.commit("Change web", {"specs/web.yaml": jail("web", 60)})
+    assert "awaits approval" in shell("agent", "--once")
+    assert "the agent is suspended: move of the racks" in shell("why-not", "web", expect=2)
+    specs = str(shell.work.tree / "specs")
+    assert "2 to change" in shell("resume", "--all", "--specs", specs)
+    assert "applied" in shell("agent", "--once")
+
+
+def test_status_and_why_not_tell_what_a_running_agent_does(shell) -> None:
+    shell.work.commit("Add web", {"specs/web.yaml": jail("web", 50)})
+    argv = [sys.executable, "-m", "reconciler.cli.main", "agent", "--set", "interval=1s", "--set", "jitter=0"]
+    agent = subprocess.Popen(argv, env=shell.env, cwd=shell.folder, stderr=subprocess.DEVNULL)
+    try:
+        status = shell.folder / "run/agent.json"
+        waits(lambda: status.exists() and json.loads(status.read_text())["applied"])
+        said = shell("status", expect=0)
+        assert "'Add web' by Ada" in said
+        assert "an agent is running" in shell("agent", "--once", expect=1).lower()
+        shell.work.commit("Break web", {"specs/web.yaml": "kind: Jail\nname: web\nsize: 4\n"})
+        waits(lambda: json.loads(status.read_text())["refused"])
+        said = shell("why-not", "web", expect=2)
+        assert "unknown-key" in said
+    finally:
+        agent.terminate()
+        assert agent.wait(60) == 0
+    assert "agent:" not in shell("status", "--specs", str(shell.work.tree / "specs"), expect=1)
+
+
+def waits(ready) -> None:
+    """Until something shows that a process of its own has come so far."""
+    import time
+
+    for _ in range(600):
+        if ready():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it never came to that")
