@@ -48,11 +48,7 @@ class Failures:
 
     def learn(self, report: Report, ticks: float, wall: float, chance: float) -> None:
         """Count what failed, and forget what came to its end."""
-        failed: dict[str, str] = {}
-        for result in report.failed:
-            if result.outcome in ("failed", "moved"):
-                problem = result.diagnostics[0] if result.diagnostics else None
-                failed.setdefault(result.step.scope, f"{problem.code}: {problem.detail}" if problem else "it failed")
+        failed = _failed(report)
         for scope in {result.step.scope for result in report.results.values()} - failed.keys():
             if all(r.outcome in ("applied", "already-done") for r in report.results.values() if r.step.scope == scope):
                 self.found.pop(scope, None)
@@ -69,6 +65,33 @@ class Failures:
         """Forget those that need nothing any more, whoever put them right."""
         for name in [name for name, one in self.found.items() if one.due <= ticks and name not in pending]:
             del self.found[name]
+
+
+def _failed(report: Report) -> dict[str, str]:
+    """Why each jail failed. What jails share fails for those that waited for it, and for itself where none did."""
+    failed: dict[str, str] = {}
+    shared: dict[int, str] = {}
+    for result in report.failed:
+        if result.outcome in ("failed", "moved"):
+            problem = result.diagnostics[0] if result.diagnostics else None
+            reason = f"{problem.code}: {problem.detail}" if problem else "it failed"
+            if result.step.scope:
+                failed.setdefault(result.step.scope, reason)
+            else:
+                shared[result.step.number] = reason
+    if not shared:
+        return failed
+    for number in sorted(report.results):  # a step never waits for a later one
+        result = report.results[number]
+        cause = next((shared[waited] for waited in sorted(result.step.waits) if waited in shared), None)
+        if result.outcome == "blocked" and cause is not None:
+            if result.step.scope:
+                failed.setdefault(result.step.scope, cause)
+            else:
+                shared[number] = cause
+    if not failed:
+        failed[SHARED] = next(iter(shared.values()))
+    return failed
 
 
 def conditions(

@@ -1,13 +1,11 @@
 """A commit's files in a folder of ours: written from object names, bounded, without links.
 
-Two folders take turns, so that the specs that are in force are never touched while others are looked at. A folder
-says in a file beside it which commit it holds; that file goes before the first change and comes back after the
-last, so that a folder which was left half written is written anew.
+Two folders take turns, so that the specs that are in force are never touched while others are looked at. What a folder
+holds is known in memory only, and not while it is written: a new agent, or one whose disk was full, writes it anew.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -41,12 +39,10 @@ class Checkout:
             return
         before, self.commit = self.commit, ""
         try:
-            self._mark.unlink(missing_ok=True)
             if before and repository.has(before):
                 self._change(repository, list(repository.changes(before, sha)))
             else:
                 self._anew(repository, list(repository.listing(sha)))
-            self._mark.write_text(json.dumps({"commit": sha}))
         except OSError as error:
             raise unusable(self.folder, error) from error
         self.commit = sha
@@ -64,10 +60,6 @@ class Checkout:
             )
             for path, what in sorted(self.skipped.items())[:_SHOWN]
         )
-
-    @property
-    def _mark(self) -> Path:
-        return self.folder.with_name(self.folder.name + ".commit")
 
     def _anew(self, repository: Repository, entries: list[Entry]) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
