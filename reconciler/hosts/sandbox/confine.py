@@ -109,12 +109,12 @@ def join(spec: "dict[str, Any]") -> None:
         os.close(fd)
 
 
-def build(spec: "dict[str, Any]") -> None:
-    """Make the root of the process and enter it."""
+def build(spec: "dict[str, Any]", own: "tuple[list[Any], ...]" = ()) -> None:
+    """Make the root of the process and enter it; `own` is mounted for it alone."""
     ok(libc.unshare(NEWNS))
     mount("none", "/", None, REC | PRIVATE)
     mounts = []
-    for source, target, readonly, recursive in spec["mounts"]:
+    for source, target, readonly, recursive in (*spec["mounts"], *own):
         try:
             mounts.append((tree(source, readonly, recursive), target, os.path.isdir(source)))
         except FileNotFoundError:
@@ -134,8 +134,11 @@ def build(spec: "dict[str, Any]") -> None:
     for name in (new, old):
         os.close(name)
     for fd, target, folder in mounts:
-        place(target, folder)
-        attach(fd, target)
+        try:
+            place(target, folder)
+            attach(fd, target)
+        except FileNotFoundError:
+            pass  # gone meanwhile, or what it would be mounted on
         os.close(fd)
     for target, entries in devices.items():
         fill_devices(target, entries)
@@ -236,7 +239,8 @@ def run_command(spec: "dict[str, Any]") -> None:
     if spec["die_with_caller"]:
         ok(libc.prctl(1, _signal.SIGKILL, 0, 0, 0))
     try:
-        build(spec)
+        # Not for the first process of the jail: it may take longer than the command, which takes it away at its end.
+        build(spec, (spec["session"],))
         drop_rights()
     except OSError as error:
         report(spec, "build", error.errno)

@@ -47,7 +47,7 @@ def run(machine: Machine, task: Task) -> Ended:
     spec = _spec(machine, task.jail, user)
     spec.update({"argv": list(task.argv), "env": {**FIRST_ENV, **task.env}, "cwd": task.cwd})
     with session.opened(machine, task.jail) as folder:
-        spec["mounts"].append([str(folder), f"{userland.PLACE}/run", True, False])
+        spec["session"] = [str(folder), f"{userland.PLACE}/run", True, False]
         return _started(machine, spec, task)
 
 
