@@ -9,7 +9,6 @@ from typing import Any
 
 from reconciler.cache import Cache, stream
 from reconciler.download import PATIENT, Patience
-from reconciler.download import fetch as download
 from reconciler.kind import Place
 from reconciler.model.command import Output
 from reconciler.model.ports import FACETS, Facts, Host, Observed, Request
@@ -18,7 +17,7 @@ from reconciler.packages.layout import MANIFEST
 from reconciler.packages.manifest import serialize
 from reconciler.packages.signature import Trust
 from reconciler.packages.store import Store
-from reconciler.packages.supply import keep, supply
+from reconciler.packages.supply import keep, supply, supply_file
 from reconciler.packages.verify import ANYBODY, VerifiedPackage
 from reconciler.releases.fetch import fetch, plan_fetch
 from reconciler.releases.tag import SignedTag, Tags, Updates
@@ -101,8 +100,8 @@ class LocalSite:
             said = [(MANIFEST, [serialize(package.manifest)])] if package.manifest else []
             return iter([*said, (want.name, package.chunks())])
         if isinstance(want, PinnedFile):
-            told, asked = self.progress(ref), (want.url, want.sha256, self.cache)
-            path = retry(lambda: download(*asked, limit=MAX_FILE, progress=told, patience=self.patience))
+            told, asked = self.progress(ref), (want.url, want.sha256, self.cache, self.store)
+            path = retry(lambda: supply_file(*asked, limit=MAX_FILE, progress=told, patience=self.patience))
             return iter([(want.url, stream(path, want.sha256))])
         return self._sets(want if isinstance(want, Release) else Release(name=ref.name.rpartition("-p")[0]), ref)
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from reconciler.cache import Cache, bare_digest
-from reconciler.download import PATIENT, DownloadError, Patience, Progress
+from reconciler.download import PATIENT, DownloadError, Patience, Progress, fetch
 from reconciler.model.diagnostic import Diagnostic, FetchError
 from reconciler.packages.signature import Trust, read_signature
-from reconciler.packages.store import Store, archive_pieces, note_of
+from reconciler.packages.store import Note, Store, archive_pieces, note_of
 from reconciler.packages.verify import ANYBODY, VerifiedPackage, kept, verify
 
 
@@ -36,6 +36,32 @@ def supply(
         if store.get(digest, cache) is None:
             raise
         return _stored(digest, cache, store, trust)
+
+
+def supply_file(
+    url: str,
+    sha256: str,
+    cache: Cache,
+    store: Store,
+    *,
+    limit: int,
+    progress: Progress | None = None,
+    patience: Patience = PATIENT,
+) -> Path:
+    """A file that a lock pins, and that the store keeps from then on: from its URL, else from there.
+
+    Raises FetchError as `download.fetch`, HostError as `Store`.
+    """
+    try:
+        path = fetch(url, sha256, cache, limit=limit, progress=progress, patience=patience)
+    except DownloadError:
+        found = store.get(sha256, cache)
+        if found is None:
+            raise
+        return found
+    name = url.partition("?")[0].rpartition("/")[2] or "file"
+    store.put(sha256, archive_pieces(path), Note(name, path.stat().st_size))
+    return path
 
 
 def keep(package: VerifiedPackage, store: Store, file: str = "") -> None:

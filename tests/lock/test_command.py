@@ -1,6 +1,7 @@
 """`reconcile lock`: what it writes, what moves and what does not, and what a build makes of it."""
 
 import json
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -224,6 +225,11 @@ def test_what_add_reads_is_held_to_its_digest_and_comes_through_the_tool(desk):
         assert answer.status == 0, answer
     finally:
         stop()
+    # The server has gone, and so has all that this machine kept: the pool has it.
+    shutil.rmtree(desk.folder / "cache")
+    assert "a.tar" not in desk.run("gc").out
+    answer = desk.run("build", "web", "--no-cache")
+    assert answer.status == 0, answer
     desk.run("sandbox", "shutdown")
 
 
