@@ -41,6 +41,15 @@ def _listed(field: str) -> Callable[[Asked, Wish], Found]:
     return read
 
 
+def _priority(_asked: Asked, wish: Wish) -> Found:
+    value = wish.value or ""
+    return [part("priority", int(value) if value.isdecimal() and len(value) < 10 else value, wish)]
+
+
+def _timezone(_asked: Asked, wish: Wish) -> Found:
+    return [part("timezone", wish.value, wish)] if wish.value else []
+
+
 def _device(_asked: Asked, wish: Wish) -> Found:
     return [part("devfs", " ".join(wish.words), wish, append=True)] if wish.words else []
 
@@ -139,6 +148,8 @@ READERS: Mapping[str, Callable[[Asked, Wish], Found]] = {
     **dict.fromkeys(("start", "nostart"), _state),
     **dict.fromkeys(("boot", "noboot"), _boot),
     **dict.fromkeys(("osversion", "release"), _release),
+    "priority": _priority,
+    "tzdata": _timezone,
     "depend": _listed("depends_on"),
     "pkg": _listed("pkg"),
     "device": _device,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from reconciler.makejail.arguments import apply_arguments, defaults
 from reconciler.makejail.compile import Compiled, Settings, compile_lines
+from reconciler.makejail.copied import copied
 from reconciler.makejail.effects import Device, Effect, Mount, Parameter, Unmount, Volume
 from reconciler.makejail.expand import evaluate
 from reconciler.makejail.include import Flat, Method, flatten, through
@@ -242,7 +243,9 @@ def _program(compiled: Compiled, flat: Flat, sources: Sources, given: Given, oth
     reader = held.copied if isinstance(held, _OneText) else sources
     folder = Folder(flat.root, flat.files, reader, given.environment, own=not inline)
     used = {name: values[name] for name in values if any(a.name == name for a in build.arguments)}
-    segments, warnings = cut(build.steps, build.arguments, used, folder, tuple(others))
+    read = _files_read(options, flat.root, reader)
+    steps = [*copied(options, read, flat.root), *build.steps]
+    segments, warnings = cut(steps, build.arguments, used, folder, tuple(others))
     beside = {step.span for step in build.steps if step.operands.get("jail") in others}
     told = [one for one in compiled.warnings if one.code != "copy-from-jail" or one.span not in beside]
     stages = {
@@ -262,14 +265,14 @@ def _program(compiled: Compiled, flat: Flat, sources: Sources, given: Given, oth
         tuple(sorted((*told, *warnings), key=Diagnostic.sort_key)),
         flat.root,
         flat.files,
-        _files_read(options, flat.root, reader),
+        read,
         others,
     )
 
 
 def _files_read(options: Sequence[Option], root: str, reader: Sources | None) -> dict[str, bytes | None]:
     """What options name beside the first file, by the name they give it."""
-    named = [one.value for one in options if one.name in ("resolv_conf", "template") and one.value]
+    named = [one.value for one in options if one.name in ("files", "resolv_conf", "template") and one.value]
     return {name: reader.read(posixpath.join(root, name)) for name in named} if reader is not None else {}
 
 

@@ -65,6 +65,21 @@ def resolv_conf(runtime: Runtime) -> str | None:
     return None if resolver is None else "".join(f"nameserver {address}\n" for address in resolver)
 
 
+def _localtime(zone: str | None) -> str:
+    """The jail's own zone as a link, else a copy of the host's."""
+    if zone is None:
+        return (
+            f"if [ -f /etc/localtime ]; then\n    {_put('/etc/localtime', '0644', 'root')} < /etc/localtime ||"
+            ' fail "cannot write /etc/localtime"\nfi\n'
+        )
+    place = f"/usr/share/zoneinfo/{zone}"
+    inside = f"[ -f {sh(place)} ] && {{ rm -f /etc/localtime; ln -s {sh(place)} /etc/localtime; }}"
+    return (
+        f'/usr/sbin/jexec "$jail" /bin/sh -c {sh("PATH=/bin:/usr/bin; export PATH; " + inside)} ||\n'
+        f'    fail "the jail has no time zone {zone}"\n'
+    )
+
+
 def secret_file(secret: Secret) -> str:
     """Where the value lies on the tmpfs: at its path when that is there, else in a folder that its path links to."""
     return secret.path if secret.path.startswith(f"{SECRETS}/") else f"{SECRETS}/.linked/{secret.name}"
@@ -119,10 +134,7 @@ def created(runtime: Runtime) -> str:
         f'    /usr/sbin/jexec "$jail" /bin/sh -c {sh(_INSIDE)} sh "$@"\n}}\n'
     )
     parts.append(_resolver(runtime))
-    parts.append(
-        f"if [ -f /etc/localtime ]; then\n    {_put('/etc/localtime', '0644', 'root')} < /etc/localtime ||"
-        ' fail "cannot write /etc/localtime"\nfi\n'
-    )
+    parts.append(_localtime(jail.timezone))
     if jail.secrets:
         parts.append(
             "\n# link FILE PATH: PATH of the jail leads to FILE\nlink() {\n"

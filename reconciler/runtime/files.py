@@ -81,6 +81,7 @@ def files(runtime: Runtime) -> dict[str, tuple[int, str]]:
         "fstab": fstab(runtime),
         "boot": f"{boot}\n",
         "config-id": f"{config_id(runtime)}\n",
+        "priority": f"{jail.priority}\n" if jail.priority else "",
         "depends": "".join(f"{name}\n" for name in sorted(set(jail.depends_on))),
         "devfs.rules": devfs.rules(runtime),
         "pf.conf": firewall.rules(runtime),

@@ -42,5 +42,7 @@ def config_id(runtime: Runtime) -> str:
         "hidden": hidden,
         "stages": {name: text for name, text in runtime.stages.items() if name in _START},
     }
+    if jail.timezone is not None:
+        value["timezone"] = jail.timezone
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

@@ -16,6 +16,7 @@ from reconciler.spec.fields import (
     PACKAGE_NAME,
     POOL,
     SERVER,
+    TIMEZONE,
     AbsolutePath,
     Account,
     Address,
@@ -211,9 +212,17 @@ class Jail(Model):
     makejail: Makejail | None = Field(default=None, description="How the root is built further.")
     state: Literal["running", "stopped"] = Field(default="running", description="Whether the jail should run.")
     boot: Bool = Field(default=True, description="Whether rc.d/reconciler_jails starts it when the host boots.")
+    priority: Annotated[Int, Field(ge=0, le=9999)] = Field(
+        default=0, description="At boot, a jail of a lower number starts first; depends_on goes before."
+    )
     depends_on: tuple[Name, ...] = Field(default=(), description="Jails that must run before this one starts.")
     hostname: str | None = Field(
         default=None, pattern=HOSTNAME, description="host.hostname; the jail's name when absent."
+    )
+    timezone: str | None = Field(
+        default=None,
+        pattern=TIMEZONE,
+        description="Time zone, such as Europe/Berlin; a copy of the host's when absent.",
     )
     network: NetworkSpec = Field(default=NetworkSpec(), description="How it reaches the network; none when absent.")
     volumes: tuple[Volume, ...] = Field(default=(), description="Durable data.")

@@ -119,6 +119,7 @@ _PUBLIC_KEY = (
     r"|sk-ecdsa-sha2-nistp256@openssh\.com) [A-Za-z0-9+/]{40,16384}={0,2}( [^\n]*)?$"
 )
 PACKAGE_NAME = r"^[A-Za-z0-9][A-Za-z0-9_+.,-]*$"
+TIMEZONE = r"^[A-Za-z0-9_+-]{1,40}(/[A-Za-z0-9_+-]{1,40}){0,3}$"
 HOSTNAME = r"^[A-Za-z0-9.-]{1,255}$"
 POOL = r"^[A-Za-z][A-Za-z0-9_.:-]*(/[A-Za-z0-9_.:-]+)+$"
 SERVER = r"^(https?://[^\s/?#@]+|file://)(/[^\s?#]*)?$"
@@ -134,6 +135,7 @@ PATTERNS = {
     _ACCOUNT: "a user or group name",
     _PUBLIC_KEY: "a public key as OpenSSH writes one, without options before it",
     PACKAGE_NAME: "a package name",
+    TIMEZONE: "a time zone of tzdata, such as Europe/Berlin",
     HOSTNAME: "a host name of letters, digits, '.' and '-'",
     POOL: "a dataset below a pool, such as zroot/reconciler",
     SERVER: "an http:, https: or file: URL",

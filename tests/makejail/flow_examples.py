@@ -33,6 +33,8 @@ EFFECTS = {
     "/usr/local/share/word": "tooled\n",
     "/usr/local/etc/app.conf": "listen=8081\n",
     "/usr/local/www/site/index.html": "added\n",
+    "/etc/motd.template": "welcome\n",
+    "/etc/localtime": "zone\n",
     "/root/cmd": "port=8081 note=\n",
     "/root/var": "80818081\n",
     "/root/raw.txt": "one\ntwo\n",
@@ -107,11 +109,13 @@ def test_an_example_is_built_and_each_of_its_instructions_had_its_effect(desk: D
     assert desk.run("exec", "web", "--", "sysrc", "-n", "nginx_enable", "motd").out == "YES\ntwo words\n"
     assert "nginx" in desk.run("exec", "web", "--", "ls", "/usr/local/sbin").out
     assert desk.run("run", "web", "--stage", "custom:hello", "--", "--who", "you").out == "hello you\n"
+    assert desk.run("exec", "web", "--", "readlink", "/etc/localtime").out == "/usr/share/zoneinfo/Europe/Berlin\n"
     shown = desk.run("render").out
     for words in (
         "team.name: web",
         "kind: example",
         "children.max: 3",
+        "priority: 5",
         "maxproc: ",
         "path bpf* unhide",
         "/var/scratch",

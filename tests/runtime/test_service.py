@@ -42,6 +42,15 @@ def test_boot_starts_dependencies_first_and_shutdown_stops_them_last(place: Plac
     assert place.service("status").status == 1
 
 
+def test_a_lower_priority_boots_first_but_never_before_what_it_depends_on(place: Place) -> None:
+    place.jail(jail(name="zeal"))
+    place.jail(jail(name="last", priority=10))
+    place.jail(jail(name="early", priority=2, depends_on=["last"]))
+    started = place.service("faststart")
+    assert started.status == 0 and b"db zeal last" in started.stdout, started
+    assert started.stdout.index(b"last") < started.stdout.index(b"early")
+
+
 def test_a_jail_that_fails_does_not_keep_the_others_down(place: Place) -> None:
     place.ok("zfs", "destroy", "zroot/reconciler/jails/db/1@sealed")
     started = place.service("faststart")
