@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,6 +61,20 @@ def test_a_mount_that_goes_while_a_process_starts_does_not_keep_it_from_starting
     spec["mounts"].append([str(machine.host / "gone"), "/mnt", False, False])
     spec.update({"argv": ["echo", "ran"], "env": processes.FIRST_ENV})
     assert processes._started(machine, spec, Task(("echo", "ran"))).completed.stdout == b"ran\n"
+
+
+def test_what_is_mounted_for_a_command_is_not_mounted_for_the_first_process(machine: Machine, tmp_path: Path) -> None:
+    spec = processes._spec(machine, 0, None)
+    spec["own"].append([str(tmp_path), "/mnt", False, False])
+    spec.update({"argv": ["sleep", "0"], "env": processes.FIRST_ENV})
+    processes._started(machine, spec, Task(("sleep", "0")))
+    first = processes._first_process(machine)
+    limit = time.monotonic() + 30
+    while b"confine" in Path(f"/proc/{first}/cmdline").read_bytes() and time.monotonic() < limit:
+        os.sched_yield()  # its root is whole when it has become the keeper
+    mounted = Path(f"/proc/{first}/mountinfo").read_text()
+    assert " /.sandbox " in mounted
+    assert " /mnt " not in mounted
 
 
 def test_a_link_in_a_jail_leads_nowhere_else(machine: Machine, tmp_path: Path) -> None:

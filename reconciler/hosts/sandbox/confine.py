@@ -109,7 +109,7 @@ def join(spec: "dict[str, Any]") -> None:
         os.close(fd)
 
 
-def build(spec: "dict[str, Any]", own: "tuple[list[Any], ...]" = ()) -> None:
+def build(spec: "dict[str, Any]", own: "list[list[Any]] | tuple[()]" = ()) -> None:
     """Make the root of the process and enter it; `own` is mounted for it alone."""
     ok(libc.unshare(NEWNS))
     mount("none", "/", None, REC | PRIVATE)
@@ -240,7 +240,7 @@ def run_command(spec: "dict[str, Any]") -> None:
         ok(libc.prctl(1, _signal.SIGKILL, 0, 0, 0))
     try:
         # Not for the first process of the jail: it may take longer than the command, which takes it away at its end.
-        build(spec, (spec["session"],))
+        build(spec, spec["own"])
         drop_rights()
     except OSError as error:
         report(spec, "build", error.errno)

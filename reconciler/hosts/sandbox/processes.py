@@ -47,7 +47,7 @@ def run(machine: Machine, task: Task) -> Ended:
     spec = _spec(machine, task.jail, user)
     spec.update({"argv": list(task.argv), "env": {**FIRST_ENV, **task.env}, "cwd": task.cwd})
     with session.opened(machine, task.jail) as folder:
-        spec["session"] = [str(folder), f"{userland.PLACE}/run", True, False]
+        spec["own"].append([str(folder), f"{userland.PLACE}/run", True, False])
         return _started(machine, spec, task)
 
 
@@ -165,7 +165,7 @@ def _spec(machine: Machine, jid: int, user: int | None) -> dict[str, Any]:
     return {
         "jail": jid, "root": str(root), "readonly": readonly, "mounts": mounts, "devices": device_mounts,
         "overlays": overlays, "hostname": hostname or "", "vnet": vnet, "join_user": user,
-        "join": first, "make": first is None, "argv": None, "env": {}, "cwd": "/", "die_with_caller": True,
+        "join": first, "make": first is None, "own": [], "argv": None, "env": {}, "cwd": "/", "die_with_caller": True,
         "helper": str(land.folder / userland.HELPER),
     }  # fmt: skip
 
