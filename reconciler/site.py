@@ -120,7 +120,9 @@ class LocalSite:
         if release.mirror is None and self.mirror is not None:
             release = release.model_copy(update={"mirror": self.mirror})
         plan = plan_fetch(release, self.facts.machine, self.facts.arch)
-        fetched = retry(lambda: fetch(plan, self.cache, progress=self.progress(ref), patience=self.patience))
+        fetched = retry(
+            lambda: fetch(plan, self.cache, progress=self.progress(ref), patience=self.patience, unpacking=True)
+        )
         return iter([(part.name, part.chunks()) for part in fetched.sets])
 
     @property

@@ -50,7 +50,7 @@ def _level(current: Session, wanted: Wanted, mirror: str, patience: Patience | N
         level = level_of(plan, cache)
         if level is None and patience is not None:
             print(f"Looking into the sets of {name} ...", file=sys.stderr, flush=True)
-            level = fetch(plan, cache, patience=patience).level
+            level = fetch(plan, cache, patience=patience, unpacking=True).level
     except ReconcilerError:
         return None  # the step that needs them says why
     return level

@@ -182,7 +182,7 @@ def _download(documents: Mapping[str, Document], source: Distribution, progress:
         plan = plan_fetch(documents[name], source.machine, source.arch)
         told = progress.moved(Ref("release", name))
         try:
-            fetched = retry(lambda: fetch(plan, source.cache, progress=told, patience=source.patience))
+            fetched = retry(lambda: fetch(plan, source.cache, progress=told, patience=source.patience, unpacking=True))
         except FetchError as error:
             progress.say(f"{name}: not fetched")
             show.show(error.diagnostics)

@@ -77,6 +77,22 @@ def check_archive(file: IO[bytes], limits: Limits, capture: Collection[str] = ()
     return Summary(tree.members, tree.content, compression, captured)
 
 
+def first_of(file: IO[bytes], limits: Limits, name: str) -> bytes:
+    """The content of the first small file of a name; b"" where there is none. What is before it is judged.
+
+    Raises FetchError as `check_archive`.
+    """
+    _, pieces = expand(file)
+    reader = TarReader(pieces, limits.stream)
+    tree = Unpacked(limits)
+    while (member := reader.next()) is not None:
+        path = tree.add(member).decode("utf-8", "surrogateescape")
+        if path == name and member.kind == "file" and member.size == member.stored <= _CAPTURE_LIMIT:
+            return reader.read(member)
+        reader.skip(member)
+    return b""
+
+
 class Unpacked:
     """What unpacking would have made so far: the kind of each path, without `.` and doubled slashes.
 

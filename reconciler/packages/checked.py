@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from reconciler.cache import Cache, open_regular
+from reconciler.cache import Cache, open_regular, stream
 from reconciler.model.diagnostic import Diagnostic, FetchError
-from reconciler.packages.archive import Limits, Summary, check_archive
+from reconciler.packages.archive import Limits, Summary, check_archive, first_of
+from reconciler.packages.gate import Gate
 from reconciler.packages.read import Package, check_payload, read_package
 
 RULE = 1
@@ -24,8 +25,34 @@ def check_cached(cache: Cache, sha256: str, limits: Limits, capture: Collection[
     known = known_summary(cache, sha256, limits, capture)
     if known is not None:
         return known
-    path = cache.path(sha256)
-    summary = check_file(path, limits, capture)
+    summary = check_file(cache.path(sha256), limits, capture)
+    _note(cache, sha256, limits, capture, summary)
+    return summary
+
+
+def first(cache: Cache, sha256: str, limits: Limits, name: str) -> bytes:
+    """The content of a small file of a cached archive, read no further than its first appearance; b"" for none.
+
+    Nothing behind it was judged. Raises FetchError as `check_cached`.
+    """
+    with _opened(cache.path(sha256)) as file:
+        return first_of(file, limits, name)
+
+
+def checked_stream(cache: Cache, sha256: str, limits: Limits, capture: Collection[str] = ()) -> Iterator[bytes]:
+    """The bytes of a cached archive for tar, each chunk given only once all that it expands to was judged.
+
+    Tar so never sees a member that was not, and works while the next ones are judged. The whole is hashed again on
+    its way, and its last chunk withheld until the digest is right. The result is noted. Raises FetchError as
+    `check_cached` and `cache.stream`.
+    """
+    gate = Gate(stream(cache.path(sha256), sha256))
+    found: list[Summary] = []
+    yield from gate.through(lambda file: found.append(check_archive(file, limits, capture)))
+    _note(cache, sha256, limits, capture, found[0])
+
+
+def _note(cache: Cache, sha256: str, limits: Limits, capture: Collection[str], summary: Summary) -> None:
     value: dict[str, object] = {
         "rule": RULE,
         "limits": repr(limits),
@@ -36,7 +63,6 @@ def check_cached(cache: Cache, sha256: str, limits: Limits, capture: Collection[
         "captured": {name: data.hex() for name, data in summary.captured.items()},
     }
     cache.set_note(sha256, "checked", value)
-    return summary
 
 
 def check_cached_package(cache: Cache, sha256: str, limits: Limits) -> tuple[Package | None, Summary]:

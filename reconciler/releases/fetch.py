@@ -19,7 +19,7 @@ from reconciler.download import PATIENT, Patience, Progress, fetch_bytes
 from reconciler.download import fetch as download
 from reconciler.model.diagnostic import Diagnostic, FetchError
 from reconciler.packages.archive import SET, Summary
-from reconciler.packages.checked import check_cached, known_summary
+from reconciler.packages.checked import check_cached, checked_stream, first, known_summary
 from reconciler.releases.manifest import SIZE_LIMIT, Entry, Manifest, parse
 from reconciler.releases.url import check_mirror, release_url
 from reconciler.releases.version import Version, parse_version, read_userland_version
@@ -50,16 +50,22 @@ class FetchPlan:
 
 @dataclass(frozen=True, slots=True)
 class FetchedSet:
-    """One verified set in the cache. `size` is in bytes, as compressed."""
+    """One verified set in the cache. `size` is in bytes, as compressed.
+
+    `summary` is None where its members have not been judged yet: then that is done on their way to tar.
+    """
 
     name: str
     path: Path
     sha256: str
     size: int
-    summary: Summary
+    summary: Summary | None
+    cache: Cache
 
     def chunks(self) -> Iterator[bytes]:
-        """Its bytes for the host's tar; see `open_set`."""
+        """Its bytes for the host's tar, which never sees a member that was not judged. Raises FetchError."""
+        if self.summary is None:
+            return checked_stream(self.cache, self.sha256, SET, (USERLAND,))
         return open_set(self.path, self.sha256)
 
 
@@ -99,23 +105,31 @@ def plan_fetch(release: Release, machine: str, arch: str) -> FetchPlan:
 
 
 def fetch(
-    plan: FetchPlan, cache: Cache, *, progress: Progress | None = None, patience: Patience = PATIENT
+    plan: FetchPlan,
+    cache: Cache,
+    *,
+    progress: Progress | None = None,
+    patience: Patience = PATIENT,
+    unpacking: bool = False,
 ) -> FetchedSets:
     """Have every set of a plan in the cache, verified and checked.
+
+    With `unpacking` sets that are new are only read as far as the base set's version, and each member is judged
+    right before tar gets it (`FetchedSet.chunks`): an archive is expanded once less.
 
     Raises DownloadError (see `download.fetch`) and FetchError: `manifest-malformed`,
     `digest-mismatch`, `set-unknown`, `archive-*`, `release-mismatch`, `userland-version-unreadable`.
     """
     data = read_manifest(plan, patience, cache)
     try:
-        return _fetch_all(plan, data, cache, progress, patience)
+        return _fetch_all(plan, data, cache, progress, patience, unpacking=unpacking)
     except FetchError as error:
         if error.diagnostics[0].code != "digest-mismatch":
             raise
         again = read_manifest(plan, patience, cache)
         if again == data:
             raise
-    return _fetch_all(plan, again, cache, progress, patience)
+    return _fetch_all(plan, again, cache, progress, patience, unpacking=unpacking)
 
 
 def read_manifest(plan: FetchPlan, patience: Patience = PATIENT, cache: Cache | None = None) -> bytes:
@@ -147,7 +161,7 @@ def level_of(plan: FetchPlan, cache: Cache) -> int | None:
         if entry is None or not cache.path(entry.sha256).is_file():
             return None
         summary = known_summary(cache, entry.sha256, SET, (USERLAND,))
-        return None if summary is None else _level(plan, summary)
+        return _level(plan, _script(cache, entry.sha256, summary))
     except (OSError, FetchError):
         return None
 
@@ -162,7 +176,7 @@ def open_set(path: Path, sha256: str | None = None) -> Iterator[bytes]:
 
 
 def _fetch_all(
-    plan: FetchPlan, data: bytes, cache: Cache, progress: Progress | None, patience: Patience
+    plan: FetchPlan, data: bytes, cache: Cache, progress: Progress | None, patience: Patience, *, unpacking: bool
 ) -> FetchedSets:
     manifest = parse(data, plan.url("MANIFEST"))
     entries = _entries(plan, manifest)
@@ -172,10 +186,11 @@ def _fetch_all(
         path = download(
             plan.url(entry.file), entry.sha256, cache, limit=SET_LIMIT, progress=progress, patience=patience
         )
-        summary = check_cached(cache, entry.sha256, SET, (USERLAND,))
+        see = known_summary if unpacking else check_cached
+        summary = see(cache, entry.sha256, SET, (USERLAND,))
         if entry.name == "base":
-            level = _level(plan, summary)
-        fetched.append(FetchedSet(entry.name, path, entry.sha256, path.stat().st_size, summary))
+            level = _level(plan, _script(cache, entry.sha256, summary))
+        fetched.append(FetchedSet(entry.name, path, entry.sha256, path.stat().st_size, summary, cache))
     # Kept only after everything held, for `level_of`.
     cache.put(_manifest_path(plan, cache), data)
     return FetchedSets(plan.version, hashlib.sha256(data).hexdigest(), tuple(fetched), level)
@@ -189,9 +204,14 @@ def _entries(plan: FetchPlan, manifest: Manifest) -> list[Entry]:
     return [entry for entry in found.values() if entry is not None]
 
 
-def _level(plan: FetchPlan, summary: Summary) -> int:
-    """The level that the base set states; a base of another release is refused."""
-    stated = read_userland_version(summary.captured.get(USERLAND, b""))
+def _script(cache: Cache, sha256: str, summary: Summary | None) -> bytes:
+    """The text that says what a base set is: as its check found it, else as far in as it stands."""
+    return summary.captured.get(USERLAND, b"") if summary else first(cache, sha256, SET, USERLAND)
+
+
+def _level(plan: FetchPlan, script: bytes) -> int:
+    """The level that the base set's script states; a base of another release is refused."""
+    stated = read_userland_version(script)
     if stated.release != plan.version.release:
         raise FetchError(
             Diagnostic(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import lzma
+import tarfile
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +20,7 @@ from reconciler.model.diagnostic import FetchError
 from reconciler.releases.fetch import FetchPlan, fetch, level_of, open_set, plan_fetch
 from reconciler.spec.document import Release, Trust
 
-from .mirror import Fault, Mirror, base_set, manifest_of, release_files, serving
+from .mirror import Fault, Mirror, add, base_set, manifest_of, release_files, serving
 
 BASE = base_set()
 FOLDER = "/amd64/amd64/15.1-RELEASE"
@@ -53,7 +56,7 @@ def test_sets_are_fetched_verified_and_streamed(mirror: Mirror, cache: Cache) ->
     assert fetched.level == 1
     base = fetched.sets[0]
     assert (base.sha256, base.size) == (hashlib.sha256(BASE).hexdigest(), len(BASE))
-    assert base.summary.members == 12
+    assert base.summary is not None and base.summary.members == 12
     assert b"".join(base.chunks()) == b"".join(open_set(base.path)) == BASE
     assert fetched.manifest == hashlib.sha256(manifest_of(SETS)).hexdigest()
 
@@ -183,7 +186,7 @@ def test_a_large_set_is_checked_in_bounded_pieces(mirror: Mirror, cache: Cache) 
             fetch(plan_of(mirror), cache)
         assert caught.value.transient
     fetched = fetch(plan_of(mirror), cache)
-    assert fetched.sets[0].summary.content > 2 * 1024 * 1024
+    assert fetched.sets[0].summary is not None and fetched.sets[0].summary.content > 2 * 1024 * 1024
     assert b"".join(fetched.sets[0].chunks()) == big
 
 
@@ -250,3 +253,58 @@ def test_offline_a_mirror_on_disk_is_used(cache: Cache, tmp_path: Path) -> None:
         (tmp_path / path[1:]).write_bytes(data)
     plan = plan_fetch(Release(name="15.1-RELEASE", mirror=f"file://{tmp_path}"), "amd64", "amd64")
     assert fetch(plan, cache, patience=OFFLINE).level == 1
+
+
+def unpacked(mirror: Mirror, cache: Cache) -> bytes:
+    """What tar would get of the base set, as `unpacking` gives it."""
+    return b"".join(fetch(plan_of(mirror), cache, unpacking=True).sets[0].chunks())
+
+
+def test_for_unpacking_a_set_is_judged_on_its_way_and_once(mirror: Mirror, cache: Cache) -> None:
+    first = fetch(plan_of(mirror), cache, unpacking=True)
+    assert (first.level, first.sets[0].summary) == (1, None)
+    assert b"".join(first.sets[0].chunks()) == BASE
+    again = fetch(plan_of(mirror), cache, unpacking=True)
+    assert again.sets[0].summary is not None and again.sets[0].summary.members == 12
+    assert level_of(plan_of(mirror), cache) == 1
+
+
+@pytest.mark.parametrize("member", [("../../etc/passwd", b"0", ""), ("dev/null", b"3", ""), ("x", b"2", "../../etc")])
+def test_for_unpacking_nothing_of_a_hostile_set_is_given_on(
+    mirror: Mirror, cache: Cache, member: tuple[str, bytes, str]
+) -> None:
+    mirror.files = release_files({"base.txz": hostile_behind(member, filler=0)})
+    given: list[bytes] = []
+    with pytest.raises(FetchError, match="archive-hostile"):
+        given.extend(fetch(plan_of(mirror), cache, unpacking=True).sets[0].chunks())
+    assert given == []
+    with pytest.raises(FetchError, match="archive-hostile"):
+        unpacked(mirror, cache)
+
+
+def test_for_unpacking_what_was_given_on_of_a_large_hostile_set_ends_before_the_hostile_member(
+    mirror: Mirror, cache: Cache
+) -> None:
+    whole = hostile_behind(("../../etc/passwd", b"0", ""), filler=2_600_000)
+    mirror.files = release_files({"base.txz": whole})
+    given: list[bytes] = []
+    with pytest.raises(FetchError, match="archive-hostile"):
+        given.extend(fetch(plan_of(mirror), cache, unpacking=True).sets[0].chunks())
+    seen = lzma.LZMADecompressor().decompress(b"".join(given))
+    assert b"../../etc/passwd" not in seen and len(seen) > 1024 * 1024
+
+
+def hostile_behind(member: tuple[str, bytes, str], filler: int) -> bytes:
+    """A base set with one member more at its end."""
+    held = io.BytesIO(lzma.decompress(base_set("15.1-RELEASE-p1", filler=filler)))
+    with tarfile.open(fileobj=held, mode="a") as tar:
+        add(tar, member[0], member[1], member[2])
+    return lzma.compress(held.getvalue(), preset=0)
+
+
+def test_for_unpacking_a_file_that_rotted_after_its_download_is_never_whole(mirror: Mirror, cache: Cache) -> None:
+    chunks = fetch(plan_of(mirror), cache, unpacking=True).sets[0].chunks()
+    path = cache.path(hashlib.sha256(BASE).hexdigest())
+    path.write_bytes(BASE[:-9] + bytes([BASE[-9] ^ 1]) + BASE[-8:])
+    with pytest.raises(FetchError):
+        b"".join(chunks)
