@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -182,7 +183,7 @@ class Journal:
     def _connect(self) -> None:
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+            _made(self._path)
             self._db = sqlite3.connect(self._path, timeout=_BUSY, check_same_thread=False)
             self._prepare(self._db)
         except (sqlite3.OperationalError, OSError) as error:
@@ -231,6 +232,19 @@ class Journal:
 
     def _clean(self, text: str, limit: int) -> str:
         return self._mask(text)[:limit]
+
+
+def _made(path: Path) -> None:
+    """Make the file, ours alone. Raises OSError where something else than a file is there.
+
+    One that is there is not opened: closing a descriptor would take the locks from every other connection that this
+    process has to it (sqlite.org/howtocorrupt.html, 2.2), and an agent has several.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            raise
 
 
 def open_journal(path: Path, warn: Warn, *, now: Callable[[], float] = time.time) -> Journal:

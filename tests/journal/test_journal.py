@@ -219,3 +219,15 @@ def test_a_file_of_a_newer_program_is_left_alone(path: Path, warned: list[Diagno
     assert one_run(journal) == 0
     assert "format 99" in warned[0].detail
     assert [name for name in os.listdir(path.parent) if "damaged" in name] == []
+
+
+def test_another_connection_of_this_process_does_not_take_away_the_locks_of_one(tmp_path):
+    """Or the next process to close the file takes itself for the last, and the log away from whoever writes to it."""
+    path = tmp_path / "journal.db"
+    first = open_journal(path, lambda problem: pytest.fail(problem.detail))
+    first.begin_run("", "one", "host", "")
+    open_journal(path, lambda problem: pytest.fail(problem.detail)).close()
+    other = f"import sqlite3; db = sqlite3.connect({str(path)!r}); db.execute('SELECT * FROM run'); db.close()"
+    subprocess.run([sys.executable, "-c", other], timeout=60, check=True)
+    assert path.with_name("journal.db-wal").exists()
+    first.close()
