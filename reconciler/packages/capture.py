@@ -21,6 +21,7 @@ from reconciler.spool import Spool
 
 _LIBARCHIVE, _SCHILY = b"LIBARCHIVE.xattr.", b"SCHILY.xattr."
 
+_POSIX_ACL = (b"SCHILY.acl.access", b"SCHILY.acl.default")
 _TYPES: Mapping[str, Type] = {"file": "file", "directory": "directory", "symlink": "symlink", "fifo": "fifo"}
 
 
@@ -82,6 +83,8 @@ class _Found:
             digest = self._take(member, reader)
             self._places[path] = (at, self._spool.size - at)
         self._entries[path] = _entry(path, member, digest)
+        if any(mark in member.marks for mark in _POSIX_ACL):
+            self._refused.append((path, "a POSIX.1e ACL; packages keep those of NFSv4, which ZFS has"))
         if reason := fault(self._entries[path]):
             self._refused.append((path, reason))
 

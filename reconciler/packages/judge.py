@@ -1,7 +1,8 @@
 """Whether a manifest's paths are harmless, by the rules of `archive` and some more. Pure.
 
 More than an archive's members, since a manifest also deletes, and since its names are compared with each other as a
-file system without upper and lower case would: a link and a folder that differ only in case are one there.
+file system would that knows no upper and lower case, or normalises Unicode (zfsprops(7): casesensitivity,
+normalization): a link and a folder that differ only in that are one there.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def _refuse_lookalikes(tree: Unpacked) -> None:
     seen: dict[str, str] = {}
     for path, kind in tree.kinds.items():
         text = path.decode("utf-8", "surrogateescape")
-        folded = unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).casefold())
+        folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKD", text).casefold())
         other = seen.get(folded)
         if other is not None and (other != kind or kind not in ("directory", "file")):
             raise hostile(path, f"but for upper and lower case it has the name of a {other}")

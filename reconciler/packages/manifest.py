@@ -27,8 +27,8 @@ from reconciler.packages.delta import Delta
 from reconciler.packages.tree import Entry, Tree, as_type, fault, key
 
 FORMAT = 2
-MAX_BYTES = 64 * 1024**2
-"""Bytes of a manifest: some 300 000 files."""
+MAX_BYTES = 32 * 1024**2
+"""Bytes of a manifest: some 170 000 files. As values they take ten times as much."""
 MAX_LEVEL = 10_000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+.,-]{0,127}", re.ASCII)
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+.,-]{0,63}", re.ASCII)

@@ -15,6 +15,7 @@ from typing import IO
 from reconciler.cache import open_regular, stream
 from reconciler.model.diagnostic import Diagnostic, FetchError
 from reconciler.packages.archive import PACKAGE, Limits
+from reconciler.packages.compress import SUFFIX
 from reconciler.packages.compression import FirstStream, expand
 from reconciler.packages.judge import judge
 from reconciler.packages.layout import BLOCK, END, MANIFEST, header, manifest_header, padding, stamp
@@ -41,13 +42,19 @@ def read_package(file: IO[bytes], limits: Limits = PACKAGE) -> Package | None:
     Reads little more than the manifest. Raises FetchError: `package-malformed`, `package-format`,
     `archive-hostile`, `archive-too-large`, `archive-malformed`.
     """
+    start = file.tell()
     first = FirstStream(file)
     pieces = first.pieces()
     data = b""
+    if not first.compression:
+        file.seek(start)
+        data = file.read(BLOCK)
     while len(data) < BLOCK and (piece := next(pieces, b"")):
         data += piece
     if data[: len(MANIFEST) + 1] != MANIFEST.encode() + b"\0":
         return None
+    if first.compression not in SUFFIX:
+        raise malformed(f"It is compressed with {first.compression or 'nothing'}, and format 2 with xz or zstd.")
     digits = data[124:135]
     size = int(digits, 8) if digits.isdigit() and not digits.strip(b"01234567") else -1
     if not 0 <= size <= MAX_BYTES or data[:BLOCK] != manifest_header(size):

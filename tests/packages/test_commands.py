@@ -127,6 +127,20 @@ def test_a_package_of_the_first_format_is_converted_with_warnings(
         (Item("../etc/passwd"), "archive-hostile"),
         (Item("dev/null", tarfile.CHRTYPE), "package-unrecordable"),
         (Item("x", pax={"SCHILY.xattr.trusted.x": "1"}), "package-unrecordable"),
+        (Item("x", pax={"SCHILY.acl.access": "user::rw-"}), "package-unrecordable"),
+        (
+            Item(
+                "x",
+                pax={
+                    "GNU.sparse.major": "1",
+                    "GNU.sparse.minor": "0",
+                    "GNU.sparse.name": "x",
+                    "GNU.sparse.realsize": "9999",
+                },
+                data=b"0\n",
+            ),
+            "archive-malformed",
+        ),
     ],
 )
 def test_what_cannot_be_converted_makes_nothing(

@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from reconciler.packages.delta import Delta, apply, delta, differences, removals
 from reconciler.packages.tree import Entry
 
-from .trees import directory, file, of, pairs, symlink, trees
+from .trees import directory, examples, file, of, pairs, symlink, trees
 
 Pair = tuple[dict[str, Entry], dict[str, Entry]]
 
 
 @given(pairs())
+@examples(80)
 def test_applying_the_difference_of_two_trees_to_one_gives_the_other(pair: Pair) -> None:
     before, after = pair
     assert apply(before, delta(before, after)) == after
 
 
 @given(trees())
+@examples(40)
 def test_a_tree_does_not_differ_from_itself(tree: dict[str, Entry]) -> None:
     assert not delta(tree, tree) and differences(tree, tree) == ()
     assert apply(tree, Delta()) == tree
 
 
 @given(pairs())
+@examples(80)
 def test_a_difference_is_sorted_and_carries_whole_files(pair: Pair) -> None:
     before, after = pair
     change = delta(before, after)
@@ -37,7 +40,7 @@ def test_a_difference_is_sorted_and_carries_whole_files(pair: Pair) -> None:
 
 
 @given(pairs())
-@settings(max_examples=30)
+@examples(30)
 def test_what_is_removed_first_is_below_before_above(pair: Pair) -> None:
     before, after = pair
     gone = removals(delta(before, after))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
 import tarfile
 from collections.abc import Iterable
 from contextlib import suppress
@@ -11,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.model.diagnostic import FetchError
@@ -26,7 +28,7 @@ from reconciler.packages.read import check_package, payload
 from reconciler.packages.tree import Entry
 from reconciler.packages.write import build_package
 
-from .trees import CONTENTS, both, directory, file, manifest, of, package, pairs, symlink
+from .trees import CONTENTS, both, directory, examples, file, manifest, of, package, pairs, symlink
 
 Pair = tuple[dict[str, Entry], dict[str, Entry]]
 BOTH: tuple[Compression, ...] = ("xz", "zstd")
@@ -41,7 +43,7 @@ SMALL = of(
 
 
 @given(pairs())
-@settings(max_examples=40)
+@examples(40)
 def test_what_is_packed_is_what_is_read(pair: Pair) -> None:
     change = delta(*pair)
     try:
@@ -56,7 +58,7 @@ def test_what_is_packed_is_what_is_read(pair: Pair) -> None:
 
 
 @given(pairs())
-@settings(max_examples=40)
+@examples(40)
 def test_any_tar_reader_finds_the_same_in_it(pair: Pair) -> None:
     """Checked by two readers that know nothing of the format: ours for strange archives, and Python's."""
     change = delta(*pair)
@@ -110,6 +112,25 @@ def test_a_package_is_built_with_its_digest_beside_it(tmp_path: Path, compressio
     assert again == built and (tmp_path / f"{name}.sha256").read_text() == f"{built.sha256}\n"
 
 
+@pytest.mark.parametrize("compression", BOTH)
+def test_what_tar_of_this_machine_unpacks_is_what_was_packed(tmp_path: Path, compression: Compression) -> None:
+    mine = {"uid": os.getuid(), "gid": os.getgid()}
+    tree = [replace(entry, flags=(), xattrs=(), **mine) for entry in SMALL.entries]
+    change = of(*tree, replace(file("x" * 200 + "/é", mode=0o600), **mine))
+    built = build_package(tmp_path, manifest(change), lambda e: [CONTENTS[e.sha256]], compression)
+    found, there = check_package(built.path), tmp_path / "there"
+    there.mkdir()
+    assert found is not None
+    rest = tmp_path / f"rest{compress.SUFFIX[compression]}"
+    rest.write_bytes(b"".join(payload(built.path, built.sha256, found)))
+    subprocess.run(["tar", "-xpf", str(rest), "-C", str(there)], check=True, timeout=60)
+    done = subprocess.run(
+        ["tar", "--format", "pax", "-C", str(there), "-cf", "-", "."], check=True, timeout=60, capture_output=True
+    )
+    implied = {path: entry for path, entry in capture([done.stdout]).tree.items() if path not in ("usr", "x" * 200)}
+    assert implied == {e.path: replace(e, mode=implied[e.path].mode if e.target else e.mode) for e in change.entries}
+
+
 def test_a_manifest_that_compresses_badly_is_read() -> None:
     """zstd gives nothing back before it has a whole block."""
     change = of(*(file(f"f{number}", b"%d" % number) for number in range(200)))
@@ -125,7 +146,7 @@ def test_a_file_that_changes_while_it_is_packed_leaves_no_package(tmp_path: Path
 
 
 @given(pairs())
-@settings(max_examples=40)
+@examples(40)
 def test_a_manifest_has_one_text(pair: Pair) -> None:
     made = manifest(delta(*pair), patch_levels=(1, None))
     text = serialize(made)
@@ -133,7 +154,7 @@ def test_a_manifest_has_one_text(pair: Pair) -> None:
 
 
 @given(st.data())
-@settings(max_examples=60)
+@examples(60)
 def test_a_damaged_package_is_refused_or_the_same(data: st.DataObject) -> None:
     whole = bytearray(SAMPLE)
     at = data.draw(st.integers(0, len(whole) - 1))

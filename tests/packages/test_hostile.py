@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import lzma
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import pytest
@@ -57,6 +58,7 @@ EVIL: dict[str, tuple[list[Entry], list[str]]] = {
     "a link and a file but for case": ([symlink("A", "/etc/passwd"), file("a")], []),
     "two links but for case": ([symlink("A", "b"), symlink("a", "/etc")], []),
     "a link and a folder but for an accent": ([symlink("e\u0301", "/etc"), file("\u00e9/x")], []),
+    "a link and a folder but for a ligature": ([symlink("fi", "/etc"), file("\ufb01/x")], []),
     "a link and a folder but for sharp s": ([symlink("SS", "/etc"), file("\u00df/x")], []),
 }
 
@@ -120,6 +122,13 @@ def test_the_payload_is_where_the_manifest_ends() -> None:
     first, rest = assembled(TOLD, b""), members(GOOD.entries) + END
     assert code_of(lzma.compress(lzma.decompress(first) + rest)) == "package-malformed"
     assert code_of(first + rest) == "archive-malformed"
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress])
+def test_a_manifest_that_no_reader_of_the_format_would_see_is_not_taken_for_a_file(
+    compress: Callable[[bytes], bytes],
+) -> None:
+    assert code_of(assembled(TOLD, members(GOOD.entries) + END, compress)) == "package-malformed"
 
 
 def test_a_bomb_is_refused_before_it_is_expanded() -> None:

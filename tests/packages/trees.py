@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 import pytest
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from reconciler.model.diagnostic import FetchError
@@ -25,8 +26,14 @@ CONTENTS = {hashlib.sha256(data).hexdigest(): data for data in (b"", b"a", b"b" 
 NAMES = ("a", "b", "a-b", "é", "x" * 120, "\udcff", "with space", "new\nline", "-f", "._a")
 FLAGS = ((), (), ("schg",), ("nodump", "uchg"))
 XATTRS = ((), (), (("user.note", b"\0\xff"), ("user.\u00e9", b"")), (("system.x", b"1" * 300),))
+SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
 _IDS = st.sampled_from((0, 80, 0o7777777, 0o10000000, 0xFFFFFFFF))
 _MODES = st.sampled_from((0o644, 0o755, 0o4755, 0o2755, 0o1777, 0))
+
+
+def examples(count: int) -> settings:
+    """That many, on a machine that may have other things to do."""
+    return settings(max_examples=count, deadline=None, suppress_health_check=SLOW)
 
 
 def file(path: str, data: bytes = b"a", **said: object) -> Entry:

@@ -5,6 +5,7 @@ import lzma
 import tarfile
 
 import pytest
+import zstandard
 
 from reconciler.hosts.sandbox.machine import Machine
 from reconciler.hosts.sandbox.runner import SandboxRunner
@@ -76,8 +77,9 @@ def test_no_link_of_a_jail_leads_its_tar_out_of_it(runner):
     assert done.status == 1 and b"the host's" not in done.stdout
 
 
-def test_several_xz_streams_are_one_archive(runner):
+@pytest.mark.parametrize("compress", [lzma.compress, zstandard.ZstdCompressor().compress])
+def test_several_streams_are_one_archive(runner, compress):
     whole = packed(("a", {"size": 30_000}), ("b", {"size": 30_000}))
-    stdin = b"".join(lzma.compress(whole[at : at + 20_000]) for at in range(0, len(whole), 20_000))
+    stdin = b"".join(compress(whole[at : at + 20_000]) for at in range(0, len(whole), 20_000))
     assert inside(runner, "tar", "-xpf", "-", "-C", "/", stdin=stdin).status == 0
     assert {name: member.size for name, member in read(runner, b"a", b"b").items()} == {"a": 30_000, "b": 30_000}

@@ -25,7 +25,7 @@ _TAKES = frozenset("fCbTX")
 _LONG_TAKES = frozenset({"exclude", "strip-components", "format", "options", "include", "uid", "gid", "uname", "gname"})
 _LONG = {"extract": "x", "create": "c", "list": "t", "file": "f", "directory": "C", "xz": "J", "gzip": "z",
          "bzip2": "j", "verbose": "v"}  # fmt: skip
-_XZ = b"\xfd7zXZ\x00"
+_XZ, _ZSTD = b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd"
 _PACK = {"J": "w:xz", "z": "w:gz", "j": "w:bz2"}
 
 
@@ -151,9 +151,15 @@ def _input(machine: Machine, request: _Request, command: Command) -> IO[bytes]:
 
 
 def _expanded(source: IO[bytes]) -> IO[bytes]:
-    """Several xz streams, one after the other, are one archive to bsdtar; Python's tarfile ends with the first."""
+    """Several xz streams, or zstd frames, are one archive to bsdtar; Python's tarfile ends with the first, or knows
+    none of them."""
     head = source.read(len(_XZ))
     whole = cast("IO[bytes]", Chunks(chain([head], iter(lambda: source.read(1 << 20), b""))))
+    if head.startswith(_ZSTD):
+        import zstandard
+
+        reader = zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(whole, read_across_frames=True)
+        return cast("IO[bytes]", Chunks(iter(lambda: reader.read(1 << 20), b"")))
     return lzma.LZMAFile(whole) if head == _XZ else whole
 
 
