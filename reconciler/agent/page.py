@@ -80,7 +80,9 @@ class Pages:
             return self.said(ask, 404, "No such jail", "It is in no spec, and this host has no jail of that name.")
         steps = [step for step in status.steps if step.scope == name]
         runs = self._with_commits(self._records.runs(RUNS, name))
-        return self.page("jail.html", ask, here="jail", jail=found, steps=steps, runs=runs, status=status)
+        planned = page_view.scopes(status.plan.document)[0] if status.plan else []
+        own = [scope for scope in planned if scope.name == name]
+        return self.page("jail.html", ask, here="jail", jail=found, steps=steps, scopes=own, runs=runs, status=status)
 
     def runs(self, ask: Ask) -> Answer:
         """The journal."""

@@ -67,7 +67,16 @@ PLAN = {
         step(1, "web", "create", "layer e0bec0a3  build segment 4 of 4: CMD", "its text changed", 12),
         step(2, "web", "create", "root 1 → 2", "built beside; 1 kept for rollback", 3),
         step(3, "web", "change", "restart jail", "its root changes", 1, interrupts=True),
-        step(4, "mail", "change", "set quota of volume/mail/spool", "it was changed", 21),
+        step(
+            4,
+            "mail",
+            "change",
+            "set quota of volume/mail/spool",
+            "it was changed",
+            21,
+            before={"quota": "0", "owner": "mail"},
+            after={"quota": "1G", "owner": "mail"},
+        ),
         step(5, "old", "remove", "stop jail", "no spec names it", 0, file=""),
     ],
     "notes": [

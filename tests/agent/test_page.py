@@ -126,6 +126,13 @@ def test_the_overview_says_what_an_operator_came_for():
         assert expected.lower() in text.lower(), expected
 
 
+def test_a_jails_page_says_what_is_planned_for_it_alone():
+    text = " ".join(read(pages(), "/jails/mail").text.split())
+    assert "set quota of volume/mail/spool" in text and "quota: 0 → 1G" in text and "owner:" not in text
+    assert "root 1 → 2" not in text
+    assert "hidden" in str(get(pages(), "/jails/db").body)
+
+
 def test_nothing_that_others_wrote_is_taken_for_markup():
     for path in PATHS:
         body = get(pages(), path).body
