@@ -65,6 +65,14 @@ def test_it_answers_and_takes_bodies_up_to_the_limit(server: Server):
     assert ask(server, "POST", "/size", b"x" * (BODY_LIMIT + 1))[0] == 413
 
 
+def test_no_body_goes_into_a_temporary_file(server: Server, monkeypatch: pytest.MonkeyPatch):
+    def refuse(*_: object) -> None:
+        raise AssertionError("a temporary file")
+
+    monkeypatch.setattr("waitress.buffers.TempfileBasedBuffer.__init__", refuse)
+    assert ask(server, "POST", "/size", b"x" * BODY_LIMIT) == (200, b"%d\n" % BODY_LIMIT)
+
+
 def test_headers_without_end_are_refused(server: Server):
     found = raw(server, b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * (HEADER_LIMIT + 10) + b"\r\n\r\n")
     assert found.startswith(b"HTTP/1.0 431") and b"waitress" not in found.split(b"\r\n\r\n")[0].lower()

@@ -64,6 +64,23 @@ def test_a_signature_made_with_sha1_is_not_believed():
         assert refusal(forge, b"key", {header: f"sha1={old}"}, b"body", NOW)
 
 
+def test_an_empty_secret_is_never_right_however_well_it_is_used():
+    def tag(name: str, key: bytes = b"", body: bytes = b"{}") -> str:
+        return hmac.new(key, body, name).hexdigest()
+
+    signed = base64.b64encode(hmac.new(b"", b"a.1614265330.{}", hashlib.sha256).digest()).decode()
+    made: list[tuple[Any, dict[str, str]]] = [
+        ("generic", {"x-signature": f"sha256={tag('sha256')}"}),
+        ("github", {"x-hub-signature-256": f"sha256={tag('sha256')}"}),
+        ("gitea", {"x-gitea-signature": tag("sha256")}),
+        ("gitlab", {"x-gitlab-token": ""}),
+        ("gitlab", {"webhook-id": "a", "webhook-timestamp": "1614265330", "webhook-signature": f"v1,{signed}"}),
+    ]
+    for forge, headers in made:
+        assert refusal(forge, b"", headers, b"{}", NOW) == "no secret is configured"
+    assert refusal("github", b"key", {"x-hub-signature-256": f"sha512={tag('sha512', b'key')}"}, b"{}", NOW)
+
+
 def test_a_good_second_header_does_not_rescue_a_bad_first_one():
     headers = {"x-forgejo-signature": "0" * 64, "x-gitea-signature": JEFE, "x-hub-signature-256": f"sha256={JEFE}"}
     assert refusal("gitea", b"Jefe", headers, b"what do ya want for nothing?", NOW)
