@@ -8,11 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from ipaddress import ip_interface
 
 from reconciler import runtime
 from reconciler.build import seal
-from reconciler.build.recipe import ApplyPackage, InstallPackages, Recipe, RunSegment
+from reconciler.build.recipe import ApplyBuilt, ApplyPackage, InstallPackages, Recipe, RunSegment
 from reconciler.kind import Seen, digest
 from reconciler.kinds.config import Config, generation
 from reconciler.kinds.config import have as have_config
@@ -27,21 +26,20 @@ from reconciler.kinds.volume import dataset_of
 from reconciler.makejail.program import Program
 from reconciler.model.diagnostic import Span
 from reconciler.model.value import Ref
+from reconciler.shown import shown_jail
 from reconciler.spec import document
 from reconciler.spec.lock import Lock, PinnedFile, abi_of
 from reconciler.spec.select import PackageRef, Selected
 from reconciler.spec.specset import Sourced
 
-# Parameters of jail.conf that jls cannot show, so that they are not compared.
-UNSHOWN = ("exec.", "mount.", "allow.mount.no", "stop.timeout", "interface", "depend", "command", "ip_hostname")
-
-
+Planned = tuple[Recipe, Span]
+"""One step of a chain, and the place that asks for it."""
 Rendering = tuple[tuple[tuple[str, str], ...], Mapping[str, tuple[int, str]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """How a root is made: a release, then layers. `tip` is what the root clones.
+    """How a root is made: a release, then layers. `tip` is what the root clones. `built` are layers of its packages.
 
     `under` are releases that are only there because the release is patched from them. `floating`: the release is
     not here yet, its level is `latest`, and nothing pins what that is. `beside` are the layers of jails that only its
@@ -148,7 +146,7 @@ def _one(
     by_hand = f"jails/{name}/stopped-by-operator" in inputs.seen.observed.files
     runs = spec.state == "running" and not by_hand
     started = _started(content if now.content else None, inputs, name)
-    jail = _jail(spec, started, root, ruleset, place.hostid) if runs else None
+    jail = shown_jail(spec, started, root, ruleset, place.hostid) if runs else None
     return Allocation(chain, root, kept, now, jail, facts, ruleset, live, held, by_hand)
 
 
@@ -184,17 +182,21 @@ def _kept(roots: list[Root], root: Root, good: int, keep: int) -> tuple[Root, ..
 def _chain(inputs: Inputs, name: str, sourced: Sourced[document.Jail]) -> Chain:
     spec = sourced.doc
     release, under = _release(inputs, spec)
-    steps: list[tuple[Recipe, Span]] = []
+    steps: list[Planned] = []
+    beside: list[Layer] = []
     for index, package in enumerate(inputs.packages.get(name, ())):
-        sha = package.digest.removeprefix("sha256:")
-        recipe = ApplyPackage(package.name, package.version or "", sha, package)
-        steps.append((recipe, sourced.place(("packages", index))))
+        place = sourced.place(("packages", index))
+        if package.document is not None:
+            steps.append((_built(inputs, spec, release, package, beside), place))
+        else:
+            sha = package.digest.removeprefix("sha256:")
+            steps.append((ApplyPackage(package.name, package.version or "", sha, package, package.replaces), place))
     if spec.pkg:
         steps.append((InstallPackages(spec.pkg, _pins(inputs, spec, spec.pkg)), sourced.place(("pkg",))))
-    beside: list[Layer] = []
     program = inputs.programs.get(name)
     if program is not None:
-        steps += _segments(inputs, spec, program, name, release, beside)
+        env = spec.makejail.env if spec.makejail else {}
+        steps += _segments(inputs, spec, program, name, release, beside, env)
     layers, there = _layers(inputs, release, steps), layers_here(inputs.seen)
     floating = spec.patch_level == "latest" and spec.release not in inputs.lock.releases
     floating = floating and release.level not in inputs.levels.get(release.release, ())
@@ -202,7 +204,24 @@ def _chain(inputs: Inputs, name: str, sourced: Sourced[document.Jail]) -> Chain:
     return Chain(release, chosen, under, floating, tuple(beside))
 
 
-def _layers(inputs: Inputs, release: Release, steps: Iterable[tuple[Recipe, Span]]) -> list[Layer]:
+def _built(
+    inputs: Inputs, spec: document.Jail, release: Release, package: PackageRef, beside: list[Layer]
+) -> ApplyBuilt:
+    """A package with a Makejail, whose own layers are added to `beside`: they stand on the jail's release."""
+    assert package.document is not None and package.document.doc.makejail is not None
+    level, env = package.document.doc.patch_level, package.document.doc.makejail.env
+    steps = _segments(inputs, spec, package.program, "", release, beside, env, part=package.name)
+    layers = _resumed(_layers(inputs, release, steps), layers_here(inputs.seen))
+    beside += [layer for layer in layers if layer.name not in {one.name for one in beside}]
+    levels = (0, None) if level is None else (level, level)
+    tip = layers[-1].name if layers else ""
+    known = inputs.lock.built.get(package.name)
+    pinned = known.sha256 if known is not None and known.inputs == tip else ""
+    return ApplyBuilt(package.name, package.version or "", tip, release.name, levels, pinned, package.replaces)
+
+
+def _layers(inputs: Inputs, release: Release, steps: Iterable[Planned]) -> list[Layer]:
+    """The layers that these steps make on top of a release."""
     layers: list[Layer] = []
     parent, parent_digest, platform = release.ref, digest("release", release.name), _platform(inputs)
     for recipe, where in steps:
@@ -220,24 +239,25 @@ def _segments(
     name: str,
     release: Release,
     beside: list[Layer],
+    env: Mapping[str, str],
     part: str = "",
-) -> list[tuple[Recipe, Span]]:
+) -> list[Planned]:
     """The segments of a program; the layers of the jails that its EXECs build are added to `beside`."""
     tips: dict[str, str] = {}
     for other, its in program.others.items():
-        steps = _segments(inputs, spec, its, name, release, beside, part=other)
+        steps = _segments(inputs, spec, its, name, release, beside, env, part=other)
         layers = list(_resumed(_layers(inputs, release, steps), layers_here(inputs.seen)))
         beside += [layer for layer in layers if layer.name not in {one.name for one in beside}]
         tips |= {other: layers[-1].name} if layers else {}
-    env = tuple(sorted((spec.makejail.env if spec.makejail else {}).items()))
+    given = tuple(sorted(env.items()))
     context = (program.root if part else "") or inputs.contexts.get(name, "")
-    found: list[tuple[Recipe, Span]] = []
+    found: list[Planned] = []
     for number, segment in enumerate(program.segments, start=1):
         pins, held = _pins(inputs, spec, segment.packages), inputs.lock.files
         files = tuple(PinnedFile(url, held[url]) for url in segment.urls if url in held)
         others = tuple((other, tips[other]) for other in segment.others if other in tips)
         total, jail = len(program.segments), part or name
-        run = RunSegment(segment, number, total, jail, env, context, "", pins, files, others, part)
+        run = RunSegment(segment, number, total, jail, given, context, "", pins, files, others, part)
         found.append((run, segment.span))
     return found
 
@@ -351,33 +371,3 @@ def _files(inputs: Inputs, name: str, spec: document.Jail, root: str, ruleset: i
     )
     made = runtime.files(asked)
     return config_files(made), runtime.Rendered(asked, made)
-
-
-def _jail(spec: document.Jail, started: str, root: Root, ruleset: int, hostid: str) -> Jail:
-    """The running jail as jls should show it."""
-    shown: dict[str, str] = {
-        "host.hostname": spec.hostname or spec.name,
-        "host.hostuuid": runtime.names(hostid, spec.name).hostuuid,
-        "devfs_ruleset": str(ruleset or (5 if spec.network.vnet else 4)),
-        **_shown_network(spec.network),
-    }
-    for key, value in spec.parameters.items():
-        if key.startswith(UNSHOWN):
-            continue
-        head, _, last = key.rpartition(".")
-        if isinstance(value, bool) and last.startswith("no") and head == "allow":
-            key, value = f"{head}.{last[2:]}", not value
-        shown[key] = str(value).lower() if isinstance(value, bool) else str(value)
-    parameters = tuple(sorted(shown.items()))
-    return Jail(spec.name, started, root.name, parameters, depends=frozenset(spec.depends_on))
-
-
-def _shown_network(network: document.NetworkSpec) -> dict[str, str]:
-    """What jls shows of it. Not `ip4` beside addresses: the kernel has shown both `new` and `disable` there."""
-    if network.vnet:
-        return {"vnet": "new"}
-    if network.inherit:
-        return {"ip4": "inherit", "ip6": "inherit"}
-    v4 = [entry.address.partition("/")[0] for entry in network.addresses if ":" not in entry.address]
-    v6 = [str(ip_interface(entry.address).ip) for entry in network.addresses if ":" in entry.address]
-    return {"ip4.addr": ",".join(v4), "ip6.addr": ",".join(v6)}

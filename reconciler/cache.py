@@ -21,7 +21,8 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -117,6 +118,21 @@ class Cache:
                 os.replace(fresh, path)
             finally:
                 fresh.unlink(missing_ok=True)
+
+    def take(self, write: Callable[[IO[bytes]], str]) -> str:
+        """Put a file into the cache that is made now: `write` writes it and says its SHA256 (hex)."""
+        self.prepare()
+        fresh = self.folder / f"made.{os.getpid()}.{threading.get_ident()}.new"
+        with self.guarded():
+            try:
+                with open(fresh, "wb", opener=private) as file:
+                    sha256 = write(file)
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.replace(fresh, self.path(sha256))
+            finally:
+                fresh.unlink(missing_ok=True)
+        return sha256
 
     def prepare(self) -> None:
         """Make the folder, mode 0700; refuse one that somebody else owns or may write to."""

@@ -6,6 +6,7 @@ import posixpath
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from reconciler.effective import effective
 from reconciler.makejail.files import LocalFiles
@@ -14,14 +15,16 @@ from reconciler.makejail.problem import MakejailError
 from reconciler.makejail.program import Given, Program, compile_makejail, compile_text
 from reconciler.makejail.sources import Sources
 from reconciler.model.diagnostic import Diagnostic, Span, SpecError
-from reconciler.spec.document import Jail
+from reconciler.spec.document import Jail, Package
 from reconciler.spec.lock import Lock
-from reconciler.spec.select import for_host
+from reconciler.spec.select import PackageRef, Selected, for_host, package_refs
 from reconciler.spec.specset import Sourced, SpecSet
 
 
 def compile_all(
-    jails: Mapping[str, Sourced[Jail]], sources: Sources | None = None, pinned: Pinned | None = None
+    jails: Mapping[str, Sourced[Jail]] | Mapping[str, Sourced[Package]],
+    sources: Sources | None = None,
+    pinned: Pinned | None = None,
 ) -> tuple[Mapping[str, Program], Mapping[str, str]]:
     """(programs, folders of the Makejails) by jail, read from `sources` or else from this machine's files.
 
@@ -49,6 +52,42 @@ def compile_all(
 def warnings_of(program: Program) -> tuple[Diagnostic, ...]:
     """What the language warns of, in all that the Makejail builds."""
     return tuple(warning for one in program.every for warning in one.warnings)
+
+
+def packages_of(
+    selected: Selected, sources: Sources | None = None, pinned: Pinned | None = None
+) -> Mapping[str, tuple[PackageRef, ...]]:
+    """The jail packages of each jail, those with a Makejail with what that was compiled to.
+
+    Raises SpecError with the problems of all of them (`package-host-code` is one).
+    """
+    refs = {name: package_refs(selected, sourced) for name, sourced in selected.jails.items()}
+    built = {ref.name: ref.document for found in refs.values() for ref in found if ref.document is not None}
+    if not built:
+        return refs
+    programs, contexts = compile_all(built, sources, pinned)
+    outside = [
+        Diagnostic(
+            "package-host-code",
+            "A package's Makejail runs code on the host",
+            f"{name} is built from what happens inside a jail, and {step.name} runs on the host.",
+            "Do it with CMD or RUN, or in the jail's own Makejail.",
+            step.span,
+        )
+        for name, program in programs.items()
+        for segment in program.segments
+        for step in segment.instructions
+        if step.host_code
+    ]
+    if outside:
+        raise SpecError(outside)
+    return {
+        name: tuple(
+            replace(ref, program=programs[ref.name], context=contexts[ref.name]) if ref.document is not None else ref
+            for ref in found
+        )
+        for name, found in refs.items()
+    }
 
 
 def makejail_problems(specs: SpecSet, pinned: Pinned | None = None) -> tuple[Diagnostic, ...]:
@@ -82,7 +121,7 @@ def without_held(program: Program, files: Mapping[str, str]) -> Program:
     return replace(program, warnings=tuple(kept)) if held else program
 
 
-def _compile(name: str, sourced: Sourced[Jail], sources: Sources, pinned: Pinned | None) -> Program:
+def _compile(name: str, sourced: Sourced[Any], sources: Sources, pinned: Pinned | None) -> Program:
     spec = sourced.doc.makejail
     if spec is None:
         raise ValueError(f"{name} has no Makejail")

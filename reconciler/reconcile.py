@@ -14,7 +14,8 @@ from reconciler import conditions
 from reconciler.ageing import doubts
 from reconciler.allocate import Allocation, Inputs, allocate, rulesets
 from reconciler.at_rest import at_rest
-from reconciler.cache import default_folder
+from reconciler.cache import Cache, default_folder
+from reconciler.conflicts import package_conflicts
 from reconciler.effective import Effective, effective
 from reconciler.execute import Executor, Watch
 from reconciler.guard import Consent, guard
@@ -31,12 +32,12 @@ from reconciler.model.diagnostic import Diagnostic, HostError, Refused, SpecErro
 from reconciler.model.outcome import Report
 from reconciler.model.ports import FACETS, Facts, Host, Observation, Observed, Request
 from reconciler.plan import Limits, make_plan
-from reconciler.programs import compile_all, pinned_by, warnings_of
+from reconciler.programs import compile_all, packages_of, pinned_by, warnings_of
 from reconciler.rollback import recover
 from reconciler.spec.document import Host as HostDocument
 from reconciler.spec.load import collector_paused, load
 from reconciler.spec.lock import Lock, load_lock
-from reconciler.spec.select import Selected, package_refs, select
+from reconciler.spec.select import Selected, select
 from reconciler.spec.specset import SpecSet
 from reconciler.undeclared import undeclared
 from reconciler.world import kinds, observed_world, wanted_world
@@ -92,7 +93,7 @@ class Session:
         self.options = options
         self.specs = specs if specs is not None else load(options.path)
         self.kinds: Mapping[str, Kind] = kinds()
-        self._earlier = earlier
+        self._earlier, self.cache = earlier, Cache(default_folder(os.environ))
         self.sources = Recorded(LocalFiles())
 
     @cached_property
@@ -231,7 +232,8 @@ class Session:
     def allocated(self) -> Mapping[str, Allocation]:
         """What planning decides for each jail."""
         programs, contexts = self.compiled
-        packages = {n: package_refs(self.selected, s) for n, s in self.selected.jails.items()}
+        pinned = pinned_by(self.lock, default_folder(os.environ))
+        packages = packages_of(self.selected, self.sources, pinned)
         options = self.options
         asked = (options.retry, contexts, options.rebuild, options.fetched, self._rulesets, self.lock)
         return allocate(Inputs(self.selected, self.seen, programs, packages, *asked))
@@ -277,9 +279,8 @@ class Session:
         adopt, renaming = self.options.adopt_source, renames(self.selected, self.seen)
         skipped, only = self.skipped(), self.options.only
         left = skipped.keys() | (self.selected.jails.keys() - only if only else set())
-        desired = Desired(
-            self.selected, self.seen, self.allocated, self.source(), adopt, renaming, left=frozenset(left)
-        )
+        decided = (self.selected, self.seen, self.allocated, self.source(), adopt, renaming)
+        desired = Desired(*decided, left=frozenset(left))
         observed = observed_world(self.kinds, self.seen)
         wanted = wanted_world(self.kinds, desired)
         waiting = conditions.unmounted(self.selected, self.seen)
@@ -288,9 +289,9 @@ class Session:
         if plan.steps:
             plan = replace(plan, notes=(*plan.notes, *self._warnings()))
         lost = self._undeclared(plan)
-        pool = self.seen.rows.get("")
-        free = pool.available if pool else None
+        free = self.seen.rows[""].available if "" in self.seen.rows else None
         refusals = guard(plan, self.selected, self.options.consent, self._protected(), lost, free)
+        refusals += package_conflicts(self.allocated, self.seen, self.cache)
         doubted = (note for note in doubts(self.selected, self.allocated, self.seen) if not note.failing)
         plan = replace(plan, notes=(*plan.notes, *(n for n in doubted if not only or n.scope in only)))
         return Decided(plan, refusals, desired)

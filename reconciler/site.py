@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import IO, Any
 
 from reconciler.cache import Cache, stream
 from reconciler.download import PATIENT, Patience
@@ -95,15 +95,22 @@ class LocalSite:
         A jail package of format 2 comes with its manifest before it, under the manifest's name.
         """
         if isinstance(want, PackageRef):
-            package, store = self.package(want, ref), self.store
-            retry(lambda: keep(package, store, _file_name(want)))
-            said = [(MANIFEST, [serialize(package.manifest)])] if package.manifest else []
-            return iter([*said, (want.name, package.chunks())])
+            return self._told(want.name, self.package(want, ref), _file_name(want))
+        if isinstance(want, str):
+            return self._told(want, retry(lambda: supply(None, want, self.cache, self.store)))
         if isinstance(want, PinnedFile):
             told, asked = self.progress(ref), (want.url, want.sha256, self.cache, self.store)
             path = retry(lambda: supply_file(*asked, limit=MAX_FILE, progress=told, patience=self.patience))
             return iter([(want.url, stream(path, want.sha256))])
         return self._sets(want if isinstance(want, Release) else Release(name=ref.name.rpartition("-p")[0]), ref)
+
+    def _told(
+        self, name: str, package: VerifiedPackage, file: str = ""
+    ) -> Iterator[tuple[str, Iterable[bytes]]]:
+        """What `archive` gives of a package, which the store keeps from now on."""
+        retry(lambda: keep(package, self.store, file))
+        said = [(MANIFEST, [serialize(package.manifest)])] if package.manifest else []
+        return iter([*said, (name, package.chunks())])
 
     def package(self, want: PackageRef, ref: Ref) -> VerifiedPackage:
         """A jail package, had and verified as a whole; see `packages.supply`. Nothing is made on the host."""
@@ -134,6 +141,14 @@ class LocalSite:
         """What freebsd-update's server says of a release; `level` is one known to exist. Raises FetchError."""
         asked = (release, self.facts.machine, self.today, level, self.patience)
         return retry(lambda: Tags(self.cache, self.updates).fetch(*asked))
+
+    def has(self, sha256: str) -> bool:
+        """Whether an archive is in the cache, or in the host's store."""
+        return self.cache.find(sha256) is not None or sha256 in self.store.all()
+
+    def keep(self, write: Callable[[IO[bytes]], str]) -> str:
+        """Put an archive that is made now into the cache. Raises FetchError (`cache-unusable`, `cache-full`)."""
+        return self.cache.take(write)
 
     def wait(self, seconds: float) -> None:
         """Let time pass, ended early by a stop."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import assert_never
 
 from reconciler.build.locked import as_locked
-from reconciler.build.recipe import ApplyPackage, InstallPackages, Recipe, RunSegment
+from reconciler.build.made import opened
+from reconciler.build.recipe import ApplyBuilt, ApplyPackage, InstallPackages, Recipe, RunSegment
 from reconciler.build.segment import DISCARDED, TAIL, run
 from reconciler.build.unpack import UNPACK, unpack
 from reconciler.build.workspace import Workspace
@@ -13,8 +14,6 @@ from reconciler.model.action import Site
 from reconciler.model.command import Completed
 from reconciler.model.diagnostic import Diagnostic, HostError
 from reconciler.model.value import Ref
-from reconciler.packages.layout import MANIFEST
-from reconciler.packages.manifest import parse
 
 
 def perform(site: Site, room: Workspace, recipe: Recipe, ref: Ref, environment: tuple[str, str], timeout: float) -> str:
@@ -23,7 +22,7 @@ def perform(site: Site, room: Workspace, recipe: Recipe, ref: Ref, environment: 
     Raises HostError (codes `package-apply-failed`, `pkg-failed`, `pkg-not-as-locked`, `build-failed`, `build-timeout`).
     """
     match recipe:
-        case ApplyPackage():
+        case ApplyPackage() | ApplyBuilt():
             _apply(site, room, recipe, ref)
         case InstallPackages():
             with as_locked(site, room, recipe.pins):
@@ -42,21 +41,18 @@ def _failed(code: str, summary: str, what: str, done: Completed, hint: str) -> H
     return HostError(Diagnostic(code, summary, detail, hint), argv=done.argv, status=done.status, stderr=tail)
 
 
-def _apply(site: Site, room: Workspace, recipe: ApplyPackage, ref: Ref) -> None:
-    found = iter(site.archive(recipe.source, ref))
-    for name, chunks in found:
-        if name == MANIFEST:
-            manifest = parse(b"".join(chunks))
-            name, payload = next(found)
-            unpack(room, name, manifest, payload, site.output(ref))
-            return
+def _apply(site: Site, room: Workspace, recipe: ApplyPackage | ApplyBuilt, ref: Ref) -> None:
+    manifest, chunks = opened(site, recipe, ref)
+    if manifest is not None:
+        unpack(room, recipe.name, manifest, chunks, site.output(ref))
+    else:
         # The stream is unpacked by the root's own tar inside the jail: links resolve in there and nowhere else.
         done = room.exec(UNPACK, stdin=chunks, output=site.output(ref))
         if done.status:
             raise _failed(
                 "package-apply-failed",
                 "A jail package could not be unpacked",
-                f"Unpacking {name}",
+                f"Unpacking {recipe.name}",
                 done,
                 DISCARDED,
             )

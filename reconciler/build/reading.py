@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
+from threading import Lock
 
 from reconciler.build.workspace import Workspace
 from reconciler.kind import make_dataset
@@ -26,6 +27,8 @@ from reconciler.spool import Spool
 
 TIMEOUT = 4 * 3600.0
 _CHUNK = 1 << 20
+_ONE = Lock()
+"""Two that read one snapshot would share its clone, and its name."""
 _BATCH = 400
 """Files whose other names are looked for in one walk: find(1) compares each it meets with all of them."""
 
@@ -88,11 +91,18 @@ def difference(
     Raises HostError (`recording-unreadable`, and what mounting and jails raise) and FetchError
     (`package-unrecordable`, and what `capture` raises).
     """
+    with _ONE:
+        return _difference(site, steps, tuple(ignore), tuple(wanted))
+
+
+def _difference(
+    site: Site, steps: Sequence[tuple[str, str]], ignore: tuple[str, ...], wanted: tuple[str, ...]
+) -> Difference:
     where = Touched()
     for before, after in steps:
         where |= _hints(site, before, after)
     with Side.of(site, steps[0][0]) as old, Side.of(site, steps[-1][1]) as new:
-        return _compared(old, new, where, tuple(ignore), tuple(wanted))
+        return _compared(old, new, where, ignore, wanted)
 
 
 def _hints(site: Site, before: str, after: str) -> Touched:

@@ -24,6 +24,7 @@ class ApplyPackage:
     version: str
     sha256: str
     source: Any = field(compare=False)
+    replaces: tuple[str, ...] = field(compare=False, default=())
 
     def digest(self, parent: str, platform: str) -> str:
         """Parent, platform and the archive's own digest."""
@@ -32,6 +33,31 @@ class ApplyPackage:
     def title(self) -> str:
         """What the plan says."""
         return f"apply package {self.name} {self.version}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyBuilt:
+    """Unpack a jail package that is built here: the difference that its own layers make to the release.
+
+    `tip` is the digest of its last layer, "" where it has none; `base` names the release at its level. `levels` are
+    those that its manifest says; `pinned` is the archive's digest where the lock has one for this tip.
+    """
+
+    name: str
+    version: str
+    tip: str
+    base: str
+    levels: tuple[int, int | None]
+    pinned: str = field(compare=False, default="")
+    replaces: tuple[str, ...] = field(compare=False, default=())
+
+    def digest(self, parent: str, platform: str) -> str:
+        """The package's last layer stands for all that it was made of; the lock says nothing that this does not."""
+        return digest(RULE, "built-package", parent, platform, self.base, self.tip)
+
+    def title(self) -> str:
+        """What the plan says."""
+        return f"apply package {self.name} {self.version}".rstrip() + ", built here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,4 +115,4 @@ class RunSegment:
         return f"build segment {self.number} of {self.total}{part}: {words}"
 
 
-Recipe = ApplyPackage | InstallPackages | RunSegment
+Recipe = ApplyPackage | ApplyBuilt | InstallPackages | RunSegment

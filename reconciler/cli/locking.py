@@ -8,6 +8,9 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from reconciler.build.layers import newest as layer_of
+from reconciler.build.made import PROPERTY
+from reconciler.build.recipe import ApplyBuilt
 from reconciler.cache import default_folder
 from reconciler.cli import session, show
 from reconciler.cli.mirrors import offered, patience_of
@@ -19,7 +22,17 @@ from reconciler.programs import compile_all, warnings_of, without_held
 from reconciler.reconcile import Options, Session
 from reconciler.site import MAX_FILE
 from reconciler.spec.load import load
-from reconciler.spec.lock import Lock, Pin, abi_of, is_package_name, load_lock, parse_lock, render_lock, write_lock
+from reconciler.spec.lock import (
+    Lock,
+    Pin,
+    PinnedPackage,
+    abi_of,
+    is_package_name,
+    load_lock,
+    parse_lock,
+    render_lock,
+    write_lock,
+)
 
 UNPINNED = 2
 _PATCHED = re.compile(r"[0-9]+\.[0-9]+-(RELEASE|(BETA|RC)[0-9]+)")
@@ -64,6 +77,7 @@ def lock(asked: Asked) -> int:
         files={key: value for key, value in found.pinned.files.items() if ("files", key) in used},
         packages=packages,
         releases=releases,
+        built=_built(run, kept.built),
     )
     parse_lock(render_lock(after).encode(), "reconcile.lock")  # what a stranger named must be readable again
     if after != before:
@@ -71,6 +85,28 @@ def lock(asked: Asked) -> int:
     _told(before, after)
     show.show(found.open)
     return 0
+
+
+def _built(run: Session, kept: Mapping[str, PinnedPackage]) -> Mapping[str, PinnedPackage]:
+    """The jail packages that the specs have built: as they were pinned, else as the host has them.
+
+    One that was not built yet is pinned by the next call.
+    """
+    if not any(package.doc.makejail is not None for package in run.selected.packages.values()):
+        return {}
+    pins: dict[str, PinnedPackage] = {}
+    rows = run.seen.observed.datasets
+    for allocation in run.allocated.values():
+        for layer in allocation.chain.layers:
+            if isinstance(layer.recipe, ApplyBuilt):
+                row = layer_of(rows, layer.recipe.tip)
+                made = row.user.get(PROPERTY, "") if row is not None else ""
+                known = kept.get(layer.recipe.name)
+                if known is not None and (known.inputs == layer.recipe.tip or not made):
+                    pins[layer.recipe.name] = known
+                elif made:
+                    pins[layer.recipe.name] = PinnedPackage(layer.recipe.tip, made)
+    return pins
 
 
 def check(asked: Asked) -> int:
@@ -101,7 +137,8 @@ def _without(before: Lock, asked: Asked) -> Lock:
     names = set(asked.names)
     git = {key: value for key, value in before.git.items() if not {key, key.partition("#")[0]} & names}
     files = {key: value for key, value in before.files.items() if key not in names}
-    packages, known = {}, {*before.files, *before.git, *before.releases, *(key.partition("#")[0] for key in before.git)}
+    known_git = (key.partition("#")[0] for key in before.git)
+    packages, known = {}, {*before.built, *before.files, *before.git, *before.releases, *known_git}
     for abi, pins in before.packages.items():
         known |= pins.keys()
         moved = before.closure(abi, names & pins.keys()) or {}
@@ -109,7 +146,9 @@ def _without(before: Lock, asked: Asked) -> Lock:
     if unknown := sorted(names - known):
         detail = f"reconcile.lock pins nothing by the name of {', '.join(unknown)}."
         raise SpecError(Diagnostic("lock-unknown-name", "The lock has no such name", detail, "reconcile lock"))
-    return Lock(git, files, packages, {name: level for name, level in before.releases.items() if name not in names})
+    built = {name: pin for name, pin in before.built.items() if name not in names}
+    releases = {name: level for name, level in before.releases.items() if name not in names}
+    return Lock(git, files, packages, releases, built)
 
 
 def _found(run: Session, held: Lock, *, learn: bool) -> Found:

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from reconciler.build.layers import built, located
+from reconciler.build.made import admit
 from reconciler.build.perform import perform
-from reconciler.build.recipe import Recipe, RunSegment
+from reconciler.build.recipe import ApplyBuilt, ApplyPackage, Recipe, RunSegment
 from reconciler.build.segment import TIMEOUT
 from reconciler.build.workspace import Workspace
 from reconciler.kind import Desired, Kind, Place, Seen, make_dataset
@@ -48,11 +49,13 @@ class Layer(Resource):
     again: tuple[int, ...] = field(default=(), compare=False)
 
     def needs(self) -> frozenset[Ref]:
-        """The container, the parent, the jails that it names, and a clean place to work."""
-        parent = {self.parent} if self.parent.name else set()
+        """The container, the parent, the jails that it names, the package's own layers, and a clean place to work."""
+        parents = {self.parent} if self.parent.name else set()
         if isinstance(self.recipe, RunSegment):
-            parent |= {Ref("layer", digest) for _name, digest in self.recipe.others}
-        return frozenset({Ref("dataset", "layers"), Ref("workplace", "build"), *parent})
+            parents |= {Ref("layer", digest) for _name, digest in self.recipe.others}
+        if isinstance(self.recipe, ApplyBuilt) and self.recipe.tip:
+            parents.add(Ref("layer", self.recipe.tip))
+        return frozenset({Ref("dataset", "layers"), Ref("workplace", "build"), *parents})
 
     def facts(self) -> Mapping[str, str]:
         """What a plan shows."""
@@ -79,6 +82,7 @@ class BuildLayer(Action):
         """Continue the running build when the parent is its tip; else clone what may be resumed from, and begin one."""
         layer = self.subject
         assert isinstance(layer, Layer) and layer.recipe is not None
+        _admit(site, layer)
         found = _continue(site, layer)
         room, run = (found, (layer,)) if found else _begin(site, layer)
         try:
@@ -100,6 +104,17 @@ class BuildLayer(Action):
             site.host.datasets.set(room.dataset, {"readonly": "on"})
         else:
             site.scratch()[room.dataset] = (layer.name, room)
+
+
+def _admit(site: Site, layer: Layer) -> None:
+    """A package is judged before a dataset is made for it."""
+    if isinstance(layer.recipe, ApplyPackage | ApplyBuilt):
+        below = layer
+        recipes: list[Recipe | None] = [layer.recipe]
+        while below.above is not None:
+            below = below.above
+            recipes.insert(0, below.recipe)
+        admit(site, recipes, below.parent.name, layer.ref)
 
 
 def _told(layer: Layer) -> str:
@@ -205,6 +220,7 @@ def want(desired: Desired) -> Iterable[Layer]:
     found: dict[str, Layer] = {}
     chains = [a.chain for name, a in desired.allocated.items() if name not in desired.left]
     ends = {chain.layers[-1].name for chain in chains if chain.layers}
+    ends |= {layer.recipe.tip for chain in chains for layer in chain.layers if isinstance(layer.recipe, ApplyBuilt)}
     there = here(desired.seen)
     for chain in chains:
         for layer in needed(chain, there):
@@ -220,10 +236,10 @@ def want(desired: Desired) -> Iterable[Layer]:
 
 
 def needed(chain: Any, there: Container[str]) -> tuple[Layer, ...]:
-    """The layers of a chain; those of jails beside it as well, where a layer that names one is to be built."""
+    """The layers of a chain; those of jails and packages beside it as well, where one that names any is to be built."""
     layers: tuple[Layer, ...] = chain.layers
     run = [layer.recipe for layer in layers if layer.build or layer.name not in there]
-    named = any(isinstance(recipe, RunSegment) and recipe.others for recipe in run)
+    named = any(isinstance(one, ApplyBuilt) or (isinstance(one, RunSegment) and one.others) for one in run)
     return (*chain.beside, *layers) if named else layers
 
 

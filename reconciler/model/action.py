@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 from reconciler.model.command import Output
 from reconciler.model.diagnostic import Span
@@ -55,7 +55,8 @@ class Site(Protocol):
         ...
 
     def archive(self, want: Any, ref: Ref) -> Iterable[tuple[str, Iterable[bytes]]]:
-        """The verified archives behind a release or package: (file name, chunks). Raises FetchError."""
+        """The verified archives behind a release, a package, or the digest of a package that was kept: (file name,
+        chunks). A package of format 2 has its manifest first, by its name. Raises FetchError."""
         ...
 
     @property
@@ -66,6 +67,14 @@ class Site(Protocol):
     @property
     def online(self) -> bool:
         """Whether the host may be asked to download."""
+        ...
+
+    def has(self, sha256: str) -> bool:
+        """Whether an archive is in the cache."""
+        ...
+
+    def keep(self, write: Callable[[IO[bytes]], str]) -> str:
+        """Put an archive that is made now into the cache: `write` writes it and says its SHA256 (hex)."""
         ...
 
     def wait(self, seconds: float) -> None:

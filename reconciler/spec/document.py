@@ -53,6 +53,9 @@ class JailPackage(Model):
         default=None,
         description="Where the archive lies: a path relative to this file, file: or http(s): URL.",
     )
+    replaces: tuple[PackageName, ...] = Field(
+        default=(), description="Packages before it whose files it may overwrite or delete; a conflict otherwise."
+    )
 
 
 class Makejail(Model):
@@ -280,18 +283,23 @@ class Release(Model):
 
 
 class Package(Model):
-    """A jail package that specs may name."""
+    """A jail package that specs may name: an archive, or a Makejail to build it with."""
 
     kind: Literal["Package"] = Field(default="Package", description="The kind of document.")
     name: PackageName = Field(description="Name that jails use.")
     version: str | None = Field(default=None, description="Version, for people.")
     hosts: tuple[str, ...] = Field(default=(), description="Names of Host documents it is for; all when absent.")
-    release: ReleaseName = Field(description="Release it was recorded on.")
+    release: ReleaseName = Field(description="Release it was recorded on, or is built on.")
     patch_level: Annotated[Int, Field(ge=0)] | None = Field(
         default=None, description="Patch level it was recorded on; any of the release when absent."
     )
-    source: str = Field(description="Where the archive lies: a path relative to this file, file: or http(s): URL.")
-    digest: Digest = Field(description="SHA256 of the archive.")
+    source: str | None = Field(
+        default=None, description="Where the archive lies: a path relative to this file, file: or http(s): URL."
+    )
+    digest: Digest | None = Field(default=None, description="SHA256 of the archive; required with `source`.")
+    makejail: Makejail | None = Field(
+        default=None, description="Instead of an archive: what is done on the release, recorded where it is needed."
+    )
 
 
 class Match(Model):

@@ -51,16 +51,25 @@ class PinnedFile:
 
 
 @dataclass(frozen=True, slots=True)
+class PinnedPackage:
+    """A jail package that was built: the digest of its archive, and of the layer that it was made of."""
+
+    inputs: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Lock:
     """`git` maps URL or URL#BRANCH to a commit, `files` a URL to SHA256, `packages` an ABI to pins by name.
 
-    `releases` are the patch levels that `latest` stood for.
+    `releases` are the patch levels that `latest` stood for, `built` the jail packages by name.
     """
 
     git: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     packages: Mapping[str, Mapping[str, Pin]] = field(default_factory=dict)
     releases: Mapping[str, int] = field(default_factory=dict)
+    built: Mapping[str, PinnedPackage] = field(default_factory=dict)
 
     def closure(self, abi: str, names: Iterable[str]) -> Mapping[str, Pin] | None:
         """The pins of packages and of all that they need; None when one of them has none."""
@@ -82,6 +91,7 @@ class Lock:
         found = {("git", key): value for key, value in self.git.items()}
         found |= {("files", key): value for key, value in self.files.items()}
         found |= {("releases", key): str(value) for key, value in self.releases.items()}
+        found |= {("built", key): f"{pin.inputs} {pin.sha256}" for key, pin in self.built.items()}
         for abi, pins in self.packages.items():
             found |= {(abi, name): f"{pin.version} {pin.checksum}".rstrip() for name, pin in pins.items()}
         return found
@@ -140,7 +150,7 @@ class _Reader:
         self.problems.append(Diagnostic("lock-invalid", "The lock is not valid", detail, _HINT, span))
 
     def lock(self, value: dict[str, Any], at: Place) -> Lock:
-        unknown = sorted(set(map(str, value)) - {"version", "git", "files", "packages", "releases"})
+        unknown = sorted(set(map(str, value)) - {"version", "git", "files", "packages", "releases", "built"})
         if value.get("version") != VERSION or isinstance(value.get("version"), bool):
             self.wrong(at.children.get("version", at), f"This version of the tool reads `version: {VERSION}`.")
         elif unknown:
@@ -160,9 +170,17 @@ class _Reader:
             }
             for abi, _pins, _place in self.items(value, at, "packages")
         }
+        built = {name: self.made(name, pin, place) for name, pin, place in self.items(value, at, "built")}
         if self.problems:
             raise SpecError(self.problems)
-        return Lock(git, files, packages, releases)
+        return Lock(git, files, packages, releases, built)
+
+    def made(self, name: str, value: Any, at: Place) -> PinnedPackage:
+        known = isinstance(value, dict) and set(value) == {"inputs", "sha256"}
+        if known and all(isinstance(word, str) and _SHA256.fullmatch(word) for word in value.values()):
+            return PinnedPackage(value["inputs"], value["sha256"])
+        self.wrong(at, f"The jail package {name} has inputs and sha256, 64 hexadecimal digits each.")
+        return PinnedPackage("", "")
 
     def items(self, value: dict[str, Any], at: Place, key: str) -> list[tuple[str, Any, Place]]:
         found = value.get(key)
@@ -219,6 +237,12 @@ def render_lock(lock: Lock) -> str:
             lines.append(f"  {_quoted(abi)}:")
             for name in sorted(lock.packages[abi]):
                 lines += _pin(name, lock.packages[abi][name])
+    if lock.built:
+        each = (
+            f"{_quoted(name)}: {{inputs: {_text(pin.inputs)}, sha256: {_text(pin.sha256)}}}"
+            for name, pin in sorted(lock.built.items())
+        )
+        lines += ["built:", *(f"  {line}" for line in each)]
     if lock.releases:
         lines += ["releases:", *(f"  {_quoted(name)}: {lock.releases[name]}" for name in sorted(lock.releases))]
     return "\n".join(lines) + "\n"

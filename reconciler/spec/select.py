@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from reconciler.model.diagnostic import Diagnostic, Span, SpecError
 from reconciler.spec.document import Host, Jail, JailPackage, Match, Package, Release, Volume
@@ -34,13 +34,21 @@ class Selected:
 
 @dataclass(frozen=True, slots=True)
 class PackageRef:
-    """A jail package as one jail uses it. `source` is a URL, or an absolute path; None: from the store."""
+    """A jail package as one jail uses it. `source` is a URL, or an absolute path; None: from the store.
+
+    `document` is that of a package with a Makejail, which has no digest; `program` what that was compiled to, and
+    `context` its folder.
+    """
 
     name: str
     version: str | None
     digest: str
     source: str | Path | None
     span: Span
+    replaces: tuple[str, ...] = ()
+    document: Sourced[Package] | None = None
+    program: Any = None
+    context: str = ""
 
 
 def select(specs: SpecSet, hostname: str | None, labels: Mapping[str, str] | None = None) -> Selected:
@@ -124,14 +132,17 @@ def _plain_release(name: str) -> Release:
 
 def _reference(document: Sourced[Package] | None, jail: Sourced[Jail], number: int, entry: JailPackage) -> PackageRef:
     package = document.doc if document is not None else None
-    digest = entry.digest or (package.digest if package is not None else "")
+    digest = entry.digest or (package.digest if package is not None else "") or ""
     source: str | Path | None = None
     if entry.source is not None:
         source = _where(jail, entry.source)
-    elif document is not None and package is not None:
+    elif document is not None and package is not None and package.source is not None:
         source = _where(document, package.source)
     version = entry.version or (package.version if package is not None else None)
-    return PackageRef(entry.name, version, digest, source, jail.place(("packages", number)))
+    built = document if package is not None and package.makejail is not None and not entry.digest else None
+    return PackageRef(
+        entry.name, version, digest, source, jail.place(("packages", number)), entry.replaces, built
+    )
 
 
 def _where(item: Sourced[D], source: str) -> str | Path:

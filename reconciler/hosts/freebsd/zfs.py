@@ -35,6 +35,7 @@ USER = (
     "kept",
     "replaced",
     "recording",
+    "package",
     "skipped",
 )
 """Our user properties, by the part after `reconciler:`. A new one is added here and nowhere else."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from reconciler.spec.location import missing
+from reconciler.spec.specset import Sourced
 from reconciler.spec.view import Found, View, error
 
 
 def check(view: View) -> Found:
     """All rules about where a Makejail stands."""
-    for item in view.jails:
+    everyone: tuple[Sourced[Any], ...] = (*view.jails, *view.packages)
+    for item in everyone:
         makejail = item.doc.makejail
         if makejail is None:
             continue

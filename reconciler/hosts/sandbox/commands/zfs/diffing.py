@@ -15,6 +15,7 @@ from reconciler.hosts.sandbox.commands.zfs.names import existing
 from reconciler.hosts.sandbox.commands.zfs.usage import usage
 from reconciler.hosts.sandbox.machine import Machine
 from reconciler.hosts.sandbox.sidecar import Sidecar
+from reconciler.hosts.sandbox.userland import HIDDEN_NAMES
 
 _LETTERS = {stat.S_IFDIR: "/", stat.S_IFREG: "F", stat.S_IFLNK: "@", stat.S_IFIFO: "|", stat.S_IFSOCK: "="}
 _NOT_EARLIER = "Unable to obtain diffs: \n   Not an earlier snapshot from the same fs"
@@ -93,6 +94,8 @@ def _objects(machine: Machine, content: str) -> dict[str, _Object]:
     pending = [""]
     while pending:
         path = pending.pop()
+        if path in HIDDEN_NAMES:
+            continue
         info = os.lstat(tree / path)
         # The root of a file system is always the same object, even while it has no tree.
         identity = copied.get(str(info.st_ino), f"{content}:{info.st_ino}") if path else "root"

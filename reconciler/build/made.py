@@ -1,0 +1,115 @@
+"""The archives of jail packages: those that are fetched, and those that are made here from a package's own layers.
+
+What was made lies in the cache of the machine where the tool runs, and its digest on the snapshot of the package's
+last layer. The archive is a function of two snapshots, so that one that is lost is made again, and must come out the
+same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import IO
+
+from reconciler import __version__
+from reconciler.build.layers import located
+from reconciler.build.reading import difference, line
+from reconciler.build.recipe import ApplyBuilt, ApplyPackage, Recipe
+from reconciler.model.action import Site
+from reconciler.model.diagnostic import Diagnostic, HostError
+from reconciler.model.ports import Facts
+from reconciler.model.value import Ref
+from reconciler.packages.conflict import Applied, conflicts, diagnostics
+from reconciler.packages.layout import MANIFEST
+from reconciler.packages.manifest import Manifest, parse
+from reconciler.packages.write import write_package
+from reconciler.spec.lock import abi_of
+
+PROPERTY = "package"
+
+
+def opened(site: Site, recipe: ApplyPackage | ApplyBuilt, ref: Ref) -> tuple[Manifest | None, Iterable[bytes]]:
+    """A package's manifest, None for one of the first format, and what is to be unpacked.
+
+    Raises FetchError as `site.archive`, and HostError (`package-not-as-locked`, `recording-empty`) for one that is
+    made here.
+    """
+    if isinstance(recipe, ApplyBuilt):
+        found = iter(site.archive(_made(site, recipe), ref))
+    else:
+        found = iter(site.archive(recipe.source, ref))
+    name, chunks = next(found)
+    if name != MANIFEST:
+        return None, chunks
+    return parse(b"".join(chunks)), next(found)[1]
+
+
+def admit(site: Site, recipes: Iterable[Recipe | None], release: str, ref: Ref) -> None:
+    """Check the last of these packages before anything is made for it: that it is for this release, level and
+    architecture, and that it leaves alone what those before it brought. `release` is as `15.1-RELEASE-p1`.
+
+    Raises HostError (`package-does-not-fit`, `package-conflict`) and FetchError as `opened`.
+    """
+    packages = [recipe for recipe in recipes if isinstance(recipe, ApplyPackage | ApplyBuilt)]
+    said = [(recipe, opened(site, recipe, ref)[0]) for recipe in packages]
+    known = [Applied(one.name, manifest, one.replaces) for one, manifest in said if manifest is not None]
+    last = said[-1][1] if said else None
+    if last is None:
+        return
+    name, _, level = release.rpartition("-p")
+    facts = site.observe("facts").facts
+    arch = facts.arch if isinstance(facts, Facts) else ""
+    reason = last.fits(name, int(level), arch)
+    if not reason and last.abi not in ("", abi_of(name, arch)):
+        reason = f"it was made for {last.abi}, not {abi_of(name, arch)}"
+    if reason:
+        detail = f"{last.name} {last.version}: {reason}. Nothing was made for it."
+        hint = "Record it on this release, or give the jail the release that it is for."
+        raise HostError(Diagnostic("package-does-not-fit", "A jail package is for another release", detail, hint))
+    if found := diagnostics("The list of packages", (one for one in conflicts(known) if one.second == last.name)):
+        error = HostError(found[0])
+        error.diagnostics = found
+        raise error
+
+
+def _made(site: Site, recipe: ApplyBuilt) -> str:
+    """The digest of the archive, which is in the cache."""
+    rows = site.observe("datasets").datasets
+    row = located(site, rows, recipe.tip) if recipe.tip else None
+    known = row.user.get(PROPERTY, "") if row is not None else ""
+    if known and site.has(known):
+        _as_locked(recipe, known)
+        return known
+    if row is None:
+        raise _empty(recipe)
+    steps = line(rows, f"{site.pool}/releases/{recipe.base}@sealed", row.name)
+    found = difference(site, steps)
+    if not found.change:
+        raise _empty(recipe)
+    release, facts = recipe.base.rpartition("-p")[0], site.observe("facts").facts
+    arch = facts.arch if facts is not None else ""
+    manifest = Manifest(
+        recipe.name, recipe.version or "0", release, recipe.levels, arch, abi_of(release, arch),
+        f"release/{recipe.base}", f"reconciler {__version__}", found.change,
+    )  # fmt: skip
+
+    def write(out: IO[bytes]) -> str:
+        return write_package(out, manifest, found.captured.content)
+
+    sha256 = site.keep(write)
+    _as_locked(recipe, sha256)
+    if sha256 != known:
+        site.host.datasets.set(row.name, {f"reconciler:{PROPERTY}": sha256})
+    return sha256
+
+
+def _as_locked(recipe: ApplyBuilt, sha256: str) -> None:
+    if recipe.pinned and sha256 != recipe.pinned:
+        detail = f"{recipe.name} is pinned to sha256:{recipe.pinned}, and here it is sha256:{sha256}."
+        hint = "Two builds differ in the times of their files at least. Take this one: reconcile lock --update"
+        raise HostError(Diagnostic("package-not-as-locked", "A jail package is not as the lock says", detail, hint))
+
+
+def _empty(recipe: ApplyBuilt) -> HostError:
+    detail = f"The Makejail of {recipe.name} changes nothing that a package holds."
+    hint = "Look at what it does: reconcile makejail compile FILE"
+    return HostError(Diagnostic("recording-empty", "There is nothing to make a package of", detail, hint))
