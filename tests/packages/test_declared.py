@@ -81,9 +81,9 @@ def test_a_package_with_a_makejail_is_built_once_applied_to_all_and_gone_when_it
     titles = applied(fleet, moved, JAIL.format(name="web", packages="{name: site}"))
     layers = [title.partition("  ")[2] for title in titles if ": layer" in title]
     assert layers == [
-        "build segment 1 of 3 of package site: CMD",
-        "build segment 2 of 3 of package site: CMD",
-        "build segment 3 of 3 of package site: CMD",
+        "build segment 1 of 3 of site: CMD",
+        "build segment 2 of 3 of site: CMD",
+        "build segment 3 of 3 of site: CMD",
         "apply package site 1, built here",
     ]
     assert content(fleet, "web", "usr/local/etc/site.conf") == "hello\n"
