@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from reconciler.spec.fields import (
     FSTYPE,
     HOSTNAME,
     OPTIONS,
-    PACKAGE_NAME,
     POOL,
     SERVER,
     TIMEZONE,
@@ -35,37 +34,12 @@ from reconciler.spec.fields import (
     ReleaseName,
     Size,
 )
+from reconciler.spec.origins import JailPackage as JailPackage
+from reconciler.spec.origins import Makejail as Makejail
+from reconciler.spec.origins import PackageName as PackageName
 
 Argv = Annotated[tuple[str, ...], Field(min_length=1)]
 Port = Annotated[Int, Field(ge=1, le=65535)]
-PackageName = Annotated[str, StringConstraints(pattern=PACKAGE_NAME, max_length=128)]
-
-
-class JailPackage(Model):
-    """A jail package: the recorded difference of an installation, applied as one layer."""
-
-    name: PackageName = Field(description="Name of the package, or of a `kind: Package` document.")
-    version: str | None = Field(default=None, description="Version, for people and for the plan; the digest decides.")
-    digest: Digest | None = Field(
-        default=None, description="SHA256 of the archive; required unless a Package document has it."
-    )
-    source: str | None = Field(
-        default=None,
-        description="Where the archive lies: a path relative to this file, file: or http(s): URL.",
-    )
-    replaces: tuple[PackageName, ...] = Field(
-        default=(), description="Packages before it whose files it may overwrite or delete; a conflict otherwise."
-    )
-
-
-class Makejail(Model):
-    """How the root is built on top of the release: a Makejail, from a file or inline."""
-
-    file: str | None = Field(default=None, description="Path of the Makejail, relative to this document.")
-    text: str | None = Field(default=None, description="The Makejail itself, inline.")
-    args: dict[str, str] = Field(default={}, description="Values of the Makejail's ARGs.")
-    build_args: dict[str, str] = Field(default={}, description="Values of its build arguments, `%{NAME}`.")
-    env: dict[str, str] = Field(default={}, description="Environment of RUN, as `-V`.")
 
 
 class Expose(Model):
