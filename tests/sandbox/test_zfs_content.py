@@ -90,6 +90,17 @@ def test_trees_that_nobody_names_are_deleted(host: Host) -> None:
     assert trees(host) == set()
 
 
+def test_a_snapshot_after_one_that_was_destroyed_holds_what_is_there_now(host: Host) -> None:
+    host.write("/a/file", b"one")
+    host.do("zfs", "snapshot", "zroot/a@first")
+    host.write("/a/file", b"two")
+    for _ in range(2):
+        host.do("zfs", "snapshot", "zroot/a@again")
+        assert host.do("cat", "/a/.zfs/snapshot/again/file") == "two"
+        host.do("zfs", "destroy", "zroot/a@again")
+    assert host.do("zfs", "get", "-Hpo", "value", "written", "zroot/a") != "0\n"
+
+
 def clone_without_commit(host: Host) -> None:
     """A clone that is copied, and then forgotten."""
     with host.machine.state.transaction():

@@ -167,6 +167,8 @@ class Pool:
                 self._settle(gone["origin"])
             return gone["content"]
         owner, short = name.split("@")
+        if self.datasets[owner]["snaps"][-1] == short:
+            self.datasets[owner]["mark"] = []  # it says what changed since this one, not since the one before
         self.datasets[owner]["snaps"].remove(short)
         self.datasets[owner]["changed"] = int(time.time())
         self.changed(owner)

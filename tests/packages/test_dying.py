@@ -1,0 +1,42 @@
+"""Some of the calls at which recording, or a jail with a package, may be cut off. All of them: flow_dying.py."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from reconciler.build import recorded
+from tests.fleet import Fleet, mirror
+from tests.packages.dying import jail_survives, reading_survives
+from tests.packages.lab import Lab
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    """A machine with a recording that was started, and something to record."""
+    lab = Lab(tmp_path)
+    lab.dataset("jail")
+    recorded.mark(lab.site, f"zroot/jail@{recorded.STARTED}", "now")
+    with open(lab.path("/jail") + b"/new", "wb"):
+        os.makedirs(lab.path("/jail") + b"/folder")
+    yield lab
+    lab.close()
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Iterator[Fleet]:
+    fleet = Fleet(tmp_path, mirror(tmp_path / "mirror", "15.1-RELEASE"))
+    yield fleet
+    fleet.close()
+
+
+@pytest.mark.parametrize(("n", "after"), [(1, True), (4, False), (9, True), (15, False)])
+def test_a_recording_that_was_cut_off_is_read_again_and_leaves_nothing(lab: Lab, n: int, after: bool) -> None:
+    assert reading_survives(lab, n, after=after)
+
+
+def test_a_jail_with_a_package_converges_after_its_making_was_cut_off(fleet: Fleet) -> None:
+    assert jail_survives(fleet, 62, after=False)
