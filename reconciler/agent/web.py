@@ -119,7 +119,12 @@ class Web:
     def answer(self, ask: Ask) -> Answer:
         """Answer one request. Raises what a handler raises."""
         if not self._known(ask.headers.get("host", "")):
-            return self._told("refused", plain(421, "This is not the host that you asked for."))
+            return self._told(
+                "refused",
+                plain(
+                    421, "This is not the host that you asked for. (Its names stand in web.hosts of its configuration.)"
+                ),
+            )
         there = [route for route in self._routes if route.fits(ask.path)]
         wanted = "GET" if ask.method == "HEAD" else ask.method
         for route in there:

@@ -20,7 +20,7 @@ from reconciler.agent.run import Beside
 from reconciler.agent.wake import Wake
 from reconciler.agent.web_act import Acts
 from reconciler.cache import Cache, default_folder
-from reconciler.cli import session, suspending
+from reconciler.cli import agent_orders, session, suspending
 from reconciler.cli.record import journal
 from reconciler.hosts.freebsd.run import LocalRunner
 from reconciler.model.diagnostic import Diagnostic, FetchError, Refused
@@ -80,13 +80,15 @@ def acts(config: AgentConfig, board: Board, wake: Wake) -> Acts:
     """What the page lets others do; each ends with a look."""
 
     def mark(jail: str, why: str) -> None:
-        datasets = session.changing(session.host_url(config.host)).datasets
-        dataset = f"{config.pool}/jails/{jail}" if jail else config.pool
-        name = suspending.PROPERTY if jail else orders.SUSPENDED
-        if why:
-            datasets.set(dataset, {name: suspending.reason(f"{why} (by {BY})")})
+        host, dataset = session.changing(session.host_url(config.host)), f"{config.pool}/jails/{jail}"
+        if not jail and why:
+            agent_orders.suspend_all(host, config.pool, f"{why} (by {BY})")
+        elif not jail:
+            agent_orders.resume_all(host, config.pool)
+        elif why:
+            host.datasets.set(dataset, {suspending.PROPERTY: suspending.reason(f"{why} (by {BY})")})
         else:
-            datasets.unset(dataset, name)
+            host.datasets.unset(dataset, suspending.PROPERTY)
         wake.now("page")
 
     def approve(commit: str) -> None:
