@@ -150,9 +150,12 @@ class Journal:
         if run:
             self._do(lambda db: db.execute(sql, (self._now(), self._clean(status, 64), run)) and None, None)
 
-    def history(self, limit: int = 20, jail: str | None = None) -> tuple[RunRecord, ...]:
-        """The latest runs with their steps, newest first; with `jail`, only its runs and steps."""
-        return self._do(lambda db: _history(db, limit, jail), ())
+    def history(self, limit: int = 20, jail: str | None = None, host: str | None = None) -> tuple[RunRecord, ...]:
+        """The latest runs with their steps, newest first; with `jail`, only its runs and steps.
+
+        `host` is a host's URL: only runs on it.
+        """
+        return self._do(lambda db: _history(db, limit, jail, host=host), ())
 
     def run(self, number: int) -> RunRecord | None:
         """One run with its steps; None when the journal has none of that number."""
@@ -255,6 +258,7 @@ def open_journal(path: Path, warn: Warn, *, now: Callable[[], float] = time.time
 _RUNS = """
 SELECT id, started, ended, status, commit_id, command, host, specs FROM run
 WHERE (:jail IS NULL OR id IN (SELECT run FROM step WHERE scope = :jail)) AND (:number IS NULL OR id = :number)
+AND (:host IS NULL OR host = :host)
 ORDER BY id DESC LIMIT :limit
 """
 _STEPS = """
@@ -264,9 +268,9 @@ WHERE run = :run AND (:jail IS NULL OR scope = :jail) ORDER BY number
 
 
 def _history(
-    db: sqlite3.Connection, limit: int, jail: str | None, number: int | None = None
+    db: sqlite3.Connection, limit: int, jail: str | None, number: int | None = None, host: str | None = None
 ) -> tuple[RunRecord, ...]:
-    asked = {"jail": jail, "limit": max(limit, 0), "number": number}
+    asked = {"jail": jail, "limit": max(limit, 0), "number": number, "host": host}
     runs = [RunRecord(*row) for row in db.execute(_RUNS, asked)]
     return tuple(
         replace(run, steps=tuple(StepRecord(*row) for row in db.execute(_STEPS, {"run": run.id, "jail": jail})))

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
 from reconciler.model.ports import Change
+from reconciler.runtime import DEFAULT_KEEP
 from reconciler.spec.document import Jail
 
 # Made anew at every start or by every running system (rc(8), periodic(8), cron(8), pkg(8), a login);
@@ -71,7 +72,7 @@ IGNORED = (
     "var/unbound/root.key",
 )
 # Carried from root to root in the jail's state, as the start and stop hooks do it.
-KEPT = ("etc/ssh/ssh_host_*", "etc/machine-id", "var/cron/tabs/*", "var/mail/*")
+KEPT = tuple(pattern for path in DEFAULT_KEEP for pattern in (path.lstrip("/"), f"{path.lstrip('/')}/*"))
 
 
 def undeclared(jail: Jail, changes: Iterable[Change], root: str) -> tuple[str, ...]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 from reconciler.cli import session as sessions
 from reconciler.cli.asking import type_the_name
 from reconciler.cli.kept import Belongings, belongings, jail_paths, refuse_strangers, volume_paths
 from reconciler.cli.lock import locked
 from reconciler.cli.paper import many, paper, size
-from reconciler.cli.record import journal
+from reconciler.cli.record import noted
 from reconciler.kinds.jail import sweep
 from reconciler.model.diagnostic import Diagnostic, Refused, SpecError
 from reconciler.reconcile import Session
@@ -31,19 +29,10 @@ def destroy(run: Session, name: str, *, yes: bool) -> None:
         if volume:
             _refuse_mounted(run, name, found)
         type_the_name(name, yes=yes)
-        opened = journal()
-        number = opened.begin_run("", f"reconcile destroy {name}", run.host.url, run.specs.digest)
-        began = time.monotonic()
-        outcome = "failed"
-        try:
+        with noted(run.host.url, run.specs.digest, jail, f"destroy {name}"):
             if not volume:
                 _stop(run, jail)
             _take(run, found)
-            outcome = "applied"
-        finally:
-            opened.step(number, f"jail/{name}", jail, f"destroy {name}", outcome, time.monotonic() - began)
-            opened.end_run(number, "done" if outcome == "applied" else "failed")
-            opened.close()
         print(f"{name} is destroyed: {many(len(found.datasets), 'dataset')}, {size(found.size)}.")
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,3 +65,22 @@ class Record:
         """Record how the run ended."""
         self.journal.end_run(self.number, status)
         self.journal.close()
+
+
+@contextmanager
+def noted(host: str, specs: str, jail: str, action: str) -> Iterator[None]:
+    """Record one thing that a command does outside a plan, such as `suspend web`, and how it ended.
+
+    `host` is its URL, `specs` the digest of the specs, `jail` the jail it concerns, or "".
+    """
+    opened = journal()
+    number = opened.begin_run("", f"reconcile {action}", host, specs)
+    began, outcome = time.monotonic(), "failed"
+    try:
+        yield
+        outcome = "applied"
+    finally:
+        ref = f"jail/{jail}" if jail else "pool"
+        opened.step(number, ref, jail, action, outcome, time.monotonic() - began)
+        opened.end_run(number, "done" if outcome == "applied" else "failed")
+        opened.close()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from reconciler.cli.paper import Ink, Paper, many
+from reconciler.cli.show import visible
 from reconciler.model.action import Note, Plan, Step
 from reconciler.model.diagnostic import Span
 from reconciler.model.value import Ref
@@ -106,9 +107,12 @@ def unchanged(decided: Decided, only: frozenset[str] = frozenset()) -> int:
     return len((names & only if only else names) - touched)
 
 
-def render(decided: Decided, on: Paper, only: frozenset[str] = frozenset()) -> str:
-    """The plan as text that ends in a newline; `only` are the jails that were looked at, empty for all."""
-    lines: list[str] = []
+def render(decided: Decided, on: Paper, only: frozenset[str] = frozenset(), host: str = "") -> str:
+    """The plan as text that ends in a newline; `only` are the jails that were looked at, empty for all.
+
+    A plan with steps begins with the `host` it is for: whoever has several must not take one for another.
+    """
+    lines: list[str] = [on.ink(f"Host {visible(host)}", "bold"), ""] if host and decided.plan.steps else []
     notes: dict[str, list[Note]] = {}
     for note in decided.plan.notes:
         notes.setdefault(note.scope, []).append(note)

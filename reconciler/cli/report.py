@@ -21,7 +21,7 @@ SOME_FAILED = 4
 def refused(session: Session, decided: Decided) -> bool:
     """Show the plan that is about to be carried out; say why not, where the guard refuses it."""
     show.show(session.specs.warnings)
-    print(render_plan.render(decided, paper(), session.options.only), flush=True)
+    print(render_plan.render(decided, paper(), session.options.only, session.host.url), flush=True)
     if decided.refusals:
         show.show(decided.refusals)
         print("\nRefused: nothing was changed.", file=sys.stderr)

@@ -9,9 +9,16 @@ from typing import ClassVar
 from reconciler.kind import Desired, Kind, Seen
 from reconciler.model.action import Action, Phase, Site
 from reconciler.model.diagnostic import Span
+from reconciler.model.size import exact
 from reconciler.model.value import Ref, Resource
 from reconciler.runtime import limits
 from reconciler.spec.fields import parse_size
+
+# rctl(8): resources that are counted in bytes, some of them a second.
+_BYTES = frozenset({
+    "datasize", "stacksize", "coredumpsize", "memoryuse", "memorylocked", "vmemoryuse", "swapuse", "msgqsize",
+    "shmsize", "readbps", "writebps",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +50,9 @@ class Limit(Resource):
 
     def facts(self) -> Mapping[str, str]:
         """What a plan shows."""
-        return {"amount": self.amount}
+        amount, slash, per = self.amount.partition("/")
+        bytes_ = self.name.split(":")[1] in _BYTES
+        return {"amount": f"{exact(amount) if bytes_ else amount}{slash}{per}"}
 
 
 @dataclass(frozen=True, slots=True)

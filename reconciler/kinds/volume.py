@@ -9,6 +9,7 @@ from typing import ClassVar
 from reconciler.kind import ROOT, Desired, Kind, Place, Seen, attributes, claim_dataset, make_dataset
 from reconciler.model.action import Action, Phase, Site
 from reconciler.model.diagnostic import Span
+from reconciler.model.size import exact
 from reconciler.model.value import Ref, Resource
 from reconciler.spec.document import Volume as VolumeSpec
 
@@ -16,6 +17,7 @@ from reconciler.spec.document import Volume as VolumeSpec
 OPEN = ("recordsize", "compression")
 # What is zero when the spec does not say, so that taking a quota out of a spec lifts it.
 ZERO = ("quota", "reservation")
+_SIZES = (*ZERO, "recordsize")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,8 @@ class Volume(Resource):
 
     def facts(self) -> Mapping[str, str]:
         """What a plan shows."""
-        return {**dict(self.properties), **dict(self.attributes)}
+        properties = {k: exact(v) if k in _SIZES else v for k, v in self.properties}
+        return {**properties, **dict(self.attributes)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ from reconciler.spec.document import Vnet
 _RELEASE = re.compile(r"^(\d+)\.(\d+)")
 DEFAULT_START = "/bin/sh /etc/rc"
 DEFAULT_STOP = "/bin/sh /etc/rc.shutdown jail"
+DEFAULT_TIMEOUT = 900
+"""Seconds that each hook may take: without a limit, a start that hangs would keep the host from finishing its boot."""
 
 
 @lru_cache(maxsize=64)
@@ -95,7 +97,7 @@ def _start_stop(runtime: Runtime) -> list[str]:
 
 def _parameters(runtime: Runtime) -> list[str]:
     lines = []
-    for name, value in sorted(runtime.jail.parameters.items()):
+    for name, value in sorted({"exec.timeout": DEFAULT_TIMEOUT, **runtime.jail.parameters}.items()):
         if name in ("exec.start", "exec.stop"):
             continue
         if isinstance(value, bool):

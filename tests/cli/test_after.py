@@ -49,7 +49,7 @@ def test_a_suspended_jail_is_left_alone_until_it_is_resumed(running):
     assert plan.status == 0
     assert "suspended: disk swap" in plan.out
     resumed = running.run("resume", "web")
-    assert "quota: 0 → 1073741824" in resumed.out
+    assert "quota: 0 → 1G" in resumed.out
     assert running.run("plan", "--detailed-exitcode").status == 2
 
 
@@ -183,3 +183,27 @@ def test_completion_is_answered_for_each_shell(desk, shell):
 
 def test_help_names_values_as_the_documentation_does(desk):
     assert "--only JAIL" in desk.run("plan", "--help").out
+
+
+def test_history_tells_what_was_done_outside_a_plan_and_on_which_host(running):
+    assert running.run("suspend", "web", "--reason", "disk swap").status == 0
+    assert running.run("resume", "web").status == 0
+    (running.folder / "specs" / "db.yaml").unlink()
+    assert running.run("apply").status == 0
+    assert running.run("undelete", "db").status == 0
+    left = "zroot/reconciler/layers/" + "a" * 64
+    host = running.zfs("get", "-H", "-o", "value", "reconciler:owner", "zroot/reconciler").partition(":")[0]
+    running.zfs("create", "-o", "mountpoint=legacy", "-o", f"reconciler:owner={host}:new:{left}", left)
+    assert running.run("gc").status == 0
+    told = running.run("history").out
+    for words in ("suspend web: disk swap", "resume web", "undelete db", "gc: 1 dataset"):
+        assert f"{words} ... applied" in told or f"{words}, " in told, told
+    assert running.run("gc").status == 0
+    assert running.run("history").out == told, "a gc that found nothing did nothing"
+    assert running.run("history", "--host", "ssh://elsewhere").out.startswith("Nothing was done on ssh://elsewhere")
+    assert running.run("history", "--host", running.env["RECONCILER_HOST"]).out == told
+
+
+def test_a_plan_names_its_host(running):
+    running.write("web.yaml", WEB.replace("/usr/local/www}", "/usr/local/www, quota: 1G}"))
+    assert running.run("plan").out.startswith(f"Host {running.env['RECONCILER_HOST']}\n\nweb")

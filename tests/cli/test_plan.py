@@ -10,6 +10,8 @@ from reconciler.cli.plan_json import PlanDocument, schema
 from tests.cli.conftest import DB, WEB
 
 GOLDEN = """\
+Host sandbox:FOLDER/box
+
 (shared)
   + create dataset pool
   + record FOLDER/specs as the source of this pool

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -32,6 +33,7 @@ def gc(
     from reconciler.cli import session, show
     from reconciler.cli.garbage import environments, garbage, packages, workplace
     from reconciler.cli.lock import locked
+    from reconciler.cli.record import noted
     from reconciler.kinds.workplace import ClearWorkplace, Workplace
     from reconciler.model.diagnostic import Refused
 
@@ -48,9 +50,11 @@ def gc(
                 run = session.pool_session(host_, specs, given.labels(label))
             found, archives = garbage(run), packages(run)
             _show(found, left, archives)
-            for path in environments(run, found):
-                run.host.files.remove(path)
-            _collect(run, found, archives)
+            said = _said(found, archives)
+            with noted(host_.url, run.specs.digest, "", f"gc: {said}") if said else nullcontext():
+                for path in environments(run, found):
+                    run.host.files.remove(path)
+                _collect(run, found, archives)
     except Refused as error:
         show.show(error.diagnostics)
         return REFUSED
@@ -58,7 +62,7 @@ def gc(
 
 
 def _show(found: list[Garbage], left: Workplace, archives: Mapping[str, str]) -> None:
-    from reconciler.cli.paper import many, paper, size
+    from reconciler.cli.paper import paper, size
 
     on = paper()
     for jail in left.jails:
@@ -67,10 +71,17 @@ def _show(found: list[Garbage], left: Workplace, archives: Mapping[str, str]) ->
         print(on.row(f"  - {item.name}  {item.why}", size(item.size), "red"))
     for name, why in sorted(archives.items()):
         print(on.row(f"  - package {name[:12]}  {why}", "", "red"))
+    said = _said(found, archives)
+    print(f"{said}." if said else "Nothing to collect.", flush=True)
+
+
+def _said(found: list[Garbage], archives: Mapping[str, str]) -> str:
+    """How much goes, in words; empty for nothing."""
+    from reconciler.cli.paper import many, size
+
     total = size(sum(item.size for item in found))
     kept = [many(len(archives), "package")] if archives else []
-    said = ", ".join([*([f"{many(len(found), 'dataset')}, {total}"] if found else []), *kept])
-    print(f"{said}." if said else "Nothing to collect.", flush=True)
+    return ", ".join([*([f"{many(len(found), 'dataset')}, {total}"] if found else []), *kept])
 
 
 def _collect(run: Session, found: list[Garbage], archives: Iterable[str]) -> None:

@@ -18,22 +18,26 @@ if TYPE_CHECKING:
 def history(
     name: Annotated[str, typer.Argument(help="Only runs and steps of this jail.")] = "",
     limit: Annotated[int, typer.Option("--limit", min=1, max=5000, help="Show at most this many runs.")] = 20,
+    host: Annotated[
+        str, typer.Option("--host", envvar="RECONCILER_HOST", help="Only runs on this host. [default: all hosts]")
+    ] = "",
     as_json: given.AsJSON = False,
 ) -> int:
-    """Show the latest runs of this machine, newest first, with what they changed.
+    """Show the latest runs that were started on this machine, newest first: on which host, and what they changed.
 
     Exit status: 0 done, 64 usage.
     """
     from reconciler.cli.record import journal
 
     opened = journal()
-    runs = opened.history(limit, name or None)
+    runs = opened.history(limit, name or None, host or None)
     opened.close()
     if as_json:
         print(json.dumps([asdict(run) for run in runs], indent=2))
         return 0
     if not runs:
-        print(f"Nothing was done{f' to {name}' if name else ''} yet, as far as this machine's journal goes back.")
+        what = f"{f' to {name}' if name else ''}{f' on {host}' if host else ''}"
+        print(f"Nothing was done{what} yet, as far as this machine's journal goes back.")
     for run in runs:
         _run(run)
     return 0

@@ -56,7 +56,7 @@ def plan(
         print(plan_json.document(run, decided).model_dump_json(indent=2))
     else:
         show.show(run.specs.warnings)
-        text = _print(decided, run.options.only)
+        text = _print(decided, run.options.only, run.host.url)
         if kept is not None:
             kept.remember(run, decided, text)
     failing = any(note.failing for note in decided.plan.notes)
@@ -69,11 +69,11 @@ def _memory(path: Path, host: str, labels: dict[str, str], only: list[str] | Non
     return unchanged.memory(path, host, labels, only)
 
 
-def _print(decided: Decided, only: frozenset[str]) -> str:
+def _print(decided: Decided, only: frozenset[str], host: str) -> str:
     from reconciler.cli import render_plan, show
     from reconciler.cli.paper import paper
 
-    text = render_plan.render(decided, paper(), only)
+    text = render_plan.render(decided, paper(), only, host)
     print(text, end="")
     if decided.refusals:
         print("\n`reconcile apply` would refuse this plan:\n")

@@ -25,6 +25,7 @@ def resume(
     Exit status: 0 done, 1 failed, 64 usage.
     """
     from reconciler.cli import session, suspending
+    from reconciler.cli.record import noted
 
     if bool(name) == everything:
         raise typer.BadParameter("name a jail, or say --all")
@@ -40,7 +41,8 @@ def resume(
     if dry_run:
         print("It stays suspended (--dry-run).")
         return 0
-    run.host.datasets.unset(dataset, suspending.PROPERTY)
+    with noted(run.host.url, run.specs.digest, name, f"resume {name}"):
+        run.host.datasets.unset(dataset, suspending.PROPERTY)
     print(f"{name} is no longer suspended. Bring it to its spec: reconcile apply")
     return 0
 

@@ -25,6 +25,7 @@ def suspend(
     planning; what is applied by hand is up to you. Exit status: 0 done, 1 failed, 64 usage.
     """
     from reconciler.cli import agent_orders, session, suspending
+    from reconciler.cli.record import noted
 
     if bool(name) == everything:
         raise typer.BadParameter("name a jail, or say --all")
@@ -34,7 +35,9 @@ def suspend(
         print(f"The agent is suspended: {why}. It changes nothing. Undo: reconcile resume --all")
         return 0
     why = suspending.reason(reason)
-    run.host.datasets.set(suspending.dataset(run, name), {suspending.PROPERTY: why})
+    dataset = suspending.dataset(run, name)
+    with noted(run.host.url, run.specs.digest, name, f"suspend {name}: {why}"):
+        run.host.datasets.set(dataset, {suspending.PROPERTY: why})
     print(f"{name} is suspended: {why}. It stays as it is, and no run changes it. Undo: reconcile resume {name}")
     return 0
 

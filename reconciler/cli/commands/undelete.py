@@ -23,6 +23,7 @@ def undelete(
     from reconciler.cli.kept import jail_paths
     from reconciler.cli.lock import locked
     from reconciler.cli.paper import many
+    from reconciler.cli.record import noted
     from reconciler.model.diagnostic import Diagnostic, SpecError
 
     run = session.pool_session(session.changing(host), specs, given.labels(label))
@@ -33,8 +34,9 @@ def undelete(
             why = "It is not marked as pruned." if rows else f"{run.document.pool} holds nothing of it."
             detail = f"{name}: {why} Nothing was changed."
             raise SpecError(Diagnostic("not-pruned-jail", "There is nothing to take back", detail, "reconcile status"))
-        for dataset in pruned:
-            run.host.datasets.unset(dataset, "reconciler:pruned")
+        with noted(run.host.url, run.specs.digest, name, f"undelete {name}"):
+            for dataset in pruned:
+                run.host.datasets.unset(dataset, "reconciler:pruned")
     print(f"{name} is no longer marked as pruned ({many(len(pruned), 'dataset')}).")
     if name not in run.chosen.jails:
         print("No spec names it: put its spec back before the next apply, which would let it go again.")
