@@ -28,7 +28,9 @@ def test_a_changed_spec_is_no_drift(running):
 def test_status_shows_what_is_declared_recorded_and_observed(running):
     answer = running.run("status")
     assert answer.status == 0
-    assert answer.out.splitlines()[0].split() == ["NAME", "STATE", "RELEASE", "BUILT", "FROM", "ROOT", "CHANGED"]
+    assert answer.out.splitlines()[0].split() == (
+        ["NAME", "STATE", "RELEASE", "BUILT", "FROM", "BEHIND", "SUPPORT", "ROOT", "CHANGED"]
+    )
     (web,) = json.loads(running.run("status", "web", "--json").out)
     assert (web["declared"], web["observed"]) == ("running", "running")
     assert web["release_recorded"] == web["release_observed"] == "15.1-RELEASE-p0"

@@ -118,5 +118,5 @@ def test_text_is_plain_where_it_is_no_terminal(desk):
 def test_a_changed_volume_shows_both_values_and_the_line(running):
     running.write("web.yaml", WEB.replace("/usr/local/www}", "/usr/local/www, quota: 1G}"))
     answer = running.run("plan")
-    assert re.search(r"~ correct volume www +specs/web.yaml:5\n +quota: 0 → 1073741824", answer.out)
+    assert re.search(r"~ correct volume www +specs/web.yaml:5\n +quota: 0 → 1G", answer.out)
     assert "1 jail unchanged." in answer.out

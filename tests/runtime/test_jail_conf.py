@@ -28,6 +28,7 @@ web {
     devfs_ruleset = 4;
     ip4 = "inherit";
     ip6 = "inherit";
+    exec.timeout = 900;
     exec.prepare = "/bin/sh /reconciler/jails/web/prepare.sh";
     exec.created = "/bin/sh /reconciler/jails/web/created.sh";
     exec.poststop = "/bin/sh /reconciler/jails/web/poststop.sh";
@@ -105,7 +106,7 @@ def test_every_hook_that_is_named_has_its_script_and_the_other_way_round() -> No
     made = files(runtime(FULL, stages=STAGES))
     hooks = {name.removesuffix(".sh") for name in made if name.endswith(".sh") and not name.startswith("stage-")}
     named = {name.removeprefix("exec.") for name in read(FULL, stages=STAGES).params if name.startswith("exec.")}
-    assert hooks - {"keep"} == named - {"start", "stop", "clean", "consolelog"}
+    assert hooks - {"keep"} == named - {"start", "stop", "clean", "consolelog", "timeout"}
     assert {"prestart", "poststart", "prestop"} <= hooks
 
 
@@ -144,3 +145,8 @@ def test_paths_with_blanks_and_quotes_reach_the_hooks_whole() -> None:
     read_back = read(jail(), mountpoint="/my pool's $HOME")
     assert read_back.one("exec.prepare") == """/bin/sh '/my pool'"'"'s $HOME/jails/web/prepare.sh'"""
     assert read_back.one("mount.fstab") == "/my pool's $HOME/jails/web/fstab"
+
+
+def test_a_hook_that_hangs_ends_unless_the_spec_says_otherwise() -> None:
+    assert read(jail()).one("exec.timeout") == "900"
+    assert read(jail(parameters={"exec.timeout": 0})).one("exec.timeout") == "0"

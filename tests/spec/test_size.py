@@ -16,6 +16,6 @@ def test_a_size_is_said_in_the_largest_unit_that_says_it_exactly(count, said):
     assert exact(count) == said
 
 
-@given(st.integers(1, 2**63))
+@given(st.integers(1, 2**63 - 1))
 def test_what_is_said_means_the_same_number(count):
     assert parse_size(exact(str(count))) == count

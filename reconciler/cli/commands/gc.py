@@ -31,9 +31,8 @@ def gc(
     Exit status: 0 done, 1 failed, 3 refused, 64 usage.
     """
     from reconciler.cli import session, show
-    from reconciler.cli.garbage import environments, garbage, packages, workplace
+    from reconciler.cli.garbage import garbage, packages, workplace
     from reconciler.cli.lock import locked
-    from reconciler.cli.record import noted
     from reconciler.kinds.workplace import ClearWorkplace, Workplace
     from reconciler.model.diagnostic import Refused
 
@@ -50,11 +49,7 @@ def gc(
                 run = session.pool_session(host_, specs, given.labels(label))
             found, archives = garbage(run), packages(run)
             _show(found, left, archives)
-            said = _said(found, archives)
-            with noted(host_.url, run.specs.digest, "", f"gc: {said}") if said else nullcontext():
-                for path in environments(run, found):
-                    run.host.files.remove(path)
-                _collect(run, found, archives)
+            _take(run, found, archives)
     except Refused as error:
         show.show(error.diagnostics)
         return REFUSED
@@ -82,6 +77,18 @@ def _said(found: list[Garbage], archives: Mapping[str, str]) -> str:
     total = size(sum(item.size for item in found))
     kept = [many(len(archives), "package")] if archives else []
     return ", ".join([*([f"{many(len(found), 'dataset')}, {total}"] if found else []), *kept])
+
+
+def _take(run: Session, found: list[Garbage], archives: Mapping[str, str]) -> None:
+    """Collect it, on record where there is anything."""
+    from reconciler.cli.garbage import environments
+    from reconciler.cli.record import noted
+
+    said = _said(found, archives)
+    with noted(run.host.url, run.specs.digest, "", f"gc: {said}") if said else nullcontext():
+        for path in environments(run, found):
+            run.host.files.remove(path)
+        _collect(run, found, archives)
 
 
 def _collect(run: Session, found: list[Garbage], archives: Iterable[str]) -> None:
