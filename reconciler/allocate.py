@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from reconciler import runtime
 from reconciler.build import seal
-from reconciler.build.recipe import ApplyBuilt, ApplyPackage, InstallPackages, Recipe, RunSegment
+from reconciler.build.recipe import ApplyBuilt, ApplyImage, ApplyPackage, InstallPackages, Recipe, RunSegment
 from reconciler.kind import Seen, digest
 from reconciler.kinds.config import Config, generation
 from reconciler.kinds.config import have as have_config
@@ -24,7 +24,7 @@ from reconciler.kinds.root import Root
 from reconciler.kinds.root import have as have_roots
 from reconciler.kinds.volume import dataset_of
 from reconciler.makejail.program import Program
-from reconciler.model.diagnostic import Span
+from reconciler.model.diagnostic import Diagnostic, Span, SpecError
 from reconciler.model.value import Ref
 from reconciler.shown import shown_jail
 from reconciler.spec import document
@@ -182,7 +182,8 @@ def _kept(roots: list[Root], root: Root, good: int, keep: int) -> tuple[Root, ..
 def _chain(inputs: Inputs, name: str, sourced: Sourced[document.Jail]) -> Chain:
     spec = sourced.doc
     release, under = _release(inputs, spec)
-    steps: list[Planned] = []
+    program = inputs.programs.get(name)
+    steps: list[Planned] = _image(inputs, program)
     beside: list[Layer] = []
     for index, package in enumerate(inputs.packages.get(name, ())):
         place = sourced.place(("packages", index))
@@ -193,7 +194,6 @@ def _chain(inputs: Inputs, name: str, sourced: Sourced[document.Jail]) -> Chain:
             steps.append((ApplyPackage(package.name, package.version or "", sha, package, package.replaces), place))
     if spec.pkg:
         steps.append((InstallPackages(spec.pkg, _pins(inputs, spec, spec.pkg)), sourced.place(("pkg",))))
-    program = inputs.programs.get(name)
     if program is not None:
         env = spec.makejail.env if spec.makejail else {}
         steps += _segments(inputs, spec, program, name, release, beside, env)
@@ -210,7 +210,8 @@ def _built(
     """A package with a Makejail, whose own layers are added to `beside`: they stand on the jail's release."""
     assert package.document is not None and package.document.doc.makejail is not None
     level, env = package.document.doc.patch_level, package.document.doc.makejail.env
-    steps = _segments(inputs, spec, package.program, "", release, beside, env, part=package.name)
+    segments = _segments(inputs, spec, package.program, "", release, beside, env, part=package.name)
+    steps = [*_image(inputs, package.program), *segments]
     layers = _resumed(_layers(inputs, release, steps), layers_here(inputs.seen))
     beside += [layer for layer in layers if layer.name not in {one.name for one in beside}]
     levels = (0, None) if level is None else (level, level)
@@ -232,6 +233,25 @@ def _layers(inputs: Inputs, release: Release, steps: Iterable[Planned]) -> list[
     return layers
 
 
+def _image(inputs: Inputs, program: Program | None) -> list[tuple[Recipe, Span]]:
+    """The image that a Makejail begins with, for its platform or the host's. Raises SpecError, `image-missing`."""
+    image = program.image if program is not None else None
+    if image is None:
+        return []
+    facts = inputs.seen.observed.facts
+    arch = image.platform or (facts.arch if facts else "")
+    archive = image.archives.get(arch)
+    if archive is None:
+        detail = (
+            f"{image.name}:{image.tag} is there for {', '.join(sorted(image.archives)) or 'nothing'}, not for {arch}."
+        )
+        hint = "Choose another tag, or name what the jail is made of in its spec: release:, packages: and pkg:."
+        raise SpecError(
+            Diagnostic("image-missing", "The image is not there for this machine", detail, hint, image.span)
+        )
+    return [(ApplyImage(image.name, image.tag, archive.sha256, archive.urls), image.span)]
+
+
 def _segments(
     inputs: Inputs,
     spec: document.Jail,
@@ -245,7 +265,8 @@ def _segments(
     """The segments of a program; the layers of the jails that its EXECs build are added to `beside`."""
     tips: dict[str, str] = {}
     for other, its in program.others.items():
-        steps = _segments(inputs, spec, its, name, release, beside, env, part=other)
+        segments = _segments(inputs, spec, its, name, release, beside, env, part=other)
+        steps = [*_image(inputs, its), *segments]
         layers = list(_resumed(_layers(inputs, release, steps), layers_here(inputs.seen)))
         beside += [layer for layer in layers if layer.name not in {one.name for one in beside}]
         tips |= {other: layers[-1].name} if layers else {}

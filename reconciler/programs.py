@@ -167,6 +167,7 @@ def _moved(program: Program, move: Callable[[Span | None], Span | None]) -> Prog
         warnings=tuple(replace(w, span=move(w.span)) for w in program.warnings),
         options=tuple(replace(o, span=move(o.span) or o.span) for o in program.options),
         labels=tuple(replace(label, span=move(label.span) or label.span) for label in program.labels),
+        image=replace(program.image, span=move(program.image.span) or program.image.span) if program.image else None,
         others={name: _moved(other, move) for name, other in program.others.items()},
         effects=tuple(replace(e, span=move(e.span) or e.span) for e in program.effects),
     )

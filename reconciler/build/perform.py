@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from reconciler.build.image import apply_image
 from reconciler.build.locked import as_locked
 from reconciler.build.made import opened
-from reconciler.build.recipe import ApplyBuilt, ApplyPackage, InstallPackages, Recipe, RunSegment
+from reconciler.build.recipe import ApplyBuilt, ApplyImage, ApplyPackage, InstallPackages, Recipe, RunSegment
 from reconciler.build.segment import DISCARDED, TAIL, run
 from reconciler.build.unpack import UNPACK, unpack
 from reconciler.build.workspace import Workspace
@@ -19,11 +20,14 @@ from reconciler.model.value import Ref
 def perform(site: Site, room: Workspace, recipe: Recipe, ref: Ref, environment: tuple[str, str], timeout: float) -> str:
     """Run the recipe; says what it left besides files, "" for nothing. `timeout` (s) is for a segment.
 
-    Raises HostError (codes `package-apply-failed`, `pkg-failed`, `pkg-not-as-locked`, `build-failed`, `build-timeout`).
+    Raises HostError (codes `image-apply-failed`, `package-apply-failed`,
+    `pkg-failed`, `pkg-not-as-locked`, `build-failed`, `build-timeout`).
     """
     match recipe:
         case ApplyPackage() | ApplyBuilt():
             _apply(site, room, recipe, ref)
+        case ApplyImage():
+            apply_image(site, room, recipe, ref)
         case InstallPackages():
             with as_locked(site, room, recipe.pins):
                 _install(site, room, recipe, ref)

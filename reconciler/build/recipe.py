@@ -61,6 +61,24 @@ class ApplyBuilt:
 
 
 @dataclass(frozen=True, slots=True)
+class ApplyImage:
+    """Unpack the jail of an AppJail image over the parent. `urls` are tried in order."""
+
+    name: str
+    tag: str
+    sha256: str
+    urls: tuple[str, ...] = field(compare=False)
+
+    def digest(self, parent: str, platform: str) -> str:
+        """Parent, platform and the archive's own digest."""
+        return digest(RULE, "image", parent, platform, self.sha256)
+
+    def title(self) -> str:
+        """What the plan says."""
+        return f"apply image {self.name}:{self.tag}"
+
+
+@dataclass(frozen=True, slots=True)
 class InstallPackages:
     """Install FreeBSD packages with the host's pkg, in one layer.
 
@@ -115,4 +133,4 @@ class RunSegment:
         return f"build segment {self.number} of {self.total}{part}: {words}"
 
 
-Recipe = ApplyPackage | ApplyBuilt | InstallPackages | RunSegment
+Recipe = ApplyPackage | ApplyBuilt | ApplyImage | InstallPackages | RunSegment

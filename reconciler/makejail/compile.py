@@ -26,7 +26,6 @@ from reconciler.model.diagnostic import Diagnostic, Span
 
 BUILD_ONLY = frozenset({"FROM", "LOGIN", "OPTION", "RESTART", "START", "STOP"})
 HOISTED = frozenset({"ARG", "FROM", "OPTION"})
-_NO_IMAGE = "Name what the jail is made of in its spec: release: and packages:."
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -97,8 +96,6 @@ def compile_lines(expanded: Expanded, root: str, settings: Settings | None = Non
 
 def _check_state(state: State, problems: Problems) -> None:
     """What no build of ours can carry out, and what breaks the quoting of its script."""
-    if state.image:
-        _check_runnable(Step("FROM", "", state.image.span, unavailable=_NO_IMAGE), problems)
     for argument in state.arguments:
         if not argument.default.parses:
             problems.add(broken(f"ARG {argument.name}", argument.span))

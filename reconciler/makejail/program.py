@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from reconciler.makejail.arguments import apply_arguments, defaults
 from reconciler.makejail.compile import Compiled, Settings, compile_lines
 from reconciler.makejail.copied import copied
 from reconciler.makejail.effects import Device, Effect, Mount, Parameter, Unmount, Volume
 from reconciler.makejail.expand import evaluate
+from reconciler.makejail.image import Image, described
 from reconciler.makejail.include import Flat, Method, flatten, through
 from reconciler.makejail.macros import expand_macros
 from reconciler.makejail.nested import DEEPEST, WithGlobals, asked, with_globals
@@ -78,7 +79,7 @@ class Program:
 
     `effects` are what the build stage wants of the jail beside its files, in order; `values` what is
     known of host variables before the run; `files_read` what its options name, None where it is not there.
-    `others` are the jails that its EXECs build, by name.
+    `others` are the jails that its EXECs build, by name; `image` is what FROM asks for.
     """
 
     segments: tuple[Segment, ...]
@@ -93,6 +94,7 @@ class Program:
     files: tuple[str, ...] = ()
     files_read: Mapping[str, bytes | None] = field(default_factory=dict)
     others: Mapping[str, Program] = field(default_factory=dict)
+    image: Image | None = None
 
     @property
     def every(self) -> tuple[Program, ...]:
@@ -171,9 +173,18 @@ def _compile(
         compiled = compile_lines(expanded, flat.root, settings)
         compiled.warnings[:0] = [*flat.warnings, *expanded.warnings]
         others = _others(compiled, flat, sources, given, methods, depth)
-        return _program(compiled, flat, sources, given, others)
+        image = _image(compiled, flat, sources, given, methods)
+        return replace(_program(compiled, flat, sources, given, others), image=image)
     except MakejailError as error:
         raise through(error, flat.included) from error
+
+
+def _image(
+    compiled: Compiled, flat: Flat, sources: Sources, given: Given, methods: Mapping[str, Method] | None
+) -> Image | None:
+    build = compiled.stages.get(BUILD, State())
+    values = _values(build, given) if build.image else {}
+    return described(build, values, sources, methods or {}, flat.root)
 
 
 def _others(

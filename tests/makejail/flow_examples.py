@@ -5,6 +5,7 @@ Not part of the default tests, as it takes half a minute: `make test-slow`.
 
 from __future__ import annotations
 
+import hashlib
 import http.server
 import io
 import shutil
@@ -30,6 +31,7 @@ release: 15.1-RELEASE
 makejail: {file: every.makejail, args: {port: "8081"}, build_args: {URL: "%s"}}
 """
 EFFECTS = {
+    "/root/image": "image\n",
     "/usr/local/share/word": "tooled\n",
     "/usr/local/etc/app.conf": "listen=8081\n",
     "/usr/local/www/site/index.html": "added\n",
@@ -57,21 +59,27 @@ def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
     made.run("sandbox", "shutdown")
 
 
-@pytest.fixture
-def url() -> Iterator[str]:
-    """A loopback server with one archive."""
+def archive(name: str, data: bytes) -> bytes:
+    """An archive with one file."""
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-        member = tarfile.TarInfo("site/index.html")
-        member.size = len(b"added\n")
-        archive.addfile(member, io.BytesIO(b"added\n"))
+    with tarfile.open(fileobj=buffer, mode="w:gz") as made:
+        member = tarfile.TarInfo(name)
+        member.size = len(data)
+        made.addfile(member, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def url(desk: Desk) -> Iterator[str]:
+    """A loopback server with what ADD and FROM read; the image's description lies beside the Makejail."""
+    files = {"/site.tgz": archive("site/index.html", b"added\n"), "/image": archive("./jail/root/image", b"image\n")}
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
-            self.send_header("Content-Length", str(len(buffer.getvalue())))
+            self.send_header("Content-Length", str(len(files[self.path])))
             self.end_headers()
-            self.wfile.write(buffer.getvalue())
+            self.wfile.write(files[self.path])
 
         def log_message(self, *_words: object) -> None:
             """Say nothing."""
@@ -79,7 +87,11 @@ def url() -> Iterator[str]:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/site.tgz"
+    place = f"http://127.0.0.1:{server.server_port}"
+    lines = ("tags: 15.1", "15.1.arch: amd64", f"15.1.source.amd64: {place}/image")
+    digest = hashlib.sha256(files["/image"]).hexdigest()
+    (desk.folder / "specs/image.ajspec").write_text("\n".join((*lines, f"15.1.sum.amd64: {digest}", "")))
+    yield f"{place}/site.tgz"
     server.shutdown()
     server.server_close()
     thread.join()

@@ -1,9 +1,12 @@
 """FROM [options] image[:tag]: the jail is made of an image in AppJail's own format. Out of the flow.
 
-Refused in specs: name what the jail is made of with `release:`, `packages:` and `pkg:`. In the build stage, once.
-Everything is quoted in the original's script but the ajspec, which its shell splits.
+In the build stage, once. The description says where the archive lies and what its SHA256 is; the archive is downloaded
+where the tool runs, held to that digest, kept in the pool's store, and unpacked inside a build jail, as a layer over
+the release of the spec and under all others. Of AppJail's own state beside the jail's files, and of its links to a
+shared base, nothing is taken. Everything is quoted in the original's script but the ajspec, which its shell splits.
 
-- `--entrypoint E`: the repository that describes the image; `none` takes an image that is there.
+- `--entrypoint E`: where the description is: `file+PATH`, or a repository by the methods of INCLUDE, which
+  `reconcile lock` pins. `none` takes an image that AppJail has, and is refused.
 - `--ajspec N` (`.ajspec`), `--branch B`, `--platform A`: the description's file, its branch, the architecture.
 
     FROM --entrypoint gh+AppJail-makejails/nginx nginx:15.1
