@@ -13,6 +13,8 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
 
+from reconciler.agent import logs
+
 BODY_LIMIT = 1 << 20
 """Bytes of a request's body; forges sign the whole, so the whole must be had before anything is believed."""
 QUERY_LIMIT = 2048
@@ -138,7 +140,7 @@ class Web:
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         """Speak WSGI."""
         ask = _read(environ)
-        answer = self.answer(ask) if isinstance(ask, Ask) else self._told("refused", ask)
+        answer = self._safe(ask) if isinstance(ask, Ask) else self._told("refused", ask)
         body = answer.body
         headers = [("Content-Type", answer.kind), *GUARDS, *answer.headers]
         if not any(name.lower() == "cache-control" for name, _ in answer.headers):
@@ -152,6 +154,14 @@ class Web:
                 close()
             return []
         return [body] if isinstance(body, bytes) else body
+
+    def _safe(self, ask: Ask) -> Answer:
+        """The answer; a mistake of ours is logged, and told without what it was about."""
+        try:
+            return self.answer(ask)
+        except Exception as error:  # the outermost edge of a request
+            logs.log.error(logs.PROBLEM_FOUND, route=ask.path[:100], exc_info=error)
+            return self._told("error", plain(500, "This is a mistake in reconcile itself; its log says more."))
 
     def _known(self, host: str) -> bool:
         match = _HOST.fullmatch(host)

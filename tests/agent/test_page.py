@@ -126,6 +126,13 @@ def test_the_overview_says_what_an_operator_came_for():
         assert expected.lower() in text.lower(), expected
 
 
+def test_every_section_is_always_there_so_that_it_can_come_and_go_while_somebody_looks():
+    for path in ("/", "/jails/mail"):
+        ids = [set(read(pages(Board(status)), path).ids) for status in (boards.busy(), boards.calm())]
+        fixed = [{name for name in found if not name.startswith("plan-")} for found in ids]
+        assert fixed[0] ^ fixed[1] <= {"plan-title", "running-title"}
+
+
 def test_a_jails_page_says_what_is_planned_for_it_alone():
     text = " ".join(read(pages(), "/jails/mail").text.split())
     assert "set quota of volume/mail/spool" in text and "quota: 0 → 1G" in text and "owner:" not in text

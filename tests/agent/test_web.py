@@ -6,7 +6,9 @@ import io
 from typing import Any
 
 import pytest
+import structlog
 
+from reconciler.agent import logs
 from reconciler.agent.web import BODY_LIMIT, GUARDS, Answer, Ask, Route, Web, plain
 
 ROUTES = (
@@ -76,6 +78,18 @@ def test_every_answer_carries_the_guards_errors_included():
 )
 def test_paths(method: str, path: str, status: str):
     assert call(Web(ROUTES), method, path)[0] == status
+
+
+def test_a_mistake_of_ours_is_logged_and_its_words_stay_inside():
+    def wrong(_: Ask) -> Answer:
+        raise ValueError("the inside of things")
+
+    seen: list[tuple[str, int]] = []
+    web = Web([Route("GET", "/wrong", wrong)], count=lambda name, status: seen.append((name, status)))
+    with structlog.testing.capture_logs() as lines:
+        status, headers, body = call(web, path="/wrong")
+    assert status.startswith("500") and b"inside" not in body and set(GUARDS) <= set(headers.items())
+    assert lines[0]["event"] == logs.PROBLEM_FOUND and seen == [("error", 500)]
 
 
 def test_head_has_the_headers_and_no_body():
