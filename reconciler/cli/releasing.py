@@ -205,7 +205,7 @@ def _decide(asked: Asked, documents: Mapping[str, Document], levels: Mapping[str
     for release in wanted:
         if release.ref in there:
             print(f"{release.name} is here already.", flush=True)
-    plan, desired = _plan(again, [release for release in wanted if release.ref not in there])
+    plan, desired = planned(again, [release for release in wanted if release.ref not in there])
     free = again.seen.rows[""].available if "" in again.seen.rows else None
     refusals = guard(plan, again.selected, Consent(), [], {}, free)
     if refusals:
@@ -213,7 +213,8 @@ def _decide(asked: Asked, documents: Mapping[str, Document], levels: Mapping[str
     return again, Decided(plan, refusals, desired)
 
 
-def _plan(run: Session, missing: Sequence[Wanted]) -> tuple[Plan, Desired]:
+def planned(run: Session, missing: Sequence[Wanted]) -> tuple[Plan, Desired]:
+    """The steps that make these releases and what they wait for, and nothing else."""
     from reconciler.world import observed_world, wanted_world
 
     desired = Desired(run.selected, run.seen, {})

@@ -202,7 +202,7 @@ def hostile(name: bytes, reason: str) -> FetchError:
         Diagnostic(
             "archive-hostile",
             "The archive would write outside its place, or cannot be unpacked safely",
-            f"Member {name[:120]!r}: {reason}. Nothing was unpacked.",
+            f"Member {name[:120]!r}: {reason}. Nothing of it is used.",
             "Do not use this archive; ask where it comes from.",
         )
     )

@@ -35,7 +35,9 @@ def test_the_command_lines_are_these() -> None:
 
 
 def test_the_install_script_is_this() -> None:
-    assert freebsd_update.install_script() == """\
+    assert (
+        freebsd_update.install_script()
+        == """\
 set -eu
 base=$1 release=$2
 kernel=$(sysctl -n kern.bootfile)
@@ -53,10 +55,13 @@ rmdir -p "${base%/*}" 2>/dev/null || :
 [ -z "$made" ] || rmdir -p "$kernel" 2>/dev/null || :
 exit $status
 """
+    )
 
 
 def test_the_configuration_is_ours_alone() -> None:
-    assert freebsd_update.config(Updates(), ("base", "lib32")) == f"""\
+    assert (
+        freebsd_update.config(Updates(), ("base", "lib32"))
+        == f"""\
 KeyPrint {KEY}
 ServerName update.FreeBSD.org
 Components world/base world/lib32
@@ -69,6 +74,7 @@ KeepModifiedMetadata yes
 BackupKernel no
 CreateBootEnv no
 """
+    )
 
 
 @pytest.mark.parametrize(
