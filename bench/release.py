@@ -94,9 +94,9 @@ def worker(url: str, cache: str, target: str, program: str) -> None:
     plan = plan_fetch(Release(name="15.1-RELEASE", mirror=url), "amd64", "amd64")
     fetched = fetch(plan, Cache(Path(cache)), unpacking=True)
     for part in fetched.sets:
-        tar = subprocess.Popen([program, "-xJpf", "-", "-C", target], stdin=subprocess.PIPE)
+        tar = subprocess.Popen([program, "-xpf", "-", "-C", target], stdin=subprocess.PIPE)
         assert tar.stdin is not None
-        for chunk in part.chunks():
+        for chunk in part.chunks(expanded=True):
             tar.stdin.write(chunk)
         tar.stdin.close()
         if tar.wait():

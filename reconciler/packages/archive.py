@@ -9,7 +9,7 @@ unpacked with `tar -p` without `-P` into a tree of its own.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -61,6 +61,11 @@ def check_archive(file: IO[bytes], limits: Limits, capture: Collection[str] = ()
     `archive-compression`.
     """
     compression, pieces = expand(file)
+    return check_members(pieces, compression, limits, capture)
+
+
+def check_members(pieces: Iterator[bytes], compression: str, limits: Limits, capture: Collection[str] = ()) -> Summary:
+    """The same for an archive that comes expanded, in pieces; all of them are taken."""
     reader = TarReader(pieces, limits.stream)
     tree = Unpacked(limits)
     captured: dict[str, bytes] = {}

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO
 
 from reconciler.cache import Cache, open_regular, stream
 from reconciler.model.diagnostic import Diagnostic, FetchError
-from reconciler.packages.archive import Limits, Summary, check_archive, first_of
-from reconciler.packages.gate import Gate
+from reconciler.packages.archive import Limits, Summary, check_archive, check_members, first_of
+from reconciler.packages.compression import expand
+from reconciler.packages.gate import Gate, as_file
 from reconciler.packages.read import Package, check_payload, read_package
 
 RULE = 1
@@ -39,16 +41,28 @@ def first(cache: Cache, sha256: str, limits: Limits, name: str) -> bytes:
         return first_of(file, limits, name)
 
 
-def checked_stream(cache: Cache, sha256: str, limits: Limits, capture: Collection[str] = ()) -> Iterator[bytes]:
+def checked_stream(
+    cache: Cache, sha256: str, limits: Limits, capture: Collection[str] = (), *, expanded: bool = False
+) -> Iterator[bytes]:
     """The bytes of a cached archive for tar, each chunk given only once all that it expands to was judged.
+
+    With `expanded` tar gets them expanded, where that is cheaper than its expanding them again.
 
     Tar so never sees a member that was not, and works while the next ones are judged. The whole is hashed again on
     its way, and its last chunk withheld until the digest is right. The result is noted. Raises FetchError as
     `check_cached` and `cache.stream`.
     """
-    gate = Gate(stream(cache.path(sha256), sha256))
     found: list[Summary] = []
-    yield from gate.through(lambda file: found.append(check_archive(file, limits, capture)))
+    packed = stream(cache.path(sha256), sha256)
+    if expanded:
+        name, pieces = expand(as_file(packed))
+
+        def judge(file: IO[bytes]) -> None:
+            found.append(check_members(iter(partial(file.read, -1), b""), name, limits, capture))
+
+        yield from Gate(pieces).through(judge)
+    else:
+        yield from Gate(packed).through(lambda file: found.append(check_archive(file, limits, capture)))
     _note(cache, sha256, limits, capture, found[0])
 
 

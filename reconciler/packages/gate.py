@@ -81,6 +81,11 @@ class Gate:
             return
 
 
+def as_file(chunks: Iterator[bytes]) -> IO[bytes]:
+    """Chunks as a file that can be read once, from its start to its end."""
+    return cast("IO[bytes]", _Passing(chunks, lambda _chunk: None))
+
+
 class _Passing(io.RawIOBase):
     """The stream as a file: asking for more than the chunk at hand says that one is done with it."""
 

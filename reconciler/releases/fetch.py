@@ -62,10 +62,13 @@ class FetchedSet:
     summary: Summary | None
     cache: Cache
 
-    def chunks(self) -> Iterator[bytes]:
-        """Its bytes for the host's tar, which never sees a member that was not judged. Raises FetchError."""
+    def chunks(self, *, expanded: bool = False) -> Iterator[bytes]:
+        """Its bytes for the host's tar, which never sees a member that was not judged. Raises FetchError.
+
+        With `expanded` a set that is judged on its way comes expanded: right for a tar on the same machine.
+        """
         if self.summary is None:
-            return checked_stream(self.cache, self.sha256, SET, (USERLAND,))
+            return checked_stream(self.cache, self.sha256, SET, (USERLAND,), expanded=expanded)
         return open_set(self.path, self.sha256)
 
 

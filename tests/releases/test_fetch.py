@@ -269,6 +269,14 @@ def test_for_unpacking_a_set_is_judged_on_its_way_and_once(mirror: Mirror, cache
     assert level_of(plan_of(mirror), cache) == 1
 
 
+@pytest.mark.parametrize("expanded", [False, True])
+def test_for_unpacking_tar_gets_the_same_archive_expanded_or_not(
+    mirror: Mirror, cache: Cache, *, expanded: bool
+) -> None:
+    data = b"".join(fetch(plan_of(mirror), cache, unpacking=True).sets[0].chunks(expanded=expanded))
+    assert data == (lzma.decompress(BASE) if expanded else BASE)
+
+
 @pytest.mark.parametrize("member", [("../../etc/passwd", b"0", ""), ("dev/null", b"3", ""), ("x", b"2", "../../etc")])
 def test_for_unpacking_nothing_of_a_hostile_set_is_given_on(
     mirror: Mirror, cache: Cache, member: tuple[str, bytes, str]
@@ -282,15 +290,16 @@ def test_for_unpacking_nothing_of_a_hostile_set_is_given_on(
         unpacked(mirror, cache)
 
 
+@pytest.mark.parametrize("expanded", [False, True])
 def test_for_unpacking_what_was_given_on_of_a_large_hostile_set_ends_before_the_hostile_member(
-    mirror: Mirror, cache: Cache
+    mirror: Mirror, cache: Cache, *, expanded: bool
 ) -> None:
     whole = hostile_behind(("../../etc/passwd", b"0", ""), filler=2_600_000)
     mirror.files = release_files({"base.txz": whole})
     given: list[bytes] = []
     with pytest.raises(FetchError, match="archive-hostile"):
-        given.extend(fetch(plan_of(mirror), cache, unpacking=True).sets[0].chunks())
-    seen = lzma.LZMADecompressor().decompress(b"".join(given))
+        given.extend(fetch(plan_of(mirror), cache, unpacking=True).sets[0].chunks(expanded=expanded))
+    seen = b"".join(given) if expanded else lzma.LZMADecompressor().decompress(b"".join(given))
     assert b"../../etc/passwd" not in seen and len(seen) > 1024 * 1024
 
 
@@ -302,8 +311,11 @@ def hostile_behind(member: tuple[str, bytes, str], filler: int) -> bytes:
     return lzma.compress(held.getvalue(), preset=0)
 
 
-def test_for_unpacking_a_file_that_rotted_after_its_download_is_never_whole(mirror: Mirror, cache: Cache) -> None:
-    chunks = fetch(plan_of(mirror), cache, unpacking=True).sets[0].chunks()
+@pytest.mark.parametrize("expanded", [False, True])
+def test_for_unpacking_a_file_that_rotted_after_its_download_is_never_whole(
+    mirror: Mirror, cache: Cache, *, expanded: bool
+) -> None:
+    chunks = fetch(plan_of(mirror), cache, unpacking=True).sets[0].chunks(expanded=expanded)
     path = cache.path(hashlib.sha256(BASE).hexdigest())
     path.write_bytes(BASE[:-9] + bytes([BASE[-9] ^ 1]) + BASE[-8:])
     with pytest.raises(FetchError):
