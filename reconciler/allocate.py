@@ -31,6 +31,7 @@ from reconciler.spec import document
 from reconciler.spec.lock import Lock, PinnedFile, abi_of
 from reconciler.spec.select import PackageRef, Selected
 from reconciler.spec.specset import Sourced
+from reconciler.thick import thick
 
 Planned = tuple[Recipe, Span]
 """One step of a chain, and the place that asks for it."""
@@ -124,7 +125,8 @@ def _one(
     place = inputs.seen.place
     chain = _chain(inputs, name, sourced)
     folders = runtime.mountpoints(spec)
-    wanted = digest(seal.RULE, str(chain.tip), *folders)
+    whole = spec.update.strategy == "in_place"
+    wanted = digest(seal.RULE, *(["in_place"] if whole else []), str(chain.tip), *folders)
     live = generation(inputs.seen.observed.files.get(f"jails/{name}/fstab"), place, name)
     number, former = _generation(roots, live, wanted)
     facts = digest(spec.model_dump_json(), wanted, str(inputs.specs.host.external))
@@ -132,6 +134,8 @@ def _one(
     row = inputs.seen.rows.get(f"jails/{name}")
     good = int(row.user["good"]) if row and row.user.get("good", "").isdigit() else 0
     root = Root(f"{name}/{number}", name, number, wanted, chain.tip, folders, former=former)
+    if whole:
+        chain, root = thick(chain, root, roots, live, _platform(inputs))
     files, content = _files(inputs, name, spec, f"{place.dataset('jails')}/{name}/{number}", ruleset)
     if config is not None and config.files == files:
         files = config.files  # the same object: most jails are as they should be
@@ -147,6 +151,7 @@ def _one(
     runs = spec.state == "running" and not by_hand
     started = _started(content if now.content else None, inputs, name)
     jail = shown_jail(spec, started, root, ruleset, place.hostid) if runs else None
+    root = replace(root, restart=runs and live == good) if root.carried >= 0 else root
     return Allocation(chain, root, kept, now, jail, facts, ruleset, live, held, by_hand)
 
 

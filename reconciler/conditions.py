@@ -134,9 +134,6 @@ def _note(name: str, code: str, text: str, sourced: Sourced[Jail], path: tuple[s
 
 def _missing(name: str, sourced: Sourced[Jail], specs: Selected) -> Iterable[Note]:
     """What a spec may say and this version cannot do."""
-    if sourced.doc.update.strategy == "in_place":
-        text = "update.strategy in_place is not there yet: only `replace` is."
-        yield _note(name, "in-place-unavailable", text, sourced, ("update", "strategy"))
     builds = sourced.doc.pkg or sourced.doc.packages or sourced.doc.makejail
     if specs.host.build.network == "vnet" and builds:
         text = "build.network vnet of the Host document is not there yet: write inherit or none."

@@ -179,10 +179,21 @@ def _wait_for_phases(actions: list[tuple[Ref, Action]], waits: list[set[int]]) -
         if action.subject.scope:
             by_scope[action.subject.scope][action.phase].append(number)
     for phases in by_scope.values():
+        _wait_for_shared(actions, waits, phases)
         ordered = sorted(phases)
         for earlier, later in pairwise(ordered):
             for number in phases[later]:
                 waits[number].update(phases[earlier])
+
+
+def _wait_for_shared(
+    actions: list[tuple[Ref, Action]], waits: list[set[int]], phases: Mapping[Phase, list[int]]
+) -> None:
+    """Nothing is stopped before what jails share, and what is built afterwards needs, is there."""
+    for number in phases.get(Phase.TEARDOWN, ()):
+        for later in phases.get(Phase.BUILD, ()):
+            made = (n for n in waits[later] if not actions[n][1].subject.scope and actions[n][1].before is None)
+            waits[number].update(made)
 
 
 def _sorted(actions: list[tuple[Ref, Action]], waits: list[set[int]]) -> list[int]:

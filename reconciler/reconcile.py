@@ -22,6 +22,7 @@ from reconciler.guard import Consent, guard
 from reconciler.kind import Desired, Kind, Place, Seen
 from reconciler.kinds.dataset import renames
 from reconciler.kinds.layer import leave
+from reconciler.kinds.root import Root
 from reconciler.kinds.root import have as have_roots
 from reconciler.kinds.source import recorded_source
 from reconciler.makejail.files import LocalFiles
@@ -345,10 +346,10 @@ class Session:
         """What would be lost with each root that is replaced; asked only where something was written."""
         lost: dict[str, tuple[str, ...]] = {}
         for step in plan.steps:
-            if step.action.ref.kind != "root" or step.action.before is not None:
+            root = step.action.after
+            if not isinstance(root, Root) or step.action.before is not None or root.carried >= 0:
                 continue
-            changes = self.written(step.scope)
-            if changes:
+            if changes := self.written(step.scope):
                 lost[step.scope] = changes
         return lost
 

@@ -16,16 +16,17 @@ RULE = "reconciler-root-1"
 STRIPPED = ("etc/ssh/ssh_host_*", "etc/hostid", "etc/machine-id", "var/db/entropy/*", "entropy", "boot/entropy")
 
 
-def text(folders: Iterable[str]) -> str:
+def text(folders: Iterable[str], *, strip: bool = True) -> str:
     """The script, run by the root's own sh inside a jail without network. Absolute links resolve in there."""
-    lines = ["set -eu", "cd /", "rm -f -- " + " ".join(STRIPPED)]
+    lines = ["set -eu", "cd /", *(["rm -f -- " + " ".join(STRIPPED)] if strip else [])]
     lines += [f"mkdir -p -- {quote(folder)}" for folder in sorted(folders)]
     return "\n".join(lines) + "\n"
 
 
-def seal(site: Site, room: Workspace, ref: Ref, folders: Iterable[str]) -> None:
-    """Run it; raises HostError (code `seal-failed`)."""
-    done = room.exec(("/bin/sh", "-s"), stdin=text(folders).encode(), output=site.output(ref), timeout=3600)
+def seal(site: Site, room: Workspace, ref: Ref, folders: Iterable[str], *, strip: bool = True) -> None:
+    """Run it; raises HostError (code `seal-failed`). A root that follows its own former one keeps what it is."""
+    script = text(folders, strip=strip).encode()
+    done = room.exec(("/bin/sh", "-s"), stdin=script, output=site.output(ref), timeout=3600)
     if done.status:
         tail = (done.stdout + done.stderr)[-TAIL:].decode("utf-8", "replace").strip()
         raise HostError(

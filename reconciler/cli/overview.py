@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -70,6 +70,8 @@ def _one(session: Session, decided: Decided, name: str, changed: str, *, look: b
         notes.append(f"pruned on {pruned}; its data stays: reconcile undelete {name}, or reconcile destroy {name}")
     elif declared is None:
         notes.append("in no spec: reconcile plan says what becomes of it")
+    if skipped := _sealed(seen, name, live).get("skipped", ""):
+        notes.append(f"changed by hand, and so not patched: {skipped}")
     if live and good and live != good and not any(note.startswith("held") for note in notes):
         notes.append(f"root {live} has not passed its check yet; the last good one is {good}")
     off = declared is not None and (bool(notes) or observed != declared.state)
@@ -114,13 +116,19 @@ def _live(session: Session, name: str) -> int:
     return generation(session.seen.observed.files.get(f"jails/{name}/fstab"), session.place, name)
 
 
+def _sealed(seen: Seen, name: str, live: int) -> Mapping[str, str]:
+    row = seen.rows.get(f"jails/{name}/{live}@sealed")
+    return row.user if row is not None else {}
+
+
 def recorded(seen: Seen, path: str) -> str:
     """The release that a root was made from, by the origins of its dataset and layers; "" when unknown.
 
     A root that is a copy, and patched where it is, has that written on it.
     """
-    if path in seen.rows and seen.rows[path].user.get("patch_level", "").isdigit():
-        user = seen.rows[path].user
+    sealed = seen.rows.get(f"{path}@sealed")
+    if sealed is not None and sealed.user.get("chain") and sealed.user.get("patch_level", "").isdigit():
+        user = sealed.user
         return f"{user.get('release', '')}-p{user['patch_level']}"
     known: set[str] = set()
     while path in seen.rows and path not in known:

@@ -10,12 +10,14 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 from urllib.parse import quote
 
+from reconciler.build.copied import carry, check_folders, copy, discard_copied
 from reconciler.build.layers import located
+from reconciler.build.patch import Patched, Wanted, lines, patch
 from reconciler.build.seal import seal
 from reconciler.build.workspace import Workspace
 from reconciler.kind import ROOT, Desired, Kind, Place, Seen, attributes, make_dataset
 from reconciler.model.action import Action, Note, Phase, Site
-from reconciler.model.diagnostic import Diagnostic, HostError, Span
+from reconciler.model.diagnostic import Diagnostic, HostError, ReconcilerError, Span
 from reconciler.model.value import Ref, Resource
 from reconciler.spec.document import Jail
 from reconciler.undeclared import undeclared
@@ -33,6 +35,9 @@ class Root(Resource):
     `written`: bytes since it was sealed; `others`: somebody else's snapshots stand on it; `expired`: its
     destruction began; `kept`: what the jail wrote into it and nobody declared, so that it stays; `leaving`:
     more are there than its spec keeps.
+    `thick`: a whole copy, which has `level` and `chain` (what it was built of, whatever the level) written on it;
+    `carried`: the level of the stopped root that it is copied from, -1 when it is built from its chain; `restart`:
+    the jail runs again when that fails.
     """
 
     kind: ClassVar[str] = "root"
@@ -49,6 +54,12 @@ class Root(Resource):
     kept: str = field(default="", compare=False)
     leaving: bool = False
     spec: Jail | None = field(default=None, compare=False)
+    thick: bool = field(default=False, compare=False)
+    chain: str = field(default="", compare=False)
+    level: int = field(default=-1, compare=False)
+    sets: tuple[str, ...] = field(default=("base",), compare=False)
+    carried: int = field(default=-1, compare=False)
+    restart: bool = field(default=False, compare=False)
 
     @property
     def scope(self) -> str:
@@ -69,26 +80,76 @@ class Root(Resource):
 class BuildRoot(Action):
     """Clone the tip, take out what clones must not share, make the mount points, seal."""
 
+    @property
+    def phase(self) -> Phase:
+        """Beside what runs; after that stopped, where its root is copied."""
+        root = self.subject
+        return Phase.BUILD if isinstance(root, Root) and root.carried >= 0 else Phase.PREPARE
+
     def title(self) -> str:
         """A verb and its object."""
         root = self.subject
         assert isinstance(root, Root)
+        if root.carried >= 0:
+            patched = f", patched from -p{root.carried} to -p{root.level}" if root.carried < root.level else ""
+            return f"root {root.former} → {root.number}  copied while stopped{patched}; {root.former} kept for rollback"
         if root.former:
             return f"root {root.former} → {root.number}  built beside; {root.former} kept for rollback"
         return f"root {root.number}"
 
     def apply(self, site: Site) -> None:
-        """The generation exists once @sealed does."""
+        """The generation exists once @sealed does. Where copying or patching fails, the jail runs as it did."""
         root = self.subject
         assert isinstance(root, Root)
+        try:
+            self._build(site, root)
+        except ReconcilerError:
+            if root.restart:
+                conf = f"{site.mountpoint}/jails/{root.jail}/jail.conf"
+                site.host.jails.start(conf, root.jail, site.output(root.ref))
+            raise
+
+    @staticmethod
+    def _build(site: Site, root: Root) -> None:
         dataset = f"{site.pool}/jails/{root.name}"
+        properties = {"reconciler:digest": root.digest}
         with Workspace(site, dataset) as room:
+            if root.thick:
+                properties |= {"reconciler:chain": root.chain, "reconciler:patch_level": str(root.level)}
+                properties["reconciler:release"] = root.tip.name.rpartition("-p")[0]
+                discard_copied(site, dataset)
             room.discard_unfinished()
-            make_dataset(site, dataset, {"mountpoint": "legacy", "canmount": "noauto"}, origin=_tip(site, root))
+            _begin(site, root, dataset)
             room.mount()
+            if 0 <= root.carried < root.level:
+                patched = _patched(site, root, room)
+                if patched.skipped:
+                    properties["reconciler:skipped"] = " ".join(patched.skipped)[:LONGEST]
             room.start(network=False)
-            seal(site, room, root.ref, root.folders)
-        site.host.datasets.snapshot([f"{dataset}@sealed"], {"reconciler:digest": root.digest})
+            seal(site, room, root.ref, root.folders, strip=root.carried < 0)
+        site.host.datasets.snapshot([f"{dataset}@sealed"], properties)
+        if root.carried >= 0:
+            former = f"{site.pool}/jails/{root.jail}/{root.former}"
+            site.host.datasets.set(former, {"reconciler:carried": str(root.number)})
+
+
+def _begin(site: Site, root: Root, dataset: str) -> None:
+    """The dataset: a clone, a copy, or a copy of the stopped root."""
+    if root.carried >= 0:
+        carry(site, root.jail, f"{site.pool}/jails/{root.jail}/{root.former}", dataset)
+    elif root.thick:
+        copy(site, _tip(site, root), dataset)
+    else:
+        make_dataset(site, dataset, {"mountpoint": "legacy", "canmount": "noauto"}, origin=_tip(site, root))
+
+
+def _patched(site: Site, root: Root, room: Workspace) -> Patched:
+    check_folders(site, room, root.tip.name)
+    wanted = Wanted(root.tip.name.rpartition("-p")[0], root.level, root.carried, site.updates, root.sets)
+    patched = patch(site, room, wanted, root.ref)
+    for line in lines(patched, root.name):
+        site.output(root.ref)(f"{line}\n".encode())
+    return patched
 
 
 def _tip(site: Site, root: Root) -> str:
@@ -149,7 +210,8 @@ class ExpireRoot(Action):
             hint = f"Look at it, then: zfs destroy -r {dataset}"
             raise HostError(Diagnostic("dataset-unexpected", "An old root has snapshots of somebody else", what, hint))
         if dataset in names and not root.expired:
-            if root.written and (lost := self._lost(site, dataset)):
+            carried = any(row.name == dataset and row.user.get("carried") for row in rows)
+            if root.written and not carried and (lost := self._lost(site, dataset)):
                 site.host.datasets.set(dataset, {"reconciler:kept": " ".join(lost[:SHOWN])})
                 return
             site.host.datasets.set(dataset, {"reconciler:pruned": site.today})
@@ -232,7 +294,13 @@ def have(seen: Seen) -> Iterable[Root]:
             others=snapshots[path] not in ([], ["sealed"]),
             expired=expired,
             kept=head.user.get("kept", ""),
+            chain=sealed.user.get("chain", "") if sealed else "",
+            level=_level(sealed.user.get("patch_level", "")) if sealed else -1,
         )
+
+
+def _level(text: str) -> int:
+    return int(text) if text.isdigit() else -1
 
 
 def _number(path: str) -> int:

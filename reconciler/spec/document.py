@@ -146,7 +146,8 @@ class Update(Model):
     """How a changed root replaces the running one."""
 
     strategy: Literal["replace", "in_place"] = Field(
-        default="replace", description="`replace` builds beside the old root; `in_place` comes with patching."
+        default="replace",
+        description="`replace` builds a new root beside the old one; `in_place` copies the stopped one and patches it.",
     )
     keep: Annotated[Int, Field(ge=1, le=100)] = Field(
         default=2, description="How many old generations stay for rollback."

@@ -20,6 +20,11 @@ def mkdir(path: str, mode: int) -> tuple[str, ...]:
     return ("mkdir", "-p", "-m", f"{mode:04o}", path)
 
 
+def listed(path: str, kind: str) -> tuple[str, ...]:
+    """Name everything of a kind below a folder, on its file system, by find(1), which follows no link."""
+    return ("find", path, "-xdev", "-type", kind, "-print0")
+
+
 NAMES = ("LC_ALL", "C.UTF-8")
 """The locale that tar(1) needs to unpack names beyond ASCII, which it takes for an error elsewhere."""
 
@@ -55,6 +60,12 @@ class HostFiles:
     def chmod(self, path: str, mode: int) -> None:
         """Set the mode of a file or folder of ours."""
         run(self._runner, Command(("chmod", f"{mode:04o}", path)), "file-failed", "A file could not be changed")
+
+    def listed(self, path: str, kind: str) -> tuple[str, ...]:
+        """Paths, relative to `path`, of folders (d) or links (l) below it; no link is followed."""
+        done = run(self._runner, Command(listed(path, kind)), "file-failed", "A folder could not be listed")
+        found = (item.decode("utf-8", "surrogateescape") for item in done.stdout.split(b"\0"))
+        return tuple(item.removeprefix(f"{path}/") for item in found if item.startswith(f"{path}/"))
 
     def mkdir(self, path: str, mode: int = 0o755) -> None:
         """Make a folder and its parents; fine where it is there."""

@@ -37,6 +37,8 @@ USER = (
     "recording",
     "package",
     "skipped",
+    "chain",
+    "carried",
 )
 """Our user properties, by the part after `reconciler:`. A new one is added here and nowhere else."""
 
@@ -177,6 +179,15 @@ def clone(snapshot: str, name: str, properties: Mapping[str, str]) -> tuple[str,
     return ("zfs", "clone", *_options(properties), snapshot, name)
 
 
+# Fixed words; what varies are its operands. Two programs with a pipe between them are a shell's work.
+_COPY = 'set -o pipefail; from=$1; shift; zfs send "$from" | zfs receive -u "$@"'
+
+
+def copy(snapshot: str, target: str, properties: Mapping[str, str]) -> tuple[str, ...]:
+    """Copy a snapshot to a new file system and its first snapshot, `target`; it stays unmounted."""
+    return ("sh", "-c", _COPY, "copy", snapshot, *_options(properties), target)
+
+
 def snapshot(names: Sequence[str], properties: Mapping[str, str]) -> tuple[str, ...]:
     """Take snapshots of one pool at one instant, all or none."""
     return ("zfs", "snapshot", *_options(properties), *names)
@@ -240,6 +251,11 @@ class ZFSDatasets:
     def clone(self, snapshot: str, name: str, properties: Mapping[str, str]) -> None:
         """Clone a snapshot as a new file system."""
         self._run(clone(snapshot, name, properties))
+
+    def copy(self, snapshot: str, target: str, properties: Mapping[str, str]) -> None:
+        """Copy a snapshot; `target` names the new file system and its first snapshot."""
+        argv = copy(snapshot, target, properties)
+        run(self._runner, Command(argv, timeout=_DIFF_TIMEOUT), "zfs-failed", "A zfs command failed")
 
     def snapshot(self, names: Sequence[str], properties: Mapping[str, str]) -> None:
         """Take all of these snapshots (of one pool) at one instant, or none."""

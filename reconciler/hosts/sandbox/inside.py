@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 
 from reconciler.hosts.sandbox import beneath, jailtable, network, session
 from reconciler.hosts.sandbox.commands import ifconfig, jls, route, sysctl, uname
@@ -22,6 +23,9 @@ _READ_VERBS = frozenset({"-l", "-a", "-g", "-f"})
 def answer(machine: Machine, jid: int, command: Command, cwd: str) -> Completed:
     """Answer a command from inside the jail `jid`; 0 is the host itself, which may do everything."""
     if jid == 0:
+        if command.argv[1:2] in (("receive",), ("recv",)) and not isinstance(command.stdin, bytes):
+            # All of it before the state is taken: who sends may be at the other end of this pipe, and need it too.
+            command = replace(command, stdin=b"".join(command.stdin))
         return machine.run(_based(command, cwd))
     name = command.argv[0].rpartition("/")[2]
     if name == "jail":
