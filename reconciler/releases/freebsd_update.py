@@ -28,6 +28,7 @@ SKIPPED_LIMIT = 200
 """Paths of skipped files that are kept; more say nothing more."""
 
 _EOL = b"HAS PASSED ITS END-OF-LIFE DATE"
+_PACKAGED = b"packaged base"
 _SKIPPED = "The following files are affected by updates."
 _PATH = re.compile(r"/[\x21-\x7e][\x20-\x7e]{0,1022}")
 
@@ -91,12 +92,15 @@ def server_name(updates: Updates) -> str:
 
 
 def fetched(done: Completed) -> Fetched:
-    """Judge `fetch`. Raises HostError (`update-fetch-failed`).
+    """Judge `fetch`. Raises HostError (`update-fetch-failed`, `pkgbase-unavailable`).
 
     Past the end of life it ends with 1 although all went well; whether there is something to install says only
     `updatesready`.
     """
     end_of_life = _EOL in done.stdout or _EOL in done.stderr
+    if done.status and (_PACKAGED in done.stdout or _PACKAGED in done.stderr):
+        hint = "Use a release that is made of distribution sets, or patch_level: 0."
+        raise failed("pkgbase-unavailable", "A base system made of packages cannot be patched", done, hint)
     if done.status and not (done.status == 1 and end_of_life):
         raise failed(
             "update-fetch-failed",

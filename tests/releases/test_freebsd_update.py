@@ -117,6 +117,13 @@ def test_how_a_fetch_ended(status: int, out: bytes, says: freebsd_update.Fetched
     assert failed.value.diagnostics[0].code == "update-fetch-failed"
 
 
+def test_a_base_of_packages_is_named() -> None:
+    said = b"freebsd-update is incompatible with the use of packaged base.  Please see ...\n"
+    with pytest.raises(HostError) as failed:
+        freebsd_update.fetched(Completed(("freebsd-update",), 1, said))
+    assert failed.value.diagnostics[0].code == "pkgbase-unavailable"
+
+
 @pytest.mark.parametrize(("status", "answer"), [(0, True), (2, False), (1, None), (127, None)])
 def test_whether_something_is_ready(status: int, answer: bool | None) -> None:
     done = Completed(("freebsd-update",), status)
