@@ -83,6 +83,14 @@ class Far:
         )
         return Answer(done.returncode, done.stdout, done.stderr)
 
+    def run_here(self, *words: str) -> Answer:
+        """Give a command line that asks no host."""
+        argv = [sys.executable, "-m", "reconciler.cli.main", *words]
+        done = subprocess.run(
+            argv, cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=900, check=False
+        )
+        return Answer(done.returncode, done.stdout, done.stderr)
+
     def inside(self, text: str) -> str:
         """What a shell on the host says, for a look from outside of the product."""
         argv = [sys.executable, "-m", "reconciler.hosts.sandbox.shim", str(self.box), "sh", "-c", text]
