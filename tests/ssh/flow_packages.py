@@ -59,7 +59,6 @@ def test_a_package_is_believed_kept_and_given_back_over_ssh(far):
     listed = far.run("package", "list", "--specs", "specs")
     assert made.path.name in listed.out and "yes" in listed.out
 
-    archive.unlink()
     shutil.rmtree(far.folder / "cache")
     given = far.run("package", "export", "nginx", "--out", "here", "--specs", "specs")
     assert given.status == 0, given
