@@ -107,8 +107,8 @@ def _unfinished(seen: Seen) -> Iterator[Garbage]:
 def packages(run: Session) -> dict[str, str]:
     """Packages of the store that may go, by the SHA256 of their archives, with why.
 
-    Needed is what a spec's digest or the lock names. Who does not know all specs, as without any, lets nothing go
-    that is whole.
+    Needed is what a spec's digest, the lock or a FROM names. Who does not know all specs, as without any, lets nothing
+    go that is whole.
     """
     store = Store(run.host, run.place.pool, run.place.mountpoint)
     row = run.seen.rows.get("")
@@ -119,6 +119,8 @@ def packages(run: Session) -> dict[str, str]:
         refs = [ref for jail in run.chosen.jails.values() for ref in package_refs(run.chosen, jail)]
         needed = {ref.digest for ref in refs} | {package.doc.digest for package in run.chosen.packages.values()}
         needed |= {f"sha256:{sha256}" for sha256 in run.lock.files.values()}
+        images = (one.image for whole in run.compiled[0].values() for one in whole.every if one.image)
+        needed |= {f"sha256:{archive.sha256}" for image in images for archive in image.archives.values()}
         for sha256, note in store.all().items():
             if f"sha256:{sha256}" not in needed:
                 going[sha256] = f"{note.file}, which no spec names"

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.build.image import jail_files
+from reconciler.cli.garbage import packages
 from reconciler.makejail.files import LocalFiles
 from reconciler.makejail.problem import MakejailError
 from reconciler.makejail.program import compile_makejail
@@ -67,6 +68,8 @@ def test_an_image_is_a_layer_under_all_others_and_leaves_the_base_as_it_is(fleet
     assert problems(fleet.apply()) == [] and fleet.titles() == [] and build_jails(fleet) == []
     assert inside(fleet, "/root/seen") == "of an image\n" * 2
     assert "USERLAND_VERSION" in inside(fleet, "/bin/freebsd-version")
+    kept = next(iter(fleet.session().compiled[0].values())).image
+    assert kept is not None and packages(fleet.session()) == {}, "gc would take the archive that FROM names"
     assert inside(fleet, "/init") == "" == inside(fleet, "/conf/config.conf") == inside(fleet, "/outside")
 
 
