@@ -43,6 +43,7 @@ def _form(pattern: str, words: str) -> AfterValidator:
 
 
 HostName = Annotated[str, _form(r"\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+", "a host's name or address")]
+NotifyURL = Annotated[str, _form(r"https?://[^\s/?#@]+([/?][^\s#]*)?", "a URL of http or https, without a password")]
 PageURL = Annotated[str, _form(r"https?://[^\s/?#@]+(/[^\s?#]*)?", "a URL of http or https")]
 Folder = Annotated[str, _form(r"(?!/)(?!(.*/)?\.\.(/|$))[^\x00-\x1f\x7f]*", "a folder below the repository's root")]
 Ref = Annotated[str, _form(r"(?![-/.])(?!.*(\.\.|//|@\{))[A-Za-z0-9._/+@%-]{1,200}", "the name of a branch")]
@@ -172,9 +173,11 @@ class WebhookConfig(Model):
 class NotifyConfig(Model):
     """Where news go: a URL or a command."""
 
-    url: str | None = Field(default=None, description="An http(s) URL that is given JSON by POST.")
+    url: NotifyURL | None = Field(default=None, description="An http(s) URL that is given JSON by POST.")
     command: tuple[str, ...] = Field(default=(), description="An argument vector that is given JSON on its input.")
-    secret_file: AbsolutePath | None = Field(default=None, description="File with the secret that signs what is sent.")
+    secret_file: AbsolutePath | None = Field(
+        default=None, description="File with the secret that signs what is sent; for a forge, with its token."
+    )
     kind: Literal["generic", "slack", "github", "gitlab", "gitea"] = Field(
         default="generic", description="Form of the message; a forge's name reports the commit's status to it."
     )
@@ -184,6 +187,10 @@ class NotifyConfig(Model):
     def _one(self) -> NotifyConfig:
         if (self.url is None) == (not self.command):
             raise ValueError("expected either `url` or `command`")
+        if self.kind != "generic" and self.url is None:
+            raise ValueError("expected `url` where `kind` is not generic")
+        if self.kind in ("github", "gitlab", "gitea") and self.secret_file is None:
+            raise ValueError("expected `secret_file` with a token where `kind` is a forge")
         return self
 
 
@@ -252,6 +259,8 @@ class AgentConfig(Model):
         tags = any(source.tag is None for source in self.sources)
         if tags and self.trust.verify in ("tags", "all"):
             raise ValueError("expected sources with `tag` where `trust` asks for signed tags")
+        if self.webhook.secret_file is not None and self.web.listen is None:
+            raise ValueError("expected `web: {listen: ...}` where a webhook is to be received")
         return self
 
 

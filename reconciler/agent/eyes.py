@@ -20,7 +20,7 @@ from reconciler.agent.run import Beside
 from reconciler.agent.wake import Wake
 from reconciler.agent.web import Answer, Ask, Handler, Route, Web, plain, redirect
 from reconciler.agent.web_act import Acting, Acts
-from reconciler.agent.web_gate import Gate
+from reconciler.agent.web_gate import TOKEN_LEAST, Gate
 from reconciler.agent.web_live import Live
 from reconciler.agent.web_server import Server
 from reconciler.agent.webhook import Forge, refusal
@@ -43,6 +43,7 @@ def eyes(beside: Beside, records: Records, acts: Acts) -> Iterator[None]:
     server = None
     if config.web.listen is not None:
         server = Server(site(beside, records, acts, metrics, live), config.web.listen)
+    _warn(config)
     logs.log.info(logs.AGENT_STARTED, host=host, version=board.now().version, pid=board.now().pid)
     notifier.start()
     follower.start()
@@ -82,6 +83,20 @@ def site(beside: Beside, records: Records, acts: Acts, metrics: Metrics, live: L
             route if route.name in _OPEN else replace(route, handler=private(route.handler, gate)) for route in routes
         ]
     return Web(routes, _hosts(config), metrics.request)
+
+
+def _warn(config: AgentConfig) -> None:
+    """Say which secrets cannot be used, for nothing that needs them will work; they may still come."""
+    wanted = {config.web.token_file: TOKEN_LEAST, config.webhook.secret_file: 1}
+    wanted |= {one.secret_file: 1 for one in config.notify}
+    for file, least in wanted.items():
+        if file is not None and len(read_secret(file)()) < least:
+            why = (
+                f"it cannot be read, or has less than {least} characters"
+                if least > 1
+                else "it is empty or cannot be read"
+            )
+            logs.log.warning(logs.PROBLEM_FOUND, code="secret-unusable", file=file, why=why)
 
 
 def _token(config: AgentConfig) -> Secret | None:

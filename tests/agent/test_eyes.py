@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -32,6 +33,7 @@ from reconciler.releases.tag import SignedTag, Tag
 from tests.agent import boards
 
 TOKEN, SECRET = "correct horse battery staple", "a secret that signs"
+LISTEN = {"listen": "127.0.0.1:0"}
 ACTS = Acts(lambda: None, lambda _: None, lambda *_: None, lambda _: None)
 
 
@@ -62,7 +64,7 @@ def ask(web: Web, method: str = "GET", path: str = "/", body: bytes = b"", **hea
 
 
 def test_a_webhook_that_is_signed_makes_the_agent_look_and_no_other(files: Any):
-    given = beside(webhook={"kind": "github", "secret_file": files["secret"]})
+    given = beside(webhook={"kind": "github", "secret_file": files["secret"]}, web=LISTEN)
     web, metrics = served(given)
     body = b'{"ref": "refs/heads/main"}'
     right = f"sha256={hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()}"
@@ -83,7 +85,7 @@ def test_without_a_secret_there_is_no_webhook_and_an_empty_one_is_never_right(tm
     assert ask(served(beside())[0], "POST", "/webhook") == 404
     (tmp_path / "empty").write_text("\n")
     for file in (tmp_path / "empty", tmp_path / "missing"):
-        given = beside(webhook={"kind": "gitlab", "secret_file": str(file)})
+        given = beside(webhook={"kind": "gitlab", "secret_file": str(file)}, web=LISTEN)
         assert ask(served(given)[0], "POST", "/webhook", b"", x_gitlab_token="") == 401
         assert given.wake.wait(0) == ()
 
@@ -154,6 +156,40 @@ def test_without_an_address_nothing_listens_and_news_are_sent_all_the_same():
     with structlog.testing.capture_logs() as lines, eyes(beside(), boards.records(), ACTS):
         pass
     assert [line["event"] for line in lines] == [logs.AGENT_STARTED, logs.AGENT_STOPPED]
+
+
+# (what is configured, what is said of it)
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"webhook": {"secret_file": "/s"}}, "web: {listen"),
+    ({"web": {"actions": True}}, "token_file"),
+    ({"web": {"private": True}}, "token_file"),
+    ({"web": {"hosts": ["a b"]}}, "a host's name"),
+    ({"web": {"url": "https://user:pw@x/"}}, "a URL of http"),
+    ({"notify": [{"url": "ftp://x/"}]}, "a URL of http"),
+    ({"notify": [{"url": "https://u:p@x/"}]}, "without a password"),
+    ({"notify": [{"command": ["x"], "kind": "slack"}]}, "expected `url`"),
+    ({"notify": [{"url": "https://github.com/a/b", "kind": "github"}]}, "with a token"),
+    ({"notify": [{"url": "https://x/", "events": ["jail-exploded"]}]}, "jail-stalled"),
+]
+
+
+@pytest.mark.parametrize(("config", "words"), WRONG)
+def test_what_cannot_work_is_refused_when_the_configuration_is_read(config: dict[str, Any], words: str):
+    with pytest.raises(ValueError, match=re.escape(words)):
+        beside(**config)
+
+
+def test_secrets_that_cannot_be_used_are_named_at_the_start(tmp_path: Path, files: Any):
+    (tmp_path / "short").write_text("abc\n")
+    given = beside(
+        web={**LISTEN, "token_file": str(tmp_path / "short"), "actions": True},
+        webhook={"secret_file": str(tmp_path / "missing")},
+        notify=[{"url": "http://127.0.0.1:1/", "secret_file": files["secret"]}],
+    )
+    with structlog.testing.capture_logs() as lines, eyes(given, boards.records(), ACTS):
+        pass
+    named = [line["file"].rpartition("/")[2] for line in lines if line.get("code") == "secret-unusable"]
+    assert named == ["short", "missing"]
 
 
 def test_the_log_tells_what_changed():
