@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from reconciler.build.made import PROPERTY as MADE
 from reconciler.kind import Seen
 from reconciler.kinds import workplace as workplace_kind
 from reconciler.kinds.layer import here, snapshots
@@ -107,8 +108,8 @@ def _unfinished(seen: Seen) -> Iterator[Garbage]:
 def packages(run: Session) -> dict[str, str]:
     """Packages of the store that may go, by the SHA256 of their archives, with why.
 
-    Needed is what a spec's digest, the lock or a FROM names. Who does not know all specs, as without any, lets nothing
-    go that is whole.
+    Needed is what a spec's digest, the lock or a FROM names, and what was made of a layer that is here. Who does not
+    know all specs, as without any, lets nothing go that is whole.
     """
     store = Store(run.host, run.place.pool, run.place.mountpoint)
     row = run.seen.rows.get("")
@@ -121,6 +122,7 @@ def packages(run: Session) -> dict[str, str]:
         needed |= {f"sha256:{sha256}" for sha256 in run.lock.files.values()}
         images = (one.image for whole in run.compiled[0].values() for one in whole.every if one.image)
         needed |= {f"sha256:{archive.sha256}" for image in images for archive in image.archives.values()}
+        needed |= {f"sha256:{row.user[MADE]}" for row in run.seen.rows.values() if row.user and MADE in row.user}
         for sha256, note in store.all().items():
             if f"sha256:{sha256}" not in needed:
                 going[sha256] = f"{note.file}, which no spec names"

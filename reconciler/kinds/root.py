@@ -13,6 +13,7 @@ from urllib.parse import quote
 from reconciler.build.copied import carry, check_folders, copy, discard_copied
 from reconciler.build.layers import located
 from reconciler.build.patch import Patched, Wanted, lines, patch
+from reconciler.build.recorded import recordings
 from reconciler.build.seal import seal
 from reconciler.build.workspace import Workspace
 from reconciler.kind import ROOT, Desired, Kind, Place, Seen, attributes, make_dataset
@@ -322,7 +323,13 @@ def steps(before: Root | None, after: Root | None) -> Iterable[Action]:
 
 
 def notes(desired: Desired) -> Iterable[Note]:
-    """Old roots that stay, for what the jail wrote into them."""
+    """Jails that are recorded; and old roots that stay, for what the jail wrote into them."""
+    for jail, found in recordings(desired.seen.rows).items():
+        if jail in desired.allocated:
+            verb = f"build {jail} --name NAME --version VERSION" if found.stopped else f"record stop {jail}"
+            until = f" to {found.stopped}" if found.stopped else ""
+            text = f"recorded from {found.started}{until}. reconcile package {verb}"
+            yield Note(jail, "recording", text)
     for path, row in desired.seen.rows.items():
         kept = row.user.get("kept", "") if row.user else ""
         number, jail = _number(path), path.split("/")[1] if kept else ""

@@ -28,6 +28,7 @@ def test_what_is_done_by_hand_becomes_a_package_and_nothing_of_it_stays_in_the_p
     early = desk.run("package", "build", "web", "--name", "site", "--version", "1")
     assert early.status == 1 and "recording-none" in early.err
     assert desk.run("package", "record", "start", "web").status == 0
+    assert "recorded from" in desk.run("plan").out
     again = desk.run("package", "record", "start", "web")
     assert again.status == 1 and "recording-exists" in again.err
     assert desk.run("exec", "web", "--", "sh", "-c", IN_JAIL).status == 0
