@@ -1,7 +1,8 @@
 """One observation: which commands read what, and what they say together.
 
 At most eight commands, however many jails there are; a ninth (`zpool list`) only when the dataset
-listing failed, to tell a pool that is not there from a dataset that is not there yet.
+listing failed, to tell a pool that is not there from a dataset that is not there yet, and one more listing
+where datasets are delegated to jails.
 """
 
 from __future__ import annotations
@@ -56,6 +57,8 @@ def observe(runner: Runner, request: Request, *, jailed: bool) -> Observation:
     raw, found = runner.gather(asked, trees) if trees else (runner.batch(asked), {})
     if any(tool(done.argv) == "zfs" and done.status not in {0, 127} for done in raw):
         raw = [*raw, *runner.batch([Command(zfs.pools(), timeout=_TIMEOUT)])]
+    if any(tool(done.argv) == "zfs" and zfs.doubtful(done.stdout, jailed=jailed) for done in raw):
+        raw = [*raw, *runner.batch([Command(zfs.plain_listing(roots(request), jailed=jailed), timeout=_TIMEOUT)])]
     raw = [_known(runner, done) for done in raw]
     files = Below([(folder, found.get(tree, {})) for folder, tree in zip(below, trees, strict=True)])
     return Observation(digest(raw, found), tuple(raw), files)
@@ -99,11 +102,12 @@ def _digest(files: Mapping[str, bytes]) -> str:
 
 def parse(request: Request, observation: Observation, *, jailed: bool) -> Observed:
     """Make values of an observation. Raises HostError for a command that failed or is not understood."""
-    done = {tool(completed.argv): completed for completed in observation.raw}
+    done = {tool(completed.argv): completed for completed in reversed(observation.raw)}
+    plain = [completed for completed in observation.raw if tool(completed.argv) == "zfs"][1:]
     rows: tuple[DatasetRow, ...] = ()
     pools: dict[str, tuple[str, str]] = {}
     if listing := done.get("zfs"):
-        rows = zfs.parse_listing(listing, jailed=jailed)
+        rows = zfs.settled(listing, plain[0], jailed=jailed) if plain else zfs.parse_listing(listing, jailed=jailed)
         pools = pool_states(request, rows, listing, done.get("zpool"))
     state, reason = pools.pop(request.pool, ("ready", ""))
     firewall: dict[str, tuple[str, ...]] = {}

@@ -1,7 +1,8 @@
 """zfs(8): argument vectors, parsers, and the Datasets facet.
 
 Output is split on tabs and newlines only, for a dataset name may hold spaces. The values of our own
-user properties hold neither tab nor newline; those of others are never asked for.
+user properties hold neither tab nor newline, but root in a jail may give a dataset that was delegated to
+it any value of the same names: `doubtful` and `settled` keep such values from being read as rows.
 """
 
 from __future__ import annotations
@@ -68,14 +69,35 @@ _DIFF_TIMEOUT = 4 * 3600.0
 def columns(*, jailed: bool) -> tuple[str, ...]:
     """The columns of the listing, in order. Only FreeBSD has the property `jailed`."""
     own = tuple(PREFIX + name for name in USER)
-    return (*_FIXED, *(("jailed",) if jailed else ()), *NATIVE, *own, *VOLATILE)
+    return (*_names(jailed), *NATIVE, *own, *VOLATILE)
+
+
+def _names(jailed: bool) -> tuple[str, ...]:
+    # Before anything that a jail can set, and beside a word that follows nowhere else: see `doubtful`.
+    return (_FIXED[0], "jailed", *_FIXED[1:]) if jailed else _FIXED
 
 
 def listing(roots: Iterable[str], *, jailed: bool = True) -> tuple[str, ...]:
     """List datasets and snapshots below `roots`, with everything that an observation needs."""
-    return (
-        "zfs", "list", "-Hp", "-r", "-t", "filesystem,snapshot", "-o", ",".join(columns(jailed=jailed)), *roots,
-    )  # fmt: skip
+    return _list(columns(jailed=jailed), roots)
+
+
+def plain_listing(roots: Iterable[str], *, jailed: bool = True) -> tuple[str, ...]:
+    """The same without user properties: nothing that a jail can set stands in it."""
+    return _list((*_names(jailed), *NATIVE, *VOLATILE), roots)
+
+
+def _list(names: Iterable[str], roots: Iterable[str]) -> tuple[str, ...]:
+    return ("zfs", "list", "-Hp", "-r", "-t", "filesystem,snapshot", "-o", ",".join(names), *roots)
+
+
+def doubtful(stdout: bytes, *, jailed: bool = True) -> bool:
+    """Whether user properties in a listing may hold tabs and newlines, so that its lines may be no rows.
+
+    A delegated dataset says so before any value that its jail can set: whatever those pretend, this is seen.
+    """
+    tabs = len(columns(jailed=jailed)) - 1
+    return stdout.count(b"\t") != tabs * stdout.count(b"\n") or (jailed and b"\ton\tfilesystem\t" in stdout)
 
 
 def pools() -> tuple[str, ...]:
@@ -94,8 +116,7 @@ def parse_pools(completed: Completed) -> dict[str, str]:
 
 def parse_listing(completed: Completed, *, jailed: bool = True) -> tuple[DatasetRow, ...]:
     """The rows of `listing`. Raises HostError (code `unreadable-output`) for a row of another shape."""
-    names = columns(jailed=jailed)
-    width, first_native = len(names), len(_FIXED) + jailed
+    width, first_native = len(columns(jailed=jailed)), len(_FIXED) + jailed
     first_user = first_native + len(NATIVE)
     rows: list[DatasetRow] = []
     seen: set[str] = set()
@@ -126,7 +147,8 @@ def parse_listing(completed: Completed, *, jailed: bool = True) -> tuple[Dataset
 def _row(
     cells: list[str], jailed: bool, native: Mapping[str, str], user: Mapping[str, str], completed: Completed
 ) -> DatasetRow:
-    name, kind, guid, origin, mountpoint, canmount, mounted, readonly, keystatus, encryptionroot = cells[:10]
+    name = cells[0]
+    kind, guid, origin, mountpoint, canmount, mounted, readonly, keystatus, encryptionroot = cells[1 + jailed :][:9]
     written, used, available = cells[-3:]
     try:
         return DatasetRow(
@@ -137,7 +159,7 @@ def _row(
             "" if mountpoint == "-" else intern(mountpoint),
             "" if canmount == "-" else intern(canmount),
             mounted == "yes",
-            jailed and cells[10] == "on",
+            jailed and cells[1] == "on",
             readonly == "on",
             "" if keystatus in {"-", "none"} else keystatus,
             "" if encryptionroot == "-" else intern(encryptionroot),
@@ -149,6 +171,37 @@ def _row(
         )
     except ValueError as error:
         raise unreadable(completed, f"a size is no number: {name!r}: {error}") from error
+
+
+def settled(listed: Completed, plain: Completed, *, jailed: bool = True) -> tuple[DatasetRow, ...]:
+    """The rows of a doubtful listing, held against `plain_listing`.
+
+    A row counts when exactly one line has its name and its guid, which no jail knows of a dataset that is not its
+    own. Delegated datasets, and those whose lines are torn, come without user properties: as somebody else's.
+    Raises HostError (code `unreadable-output`).
+    """
+    width, guid = len(columns(jailed=jailed)), 2 + jailed
+    found: dict[tuple[str, str], list[str]] = {}
+    begun: set[str] = set()
+    for line in lines(listed.stdout):
+        cells = line.split("\t")
+        begun.add(cells[0])
+        if len(cells) == width:
+            found.setdefault((cells[0], cells[guid]), []).append(line)
+    empty = "\t".join(["-"] * len(USER))
+    delegated: set[str] = set()
+    rows = []
+    for line in dict.fromkeys(lines(plain.stdout)):
+        cells = line.split("\t")
+        name, last = cells[0], len(cells) - len(VOLATILE)
+        if jailed and cells[1] == "on":
+            delegated.add(name)
+        whole = found.get((name, cells[guid]), [])
+        if name.partition("@")[0] in delegated or len(whole) != 1:
+            whole = ["\t".join([*cells[:last], empty, *cells[last:]])] if name in begun else []
+        rows += whole
+    text_ = "".join(f"{line}\n" for line in rows).encode("utf-8", "surrogateescape")
+    return parse_listing(Completed(listed.argv, listed.status, text_), jailed=jailed)
 
 
 def steady(stdout: bytes) -> bytes:
