@@ -188,20 +188,26 @@ def _kernel(name: str, sourced: Sourced[Jail], facts: Facts) -> Iterable[Note]:
 
 
 def _policy(name: str, sourced: Sourced[Jail], policy: Policy, programs: Mapping[str, Program]) -> Iterable[Note]:
+    """The first thing that would run as root on the host, or reach for it, where the host does not allow it."""
+    if policy.host_code == "allow" or (policy.host_code == "listed" and name in policy.host_code_allowed):
+        return
+    said = f"and policy.host_code is {policy.host_code}."
+    for number, secret in enumerate(sourced.doc.secrets):
+        if secret.source.command is not None:
+            text = f"the secret {secret.name} is printed by a command on the host, {said}"
+            yield _note(name, "host-code-denied", text, sourced, ("secrets", number, "from", "command"))
+            return
     program = programs.get(name)
-    if program is None or policy.host_code == "allow":
+    if program is None:
         return
-    if policy.host_code == "listed" and name in policy.host_code_allowed:
-        return
-    reached = [path for path in sourced.origins if path[0] in ("mounts", "devfs") and len(path) == 2]
-    for path in reached:
-        place = sourced.place(path)
-        text = f"its Makejail reaches for {path[0]} of the host ({place}), and policy.host_code is {policy.host_code}."
-        yield Note(name, "host-code-denied", text, place, failing=True)
-        return
-    for segment in (segment for one in program.every for segment in one.segments):
-        if segment.host_code:
-            place = segment.instructions[0].span
-            text = f"its Makejail runs code on the host ({place}), and policy.host_code is {policy.host_code}."
+    for path in sourced.origins:
+        if path[0] in ("mounts", "devfs") and len(path) == 2:
+            place = sourced.place(path)
+            text = f"its Makejail reaches for {path[0]} of the host ({place}), {said}"
             yield Note(name, "host-code-denied", text, place, failing=True)
             return
+    built = [segment.instructions[0].span for one in program.every for segment in one.segments if segment.host_code]
+    for place in (*built, *program.hooks):
+        text = f"its Makejail runs code on the host ({place}), {said}"
+        yield Note(name, "host-code-denied", text, place, failing=True)
+        return

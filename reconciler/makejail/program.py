@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 from reconciler.makejail.arguments import apply_arguments, defaults
@@ -79,7 +79,8 @@ class Program:
 
     `effects` are what the build stage wants of the jail beside its files, in order; `values` what is
     known of host variables before the run; `files_read` what its options name, None where it is not there.
-    `others` are the jails that its EXECs build, by name; `image` is what FROM asks for.
+    `others` are the jails that its EXECs build, by name; `image` is what FROM asks for. `hooks` says
+    where stages that run later, such as start, run code on the host.
     """
 
     segments: tuple[Segment, ...]
@@ -95,6 +96,7 @@ class Program:
     files_read: Mapping[str, bytes | None] = field(default_factory=dict)
     others: Mapping[str, Program] = field(default_factory=dict)
     image: Image | None = None
+    hooks: tuple[Span, ...] = ()
 
     @property
     def every(self) -> tuple[Program, ...]:
@@ -278,7 +280,14 @@ def _program(compiled: Compiled, flat: Flat, sources: Sources, given: Given, oth
         flat.files,
         read,
         others,
+        hooks=tuple(_hooks(compiled)),
     )
+
+
+def _hooks(compiled: Compiled) -> Iterator[Span]:
+    for name, state in compiled.stages.items():
+        if name != BUILD:
+            yield from (step.span for step in state.steps if step.host_code)
 
 
 def _files_read(options: Sequence[Option], root: str, reader: Sources | None) -> dict[str, bytes | None]:

@@ -299,7 +299,7 @@ class Policy(Model):
     """What this host allows."""
 
     host_code: Literal["allow", "deny", "listed"] = Field(
-        default="allow", description="Whether Makejails may run code on the host (RAW, CMD --local)."
+        default="allow", description="Whether jails may run code on the host (RAW, CMD --local, secrets.from.command)."
     )
     host_code_allowed: tuple[str, ...] = Field(default=(), description="Jails that may, for `listed`.")
     unpinned: Literal["warn", "deny"] = Field(

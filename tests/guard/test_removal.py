@@ -152,6 +152,23 @@ def test_code_on_the_host_is_for_those_who_may(fleet: Fleet) -> None:
         assert notes == denied, host_code
 
 
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("secrets: [{name: key, from: {command: [/bin/echo, x]}, path: /run/secrets/key}]", "the secret key"),
+        ('makejail: {text: "STAGE start\\nRAW true"}', "runs code on the host"),
+        ('makejail: {text: "STAGE stop\\nCMD --local true"}', "runs code on the host"),
+    ],
+)
+def test_what_runs_on_the_host_at_every_start_is_code_on_the_host_too(fleet: Fleet, line: str, words: str) -> None:
+    policy = 'kind: Host\nname: h\nmatch: {hostname: "*"}\npolicy: {host_code: deny}\n'
+    fleet.write(policy + jail("a", f"{line}\n"))
+    assert [words in n.text for n in fleet.decide().plan.notes if n.code == "host-code-denied"] == [True]
+    quiet = 'makejail: {text: "STAGE start\\nCMD true"}\n'
+    fleet.write(policy + jail("a", quiet))
+    assert "host-code-denied" not in [n.code for n in fleet.decide().plan.notes]
+
+
 def test_a_volume_on_another_pool_lies_there_and_is_not_made_anew_here(fleet: Fleet) -> None:
     def spec(pool: str) -> str:
         return jail("a", f"volumes: [{{name: data, mountpoint: /data{pool}}}]\n")
