@@ -176,7 +176,8 @@ def _compile(
         compiled.warnings[:0] = [*flat.warnings, *expanded.warnings]
         others = _others(compiled, flat, sources, given, methods, depth)
         image = _image(compiled, flat, sources, given, methods)
-        return replace(_program(compiled, flat, sources, given, others), image=image)
+        hooks = tuple(_hooks(compiled))
+        return replace(_program(compiled, flat, sources, given, others), image=image, hooks=hooks)
     except MakejailError as error:
         raise through(error, flat.included) from error
 
@@ -280,7 +281,6 @@ def _program(compiled: Compiled, flat: Flat, sources: Sources, given: Given, oth
         flat.files,
         read,
         others,
-        hooks=tuple(_hooks(compiled)),
     )
 
 

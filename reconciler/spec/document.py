@@ -110,7 +110,9 @@ class Mount(Model):
     device: str = Field(description="What to mount: a host path for nullfs, or tmpfs, procfs ...")
     mountpoint: JailPath = Field(description="Folder in the jail.")
     type: str = Field(default="nullfs", pattern=FSTYPE, description="File system type, as fstab(5).")
-    options: str = Field(default="ro", pattern=OPTIONS, description="Mount options, as fstab(5).")
+    options: str = Field(
+        default="ro", pattern=OPTIONS, max_length=512, description="Mount options, as fstab(5)."
+    )
 
 
 class Secret(Model):
