@@ -21,14 +21,15 @@ def convert(
     compression: made.Compress = "xz",
     bare_digest: made.Bare = False,
 ) -> int:
-    """Make a package of format 2 from a bare archive, as iocage's shell version recorded them.
+    """Make a package of a bare archive of the first format.
 
-    The archive does not say what it is for: you do. Its .sha256 is checked when it lies beside it. What the first
+    Such archives were recorded by iocage's shell version. They do not say what they are for: you do. A .sha256 beside one is checked. What the first
     format cannot say is printed as warnings. Exit status: 0 made, 1 failed, 64 usage.
     """
     from reconciler import __version__
     from reconciler.cli import show
     from reconciler.cli.packaging import compression_named
+    from reconciler.cli.paper import many
     from reconciler.packages import convert as converting
     from reconciler.packages.inspect import checked_digest
     from reconciler.packages.manifest import Manifest
@@ -42,7 +43,7 @@ def convert(
     manifest, captured, warnings = converting.convert(package, said)
     written = build_package(out, manifest, captured.content, chosen, bare=bare_digest)
     show.show(warnings)
-    print(f"{written.path}: {len(manifest.change.entries)} names, sha256:{written.sha256}")
+    print(f"{written.path}: {many(len(manifest.change.entries), 'name')}, sha256:{written.sha256}")
     return 0
 
 

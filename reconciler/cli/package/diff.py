@@ -17,8 +17,9 @@ def diff(
     other: Annotated[Path, typer.Argument(help="The archive of another, such as a later version.")],
     as_json: given.AsJSON = False,
 ) -> int:
-    """Show what the second package brings, lacks, or has otherwise than the first. Reads their manifests alone.
+    """Show what distinguishes two packages.
 
+    Their manifests are read, and nothing more.
     `+` only the second brings it, `-` only the first, `~` with another content, `m` with another mode, owner, time ...
     Exit status: 0 they say the same, 1 one cannot be read, 2 they differ, 64 usage.
     """

@@ -19,9 +19,9 @@ def export(
     host: given.HostURL = "",
     label: given.Labels = None,
 ) -> int:
-    """Write the archive, its .sha256 and its signature, if it has one, into a folder.
+    """Write a package that the pool keeps into a folder.
 
-    Whatever is written was verified again. Exit status: 0 written, 1 failed, 64 usage.
+    Beside it come its .sha256, and its signature if it has one. Whatever is written was verified again. Exit status: 0 written, 1 failed, 64 usage.
     """
     from reconciler.cli import storing
     from reconciler.packages.signature import Trust

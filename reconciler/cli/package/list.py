@@ -19,9 +19,9 @@ def list_(
     label: given.Labels = None,
     as_json: given.AsJSON = False,
 ) -> int:
-    """List packages: name, version, what they are for, size, whether a signature lies beside them, digest.
+    """List the packages of the pool, or in a folder.
 
-    Manifests of a folder are read, not verified; see `verify`. Exit status: 0 listed, 1 failed, 64 usage.
+    Shown are name, version, what they are for, size, whether a signature lies beside them, digest. Manifests of a folder are read, not verified; see `verify`. Exit status: 0 listed, 1 failed, 64 usage.
     """
     from reconciler.cli import show, storing
     from reconciler.model.diagnostic import Diagnostic, ReconcilerError

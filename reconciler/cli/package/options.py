@@ -11,8 +11,12 @@ Name = Annotated[str, typer.Option("--name", help="Name of the package.")]
 Version = Annotated[str, typer.Option("--version", help="Version of the package.")]
 Release = Annotated[str, typer.Option("--release", help="The release that it is for, such as 15.1-RELEASE.")]
 Arch = Annotated[str, typer.Option("--arch", help="The architecture that it is for, as `uname -p` says.")]
-Out = Annotated[Path, typer.Option("--out", help="The folder to write to. [default: here]", show_default=False)]
-Compress = Annotated[str, typer.Option("--compression", help="xz, or zstd: larger, and unpacked in less time.")]
+Out = Annotated[
+    Path, typer.Option("--out", metavar="DIR", help="The folder to write to. [default: here]", show_default=False)
+]
+Compress = Annotated[
+    str, typer.Option("--compression", metavar="NAME", help="xz, or zstd: larger, and unpacked in less time.")
+]
 Bare = Annotated[
     bool, typer.Option("--bare-digest", help="Write the 64 digits alone to the .sha256, as the first format had it.")
 ]

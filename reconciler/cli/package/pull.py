@@ -16,7 +16,8 @@ def pull(
         str, typer.Option("--digest", help="The SHA256 that it must have. [default: from the .sha256 beside it]")
     ] = "",
     out: Annotated[
-        Path | None, typer.Option("--out", help="Write it to this folder here, not to the store of the pool.")
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Write it to this folder here, not to the store of the pool."),
     ] = None,
     key: Annotated[
         list[Path] | None,
@@ -26,9 +27,9 @@ def pull(
     host: given.HostURL = "",
     label: given.Labels = None,
 ) -> int:
-    """Download a package, verify all of it, and keep it: in the store of the pool, or in a folder.
+    """Take a package from a path or a server, and keep it.
 
-    For the store, policy.packages of the Host document says whose signatures count. A .sha256 from the same server
+    All of it is verified first. For the store, policy.packages of the Host document says whose signatures count. A .sha256 from the same server
     says that nothing was cut short, not who made it. Exit status: 0 kept, 1 failed, 64 usage.
     """
     from reconciler.cli import packaging, storing

@@ -15,8 +15,9 @@ def show(
     files: Annotated[bool, typer.Option("--files", help="List every file and deletion too.")] = False,
     as_json: given.AsJSON = False,
 ) -> int:
-    """Show what a package is for and what it changes. Reads its manifest alone; see `verify` for the rest.
+    """Show what a package is for and what it changes.
 
+    Its manifest is read, and nothing more; see `verify` for the rest.
     Exit status: 0 shown, 1 it cannot be read, 64 usage.
     """
     from reconciler.packages.inspect import opened

@@ -14,9 +14,9 @@ def sign(
         Path, typer.Option("--key", help="A private key of OpenSSH; or a public one that ssh-agent holds the other of.")
     ],
 ) -> int:
-    """Write FILE.sig beside each package, after checking the whole package.
+    """Sign packages with a key of OpenSSH.
 
-    Hosts believe it that have the public key in policy.packages.trusted_keys. ssh-keygen may ask for the
+    Writes FILE.sig beside each, after checking the whole package. Hosts believe it that have the public key in policy.packages.trusted_keys. ssh-keygen may ask for the
     passphrase. Exit status: 0 signed, 1 failed, 64 usage.
     """
     from reconciler.cli.packaging import verdict

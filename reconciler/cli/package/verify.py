@@ -19,9 +19,9 @@ def verify(
     ] = None,
     as_json: given.AsJSON = False,
 ) -> int:
-    """Check digest, signature, manifest and every file of packages. Nothing is unpacked, no host is asked.
+    """Check packages whole: digest, signature, every file.
 
-    The digest is that of --digest, and that of the file .sha256 beside the archive, where there is one.
+    Nothing is unpacked, and no host is asked. The digest is that of --digest, and that of the file .sha256 beside the archive, where there is one.
     Exit status: 0 all are good, 1 one is not, 64 usage.
     """
     from reconciler.cli import show
