@@ -23,8 +23,9 @@ def convert(
 ) -> int:
     """Make a package of a bare archive of the first format.
 
-    Such archives were recorded by iocage's shell version. They do not say what they are for: you do. A .sha256 beside one is checked. What the first
-    format cannot say is printed as warnings. Exit status: 0 made, 1 failed, 64 usage.
+    Such archives were recorded by iocage's shell version. They do not say what they are for: you do. A .sha256
+    beside one is checked. What the first format cannot say is printed as warnings. Exit status: 0 made, 1
+    failed, 64 usage.
     """
     from reconciler import __version__
     from reconciler.cli import show

@@ -21,7 +21,8 @@ def export(
 ) -> int:
     """Write a package that the pool keeps into a folder.
 
-    Beside it come its .sha256, and its signature if it has one. Whatever is written was verified again. Exit status: 0 written, 1 failed, 64 usage.
+    Beside it come its .sha256, and its signature if it has one. Whatever is written was verified again. Exit
+    status: 0 written, 1 failed, 64 usage.
     """
     from reconciler.cli import storing
     from reconciler.packages.signature import Trust

@@ -21,7 +21,8 @@ def list_(
 ) -> int:
     """List the packages of the pool, or in a folder.
 
-    Shown are name, version, what they are for, size, whether a signature lies beside them, digest. Manifests of a folder are read, not verified; see `verify`. Exit status: 0 listed, 1 failed, 64 usage.
+    Shown are name, version, what they are for, size, whether a signature lies beside them, digest. Manifests of
+    a folder are read, not verified; see `verify`. Exit status: 0 listed, 1 failed, 64 usage.
     """
     from reconciler.cli import show, storing
     from reconciler.model.diagnostic import Diagnostic, ReconcilerError

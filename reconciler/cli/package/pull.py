@@ -29,8 +29,9 @@ def pull(
 ) -> int:
     """Take a package from a path or a server, and keep it.
 
-    All of it is verified first. For the store, policy.packages of the Host document says whose signatures count. A .sha256 from the same server
-    says that nothing was cut short, not who made it. Exit status: 0 kept, 1 failed, 64 usage.
+    All of it is verified first. For the store, policy.packages of the Host document says whose signatures
+    count. A .sha256 from the same server says that nothing was cut short, not who made it. Exit status: 0 kept,
+    1 failed, 64 usage.
     """
     from reconciler.cli import packaging, storing
     from reconciler.cli.lock import locked

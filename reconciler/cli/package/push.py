@@ -21,7 +21,8 @@ def push(
 ) -> int:
     """Copy a package to a folder or a server.
 
-    The archive, its signature and its .sha256 go where others can take them from, and are read back. A password for a server comes from ~/.netrc. Exit status: 0 done, 1 failed, 64 usage.
+    The archive, its signature and its .sha256 go where others can take them from, and are read back. A password
+    for a server comes from ~/.netrc. Exit status: 0 done, 1 failed, 64 usage.
     """
     from reconciler.cli import storing
     from reconciler.packages.signature import Trust

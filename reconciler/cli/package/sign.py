@@ -16,8 +16,9 @@ def sign(
 ) -> int:
     """Sign packages with a key of OpenSSH.
 
-    Writes FILE.sig beside each, after checking the whole package. Hosts believe it that have the public key in policy.packages.trusted_keys. ssh-keygen may ask for the
-    passphrase. Exit status: 0 signed, 1 failed, 64 usage.
+    Writes FILE.sig beside each, after checking the whole package. Hosts believe it that have the public key in
+    policy.packages.trusted_keys. ssh-keygen may ask for the passphrase. Exit status: 0 signed, 1 failed, 64
+    usage.
     """
     from reconciler.cli.packaging import verdict
     from reconciler.packages import signature

@@ -21,8 +21,8 @@ def verify(
 ) -> int:
     """Check packages whole: digest, signature, every file.
 
-    Nothing is unpacked, and no host is asked. The digest is that of --digest, and that of the file .sha256 beside the archive, where there is one.
-    Exit status: 0 all are good, 1 one is not, 64 usage.
+    Nothing is unpacked, and no host is asked. The digest is that of --digest, and that of the file .sha256
+    beside the archive, where there is one. Exit status: 0 all are good, 1 one is not, 64 usage.
     """
     from reconciler.cli import show
     from reconciler.cli.packaging import Verdict, keys, lines, verdict
