@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -59,28 +59,15 @@ def packages_of(
 ) -> Mapping[str, tuple[PackageRef, ...]]:
     """The jail packages of each jail, those with a Makejail with what that was compiled to.
 
-    Raises SpecError with the problems of all of them (`package-host-code` is one).
+    Raises SpecError with the problems of all of them (`package-host-code` and `package-not-files` are two).
     """
     refs = {name: package_refs(selected, sourced) for name, sourced in selected.jails.items()}
     built = {ref.name: ref.document for found in refs.values() for ref in found if ref.document is not None}
     if not built:
         return refs
     programs, contexts = compile_all(built, sources, pinned)
-    outside = [
-        Diagnostic(
-            "package-host-code",
-            "A package's Makejail runs code on the host",
-            f"{name} is built from what happens inside a jail, and {step.name} runs on the host.",
-            "Do it with CMD or RUN, or in the jail's own Makejail.",
-            step.span,
-        )
-        for name, program in programs.items()
-        for segment in program.segments
-        for step in segment.instructions
-        if step.host_code
-    ]
-    if outside:
-        raise SpecError(outside)
+    if problems := [*_unfit(programs)]:
+        raise SpecError(problems)
     return {
         name: tuple(
             replace(ref, program=programs[ref.name], context=contexts[ref.name]) if ref.document is not None else ref
@@ -88,6 +75,21 @@ def packages_of(
         )
         for name, found in refs.items()
     }
+
+
+def _unfit(programs: Mapping[str, Program]) -> Iterator[Diagnostic]:
+    """What packages cannot hold of their Makejails."""
+    for name, program in programs.items():
+        for step in (step for segment in program.segments for step in segment.instructions if step.host_code):
+            summary = "A package's Makejail runs code on the host"
+            detail = f"{name} is built from what happens inside a jail, and {step.name} runs on the host."
+            hint = "Do it with CMD or RUN, or in the jail's own Makejail."
+            yield Diagnostic("package-host-code", summary, detail, hint, step.span)
+        for wish in (*program.options, *program.effects):
+            summary = "A package's Makejail asks for more than files"
+            detail = f"{name} holds files; what this line asks of a jail would be lost."
+            hint = "Ask for it in the spec, or in the Makejail, of each jail that lists the package."
+            yield Diagnostic("package-not-files", summary, detail, hint, wish.span)
 
 
 def makejail_problems(specs: SpecSet, pinned: Pinned | None = None) -> tuple[Diagnostic, ...]:

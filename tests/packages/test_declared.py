@@ -197,6 +197,13 @@ def test_a_package_that_is_replaced_stands_before(fleet: Fleet) -> None:
         fleet.decide()
 
 
+def test_a_makejail_of_a_package_asks_for_files_alone(fleet: Fleet) -> None:
+    more = SITE.replace("CMD rm /etc/ssh/moduli", "VOLUME data --mountpoint /srv")
+    fleet.write(more + JAIL.format(name="web", packages="{name: site}"))
+    with pytest.raises(SpecError, match="package-not-files"):
+        fleet.decide()
+
+
 def test_a_makejail_of_a_package_reaches_no_further_than_its_jail(fleet: Fleet) -> None:
     outside = SITE.replace("CMD rm /etc/ssh/moduli", "CMD --local rm x")
     fleet.write(outside + JAIL.format(name="web", packages="{name: site}"))
