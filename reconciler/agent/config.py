@@ -73,6 +73,9 @@ class SourceConfig(Model):
         default=None, description="File with a password or token for https, read at each fetch."
     )
     user: str = Field(default="git", description="User name that goes with `token_file`.")
+    ca_file: AbsolutePath | None = Field(
+        default=None, description="Certificates that https trusts, in PEM; those of the system when absent."
+    )
 
     @model_validator(mode="after")
     def _one(self) -> SourceConfig:

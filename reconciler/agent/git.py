@@ -241,8 +241,9 @@ class Repository:
             raise FetchError(_unreachable(source, error.diagnostics[0].detail)) from error
         if done.status != 0:
             said = done.stderr.decode("utf-8", "replace").replace("\r", "\n").strip().splitlines()
-            kept = [line for line in said if not line.startswith(("Receiving", "Resolving", "remote: "))]
-            raise FetchError(_unreachable(source, "\n".join((kept or said)[-5:]) or f"git ended with {done.status}"))
+            kept = [line for line in said if line.strip() and not line.startswith(("Receiving", "Resolving"))]
+            # The reason stands first: after it git says at length what else it might be.
+            raise FetchError(_unreachable(source, "\n".join(kept[:8])[:2000] or f"git ended with {done.status}"))
         return done.stdout
 
     def _git(
@@ -307,14 +308,16 @@ def _access(source: SourceConfig) -> tuple[dict[str, str], dict[str, str]]:
     if source.known_hosts:
         ssh += [f"-oUserKnownHostsFile={source.known_hosts}"]
     env = {"GIT_SSH_COMMAND": shlex.join(ssh), "GIT_SSH_VARIANT": "ssh"}
+    settings = {"http.sslCAInfo": source.ca_file} if source.ca_file else {}
     if source.token_file is None:
-        return {}, env
+        return settings, env
     try:
         token = Path(source.token_file).read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise FetchError(_unreachable(source, f"its token cannot be read: {error}")) from error
     header = base64.b64encode(f"{source.user}:{token}".encode()).decode()
-    return {f"http.{source.url}.extraHeader": f"Authorization: Basic {header}"}, env
+    # For this URL alone: another host, as a redirect would name one, never sees it.
+    return {**settings, f"http.{source.url}.extraHeader": f"Authorization: Basic {header}"}, env
 
 
 def plain_url(url: str) -> str:

@@ -127,7 +127,8 @@ class Agent:
         if self.current is None:
             return Turned("refused" if self.board.now().refused else "waiting", problems)
         turned = self._converge(host, orders, suspended)
-        return replace(turned, problems=(*problems, *turned.problems))
+        left_out = self.current.checkout.warnings()
+        return replace(turned, problems=(*problems, *left_out, *turned.problems))
 
     def _follow(self, host: Host, orders: Orders, suspended: str) -> tuple[Diagnostic, ...]:
         """See whether there is a commit to go on to, and go where nothing speaks against it."""
@@ -205,8 +206,9 @@ class Agent:
             looked = self.candidates.look(host, asked)
         except SpecError as error:
             found = plain(error.diagnostics, spare.folder)
-            if len(self._bad) < _BAD:
-                self._bad[sha] = found
+            if len(self._bad) >= _BAD:
+                del self._bad[next(iter(self._bad))]
+            self._bad[sha] = found
             return self._refuse(commit, found)
         if looked.refusals:
             return self._refuse(commit, plain(looked.refusals, spare.folder))

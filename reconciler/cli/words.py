@@ -9,7 +9,8 @@ WORDS = {
     "plan": "FILE", "specs": "PATH", "jobs": "N", "allow_data_loss": "JAIL", "reason": "TEXT", "limit": "N",
     "host_name": "NAME", "path": "PATH", "name": "NAME", "stop_after": "STAGE",
     "after": "FILE", "before": "FILE", "build_arg": "NAME=VALUE", "arg": "NAME=VALUE", "env": "NAME=VALUE",
-    "directory": "DIR", "what": "WHAT", "command": "COMMAND", "timeout": "SECONDS",
+    "directory": "DIR", "config": "FILE", "set_": "KEY=VALUE", "commit": "COMMIT",
+    "what": "WHAT", "command": "COMMAND", "timeout": "SECONDS",
 }  # fmt: skip
 
 

@@ -308,4 +308,5 @@ def test_links_submodules_filters_and_hooks_of_a_repository_do_nothing(world, wo
     checkout = agent.agent.current.checkout
     assert not (checkout.folder / "specs/passwd.yaml").exists()
     assert sorted(checkout.skipped) == ["specs/passwd.yaml", "x"]
+    assert agent.codes == ["tree-entry-skipped", "tree-entry-skipped"]
     assert not canary.exists()

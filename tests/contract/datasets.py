@@ -134,6 +134,17 @@ def user_properties_are_set_inherited_and_removed(place: Place) -> None:
 
 
 @check
+def only_what_was_set_on_a_dataset_itself_is_local(place: Place) -> None:
+    parent = place.make("marked")
+    place.host.datasets.create(f"{parent}/child", {})
+    place.host.datasets.set(parent, user(commit="0123abcd", note="a b"))
+    asked = ("reconciler:commit", "reconciler:note", "reconciler:none")
+    assert place.host.datasets.local(parent, asked) == {"reconciler:commit": "0123abcd", "reconciler:note": "a b"}
+    assert place.host.datasets.local(f"{parent}/child", asked) == {}
+    assert place.host.datasets.local(f"{parent}/none", asked) == {}
+
+
+@check
 def a_native_property_is_set_and_a_bad_value_is_refused(place: Place) -> None:
     name = place.make("native")
     place.host.datasets.set(name, {"quota": "52428800", "readonly": "on"})
