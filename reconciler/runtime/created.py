@@ -44,6 +44,24 @@ _STARTED = r"""
 """
 
 
+_OWNER = r"""
+# own DATASET VOLUME USER: files belong to numbers, and a root in which the user has another would lock it out.
+own() {
+    number=$(/usr/sbin/jexec "$jail" /usr/bin/id -u "$3") || fail "volume $2: the jail has no user $3"
+    case "$number" in "" | *[!0-9]*) fail "volume $2: the jail says no number for its user $3" ;; esac
+    recorded=$(/sbin/zfs get -H -o value reconciler:volume_owner "$1") || fail "cannot read the owner of $1"
+    case "$recorded" in
+    "$3:$number") ;;
+    "$3:"*)
+        warn "volume $2 belongs to $3 with the number ${recorded#*:}; in this root $3 has the number $number"
+        fail "give its files to $number, then: zfs inherit reconciler:volume_owner $1"
+        ;;
+    *) /sbin/zfs set "reconciler:volume_owner=$3:$number" "$1" || fail "cannot record the owner of $1" ;;
+    esac
+}
+"""
+
+
 def _put(path: str, mode: str, owner: str) -> str:
     return f"put {sh(path)} {mode} {sh(owner)}"
 
@@ -107,6 +125,13 @@ def _secret(secret: Secret) -> str:
     return text
 
 
+def _owner(runtime: Runtime, volume: Volume) -> str:
+    """That the owner of a volume has the number that its files were given to; a number is its own."""
+    if volume.read_only or not volume.owner or volume.owner.isdecimal():
+        return ""
+    return f"own {sh(runtime.volume_dataset(volume))} {sh(volume.name)} {sh(volume.owner)}\n"
+
+
 def _volume(volume: Volume) -> str:
     """Owner and mode of a volume's top folder, by names of the jail; what is below is the jail's own business."""
     if volume.read_only:
@@ -141,6 +166,8 @@ def created(runtime: Runtime) -> str:
             f'    /usr/sbin/jexec "$jail" /bin/sh -c {sh(_LINK)} sh "$@"\n}}\n'
         )
         parts += [_secret(secret) for secret in jail.secrets]
+    checks = [_owner(runtime, volume) for volume in jail.volumes]
+    parts += [_OWNER if any(checks) else "", *checks]
     parts += [_volume(volume) for volume in jail.volumes]
     parts.append(_STARTED)
     return "".join(parts)

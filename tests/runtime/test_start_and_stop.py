@@ -149,3 +149,30 @@ def test_pf_that_is_not_enabled_is_said(place: Place) -> None:
     place.run("pfctl", "-d")
     started = place.start("web")
     assert started.status == 0 and b"pf is not enabled" in started.stderr
+
+
+def test_an_owner_with_another_number_than_its_files_have_starts_nothing(tmp_path: Path) -> None:
+    place = Place(tmp_path / "machine")
+    spec = jail(volumes=[{"name": "data", "mountpoint": "/data", "owner": "app"}])
+    place.jail(spec)
+    place.root(spec, 2)
+    dataset = "zroot/reconciler/volumes/web/data"
+    try:
+        for root, number in ((1, 80), (2, 81)):
+            place.ok("mount", "-t", "zfs", f"zroot/reconciler/jails/web/{root}", "/reconciler/live/web")
+            line = f"app:*:{number}:{number}::/:/bin/sh\n".encode()
+            place.runner.write("/reconciler/live/web/etc/passwd", b"root:*:0:0::/root:/bin/sh\n" + line, 0o644)
+            place.ok("umount", "/reconciler/live/web")
+        for _ in range(2):
+            started = place.start("web")
+            assert started.status == 0, started
+            assert place.ok("zfs", "get", "-H", "-o", "value", "reconciler:volume_owner", dataset) == "app:80\n"
+            assert place.stop("web").status == 0
+        place.write(spec, 2)
+        refused = place.start("web")
+        assert refused.status != 0 and b"app with the number 80; in this root app has the number 81" in refused.stderr
+        assert place.mounted() == [] and not place.runs("web")
+        place.ok("zfs", "inherit", "reconciler:volume_owner", dataset)
+        assert place.start("web").status == 0
+    finally:
+        place.power_off()
