@@ -76,6 +76,24 @@ def user(**values: str) -> Mapping[str, str]:
 
 
 @check
+def a_copy_needs_nothing_of_what_it_was_copied_from(place: Place) -> None:
+    source, target = place.make("original"), f"{place.dataset}/copied"
+    place.put("original/file", b"kept\n")
+    place.host.datasets.snapshot([f"{source}@moment"], {})
+    properties = {"mountpoint": "legacy", "canmount": "noauto", "reconciler:owner": "me"}
+    refuses("zfs-failed", lambda: place.host.datasets.copy(f"{source}@none", f"{target}@copied", properties))
+    assert not place.rows("copied")
+    place.host.datasets.copy(f"{source}@moment", f"{target}@copied", properties)
+    rows = place.rows("copied")
+    assert set(rows) == {"", "@copied"}
+    assert (rows[""].origin, rows[""].mountpoint, rows[""].mounted) == ("", "legacy", False)
+    assert rows[""].user["owner"] == "me"
+    place.host.datasets.destroy(f"{source}@moment")
+    place.host.datasets.destroy(f"{target}@copied")
+    place.host.datasets.destroy(target)
+
+
+@check
 def a_dataset_is_created_with_its_properties(place: Place) -> None:
     name = f"{place.dataset}/made"
     native = {"quota": "104857600", "compression": "lz4", "exec": "off"}

@@ -6,6 +6,8 @@ Plain functions, as in datasets.py.
 from __future__ import annotations
 
 import hashlib
+import io
+import tarfile
 from collections.abc import Callable
 
 from datasets import Place, refuses
@@ -39,6 +41,20 @@ def a_folder_is_mounted_and_unmounted(place: Place) -> None:
     place.host.mounts.unmount(target)
     assert target not in {row.target for row in see(place, "mounts").mounts}
     refuses("not-mounted", lambda: place.host.mounts.unmount(target))
+
+
+@check
+def what_lies_below_a_folder_is_listed_and_no_link_is_followed(place: Place) -> None:
+    for name in ("top", "top/in side", "top/in side/deep"):
+        place.host.files.mkdir(f"{place.mountpoint}/{name}")
+    held = io.BytesIO()
+    with tarfile.open(fileobj=held, mode="w") as archive:
+        link = tarfile.TarInfo("away")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc"
+        archive.addfile(link)
+    place.host.files.extract([held.getvalue()], f"{place.mountpoint}/top")
+    assert sorted(place.host.files.listed(f"{place.mountpoint}/top", "d")) == ["in side", "in side/deep"]
+    assert place.host.files.listed(f"{place.mountpoint}/top", "l") == ("away",)
 
 
 @check

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.faults import FailRunner
 from tests.fleet import Fleet, problems
 
+from .flow_patch import broken
 from .test_in_place import roots, run, thick, write
 from .test_patch import failures, read
 
@@ -24,10 +24,11 @@ def test_an_update_that_cannot_be_made_leaves_the_jail_running(thick: Fleet, spo
     assert roots(thick) == {1: 0}
 
 
-@pytest.mark.parametrize("number", range(1, 40))
-def test_a_failure_on_the_way_is_recovered_and_nothing_is_lost(thick: Fleet, number: int) -> None:
+@pytest.mark.parametrize("dies", [False, True])
+@pytest.mark.parametrize("number", range(1, 48, 2))
+def test_a_failure_on_the_way_is_recovered_and_nothing_is_lost(thick: Fleet, number: int, dies: bool) -> None:
     write(thick, 1, state="stopped")
-    thick.apply(FailRunner(thick.runner, number, "after", changing=True))
+    broken(thick, number, after=True, dies=dies)
     assert problems(thick.apply()) == []
     assert thick.decide().plan.empty
     newest = max(roots(thick))

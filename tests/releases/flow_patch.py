@@ -7,6 +7,7 @@ import pytest
 from reconciler.faults import FailRunner
 from reconciler.model.command import Command
 from tests.fleet import KEY, Fleet, problems
+from tests.laws.dead import Died, DyingRunner
 
 from .test_patch import SPEC, failures, read, releases
 
@@ -69,23 +70,23 @@ def test_a_spoiled_patch_is_replaced_by_the_whole_file(fleet: Fleet, fault: str)
     assert problems(fleet.apply()) == []
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-def test_a_failure_at_any_call_leaves_nothing_half(fleet: Fleet, when: str) -> None:
-    """Each call that changes the host fails once, before or after its effect; the next run brings it about."""
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("dies", [False, True])
+def test_a_failure_at_any_call_leaves_nothing_half(fleet: Fleet, after: bool, dies: bool) -> None:
+    """Each call that changes the host fails once, or is the last before the tool is killed; the next run goes on."""
     fleet.publish("15.1-RELEASE", 1)
     fleet.write(SPEC.format(level=0))
     assert problems(fleet.apply()) == []
     number, done = 1, False
     while not done:
         fleet.write(SPEC.format(level=1))
-        failing = FailRunner(fleet.runner, number, when, changing=True)  # type: ignore[arg-type]
-        fleet.apply(failing)
+        done = not broken(fleet, number, after=after, dies=dies)
         for name in releases(fleet):
             text = read(fleet, f"zroot/reconciler/releases/{name}", "bin/freebsd-version") or b""
             assert name.removesuffix("-p0").encode() in text
         assert problems(fleet.apply()) == [], number
         assert fleet.decide().plan.empty
-        done, number = not failing.reached, number + 1
+        number += 1
         fleet.write(SPEC.format(level=0))
         assert problems(fleet.apply()) == []
         for argv in (
@@ -95,6 +96,20 @@ def test_a_failure_at_any_call_leaves_nothing_half(fleet: Fleet, when: str) -> N
         ):
             fleet.runner.run(Command(argv))
     assert number > 10
+
+
+def broken(fleet: Fleet, number: int, *, after: bool, dies: bool) -> bool:
+    """Apply with one call that goes wrong; whether it came to that call."""
+    if dies:
+        dying = DyingRunner(fleet.runner, number, after=after)
+        try:
+            fleet.apply(dying)
+        except Died:
+            return True
+        return dying.dead
+    failing = FailRunner(fleet.runner, number, "after" if after else "before", changing=True)
+    fleet.apply(failing)
+    return failing.reached
 
 
 def old_roots(fleet: Fleet) -> list[int]:
