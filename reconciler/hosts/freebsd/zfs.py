@@ -232,8 +232,9 @@ def clone(snapshot: str, name: str, properties: Mapping[str, str]) -> tuple[str,
     return ("zfs", "clone", *_options(properties), snapshot, name)
 
 
-# Fixed words; what varies are its operands. Two programs with a pipe between them are a shell's work.
-_COPY = 'set -o pipefail; from=$1; shift; zfs send "$from" | zfs receive -u "$@"'
+# Fixed words; what varies are its operands. Two programs with a pipe between them are a shell's work. Receiving fails
+# when sending did: a stream without its end is refused.
+_COPY = 'from=$1; shift; zfs send "$from" | zfs receive -u "$@"'
 
 
 def copy(snapshot: str, target: str, properties: Mapping[str, str]) -> tuple[str, ...]:
