@@ -17,9 +17,11 @@ from reconciler.build.reading import LOOK, Difference, difference, line
 from reconciler.build.unpack import unpack
 from reconciler.build.workspace import Workspace
 from reconciler.kind import make_dataset
+from reconciler.model.command import Command, Completed
 from reconciler.model.diagnostic import HostError
 from reconciler.packages.delta import Delta, delta
 from reconciler.packages.manifest import Manifest
+from reconciler.wraps import Wrapper
 from tests.packages.lab import Lab, payload
 
 NAMES = (b"a", b"b", b"sp ace", b"new\nline", b"-f", "é".encode(), b"\xff")
@@ -72,6 +74,28 @@ def test_what_zfs_does_not_name_is_found_all_the_same(lab: Lab) -> None:
     }
     assert b"".join(found.captured.content(found.captured.tree["renamed/in"])) == b"x"
     assert lab.left() == before
+
+
+class Silent(Wrapper):
+    """A host whose zfs says nothing of files that were deleted while a process had them open, as OpenZFS does not."""
+
+    def run(self, command: Command) -> Completed:
+        done = self.inner.run(command)
+        if command.argv[:2] != ("zfs", "diff"):
+            return done
+        kept = [line for line in done.stdout.splitlines(keepends=True) if b"\t-\tF\t" not in line]
+        return Completed(done.argv, done.status, b"".join(kept), done.stderr)
+
+
+def test_a_file_that_was_deleted_while_it_was_open_is_missed_by_zfs_and_found_by_its_folder(lab: Lab) -> None:
+    root = begun(lab)
+    put(root + b"d/goes")
+    put(root + b"d/stays")
+    lab.snapshot("zroot/jail@a")
+    os.remove(lab.path("/jail") + b"/d/goes")
+    lab.snapshot("zroot/jail@b")
+    steps = [("zroot/jail@a", "zroot/jail@b")]
+    assert paths(difference(lab.over(Silent(lab.plain)), steps)) == ([], ["d/goes"])
 
 
 def test_what_is_ignored_is_left_out_and_said(lab: Lab) -> None:
