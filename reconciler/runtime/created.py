@@ -37,10 +37,9 @@ done
 """
 
 
-_STARTED = r"""
-# What this jail was started from, for the tool to compare.
-/bin/cat "$folder/config-id" > "$folder/started.new" || fail "cannot write $folder/started.new"
-/bin/mv -f "$folder/started.new" "$folder/started" || fail "cannot write $folder/started"
+_BEGUN = r"""
+# Until poststart.sh says so, the jail has not started.
+/bin/rm -f "$folder/started" || fail "cannot remove $folder/started"
 """
 
 
@@ -169,5 +168,5 @@ def created(runtime: Runtime) -> str:
     checks = [_owner(runtime, volume) for volume in jail.volumes]
     parts += [_OWNER if any(checks) else "", *checks]
     parts += [_volume(volume) for volume in jail.volumes]
-    parts.append(_STARTED)
+    parts.append(_BEGUN)
     return "".join(parts)

@@ -62,8 +62,7 @@ def _hooks(runtime: Runtime) -> dict[str, str]:
     hooks = {"prepare": prepare(runtime), "created": created.created(runtime)}
     if stages.has(runtime.stages, "create"):
         hooks["prestart"] = stages.prestart(runtime)
-    if stages.has(runtime.stages, "start") or firewall.rules(runtime):
-        hooks["poststart"] = stages.poststart(runtime)
+    hooks["poststart"] = stages.poststart(runtime)
     if stages.has(runtime.stages, "stop"):
         hooks["prestop"] = stages.prestop(runtime)
     return hooks | {"poststop": stages.poststop(runtime), "release": stages.release(runtime)}

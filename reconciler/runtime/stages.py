@@ -1,8 +1,9 @@
 """Hooks that run a Makejail's stages, and those that undo the host's side.
 
 The create stages run in exec.prestart: the root is mounted, the jail does not exist yet. The start
-stages run in exec.poststart, the stop stages in exec.prestop while the jail still runs; a failing
-stop stage keeps it running. pre fails: the stage is skipped; post always runs, its status does not count.
+stages run in exec.poststart, the stop stages in exec.prestop while the jail still runs; a failing stop
+stage keeps it running, unless it never started whole. pre fails: the stage is skipped; post always runs,
+its status does not count.
 """
 
 from __future__ import annotations
@@ -38,6 +39,17 @@ for kind in @KINDS@; do
     *) warn "the host's pf.conf does not call us: add: $kind-anchor \"reconciler/*\"" ;;
     esac
 done
+"""
+
+_STARTED = r"""
+# It has started, and from what: the tool compares, and prestop.sh asks.
+/bin/cat "$folder/config-id" > "$folder/started.new" || fail "cannot write $folder/started.new"
+/bin/mv -f "$folder/started.new" "$folder/started" || fail "cannot write $folder/started"
+"""
+
+# What a start that was cut off did not come to cannot be undone, and must not keep the jail for ever.
+_HALF = r"""
+    [ -f "$folder/started" ] || { warn "the stage $failed failed; the jail had not started whole"; exit 0; }
 """
 
 _RELEASE = r"""
@@ -88,7 +100,7 @@ def prestart(runtime: Runtime) -> str:
 
 
 def poststart(runtime: Runtime) -> str:
-    """The text of poststart.sh: the firewall, then the start stages; a failing start runs the stop stages."""
+    """The text of poststart.sh: the firewall, the start stages (a failing one runs the stop stages), the mark."""
     parts = [begin(runtime, "poststart", "exec.poststart: the jail's rc has run.")]
     if rules := firewall.rules(runtime):
         kinds = [kind for kind in ("nat", "rdr") if f"{kind} " in rules]
@@ -97,13 +109,13 @@ def poststart(runtime: Runtime) -> str:
         stops = [stage for stage in ("prestop", "stop", "poststop") if stage in runtime.stages]
         undo = "".join(f"    stage {file_name(stage)} || :\n" for stage in stops)
         parts.append(ENVIRONMENT + _run(runtime.stages, "start", undo))
-    return "".join(parts)
+    return "".join([*parts, _STARTED])
 
 
 def prestop(runtime: Runtime) -> str:
     """The text of prestop.sh: the stop stages."""
     head = begin(runtime, "prestop", "exec.prestop: the jail still runs; a failure here keeps it running.")
-    return head + ENVIRONMENT + _run(runtime.stages, "stop", "")
+    return head + ENVIRONMENT + _run(runtime.stages, "stop", _HALF.lstrip("\n"))
 
 
 def poststop(runtime: Runtime) -> str:

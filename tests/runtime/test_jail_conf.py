@@ -31,6 +31,7 @@ web {
     exec.timeout = 900;
     exec.prepare = "/bin/sh /reconciler/jails/web/prepare.sh";
     exec.created = "/bin/sh /reconciler/jails/web/created.sh";
+    exec.poststart = "/bin/sh /reconciler/jails/web/poststart.sh";
     exec.poststop = "/bin/sh /reconciler/jails/web/poststop.sh";
     exec.release = "/bin/sh /reconciler/jails/web/release.sh";
     exec.start = "/bin/sh /etc/rc";

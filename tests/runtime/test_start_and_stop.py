@@ -52,6 +52,18 @@ def test_everything_is_there_when_rc_runs_and_nothing_is_left_after_the_stop(pla
     assert place.start("web").status == 0, "and again"
 
 
+def test_a_jail_whose_start_was_cut_off_is_not_kept_by_its_stop_stage(place: Place) -> None:
+    assert place.start("web").status == 0
+    place.inside("web", "touch", "/keep-running")
+    place.runner.write("/reconciler/live/web/keep-running", b"")
+    place.runner.write("/keep-running", b"")
+    assert place.stop("web").status == 1, "it had started whole"
+    place.ok("rm", "/reconciler/jails/web/started")
+    stopped = place.stop("web")
+    assert stopped.status == 0 and b"had not started whole" in stopped.stderr
+    assert place.mounted() == []
+
+
 def test_no_secret_is_anywhere_in_the_pool_after_a_run(place: Place) -> None:
     assert place.start("web").status == 0 and place.stop("web").status == 0
     place.ok("mount", "-t", "zfs", "zroot/reconciler/jails/web/1", "/reconciler/live/web")
