@@ -31,6 +31,8 @@ TAIL_LIMIT = 4096
 DETAIL_LIMIT = 2048
 RUNS_KEPT = 5000
 _BUSY = 5.0
+# A message of SQLite may quote the damaged bytes, and they need not be UTF-8.
+_DAMAGED = (sqlite3.DatabaseError, UnicodeDecodeError)
 _MASK = "***"
 _PASSWORD = re.compile(r"(?<=://)[^\s/?#@]*@")
 _SCHEMA = """
@@ -179,7 +181,7 @@ class Journal:
                     return work(self._db)
             except sqlite3.OperationalError as error:
                 self._switch_off(str(error))
-            except sqlite3.DatabaseError as error:
+            except _DAMAGED as error:
                 self._move_aside(str(error))
             return otherwise
 
@@ -191,7 +193,7 @@ class Journal:
             self._prepare(self._db)
         except (sqlite3.OperationalError, OSError) as error:
             self._switch_off(str(error))
-        except sqlite3.DatabaseError as error:
+        except _DAMAGED as error:
             self._move_aside(str(error))
 
     def _prepare(self, db: sqlite3.Connection) -> None:

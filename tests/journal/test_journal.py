@@ -174,6 +174,18 @@ def test_a_damaged_file_is_moved_aside_and_a_new_one_begun(
     again.close()
 
 
+def test_damage_that_sqlite_quotes_in_bytes_that_are_no_text_is_damage(path: Path, warned: list[Diagnostic]) -> None:
+    journal = open_journal(path, warned.append, now=clock())
+    one_run(journal)
+    journal.close()
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"CREATE TABLE", b"CREATE \x80ABLE"))
+    again = open_journal(path, warned.append, now=clock())
+    one_run(again)
+    assert [d.code for d in warned] == ["journal-damaged"]
+    again.close()
+
+
 def test_what_is_no_database_is_kept_beside_the_new_one(path: Path, warned: list[Diagnostic]) -> None:
     path.parent.mkdir()
     path.write_bytes(b"not a database" * 100)
