@@ -8,10 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.fleet import Fleet, mirror
 
 MEMORY = Path("/dev/shm")
+
+# What is tried is the same each time, so that a run tells of the code alone; EXPLORE=1 tries something new.
+settings.register_profile("same", derandomize=True, database=None)
+settings.register_profile("explore")
+settings.load_profile("explore" if os.environ.get("EXPLORE") else "same")
 
 
 def in_memory() -> bool:
