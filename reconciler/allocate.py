@@ -147,10 +147,11 @@ def _one(
         root = next((r for r in roots if r.number == live), root)
         now = config
     kept = _kept(roots, root, good, spec.update.keep)
-    by_hand = f"jails/{name}/stopped-by-operator" in inputs.seen.observed.files
+    marked = f"jails/{name}/{runtime.OPERATOR}" in inputs.seen.observed.files
+    by_hand = marked and spec.drift.stopped_by_operator != "correct"
     runs = spec.state == "running" and not by_hand
     started = _started(content if now.content else None, inputs, name)
-    jail = shown_jail(spec, started, root, ruleset, place.hostid) if runs else None
+    jail = replace(shown_jail(spec, started, root, ruleset, place.hostid), marked=marked) if runs else None
     root = replace(root, restart=runs and live == good) if root.carried >= 0 else root
     return Allocation(chain, root, kept, now, jail, facts, ruleset, live, held, by_hand)
 

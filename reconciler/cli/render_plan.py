@@ -24,7 +24,7 @@ _MARKS: Mapping[Operation, tuple[str, Ink]] = {
     "change": ("~", "yellow"),
     "remove": ("-", "red"),
 }
-_LEFT = ("suspended", "drift-left")  # notes of jails that differ, or that nobody compared
+_LEFT = ("suspended", "drift-left", "stopped-by-operator")  # notes of jails that differ, or that nobody compared
 _SELF_EVIDENT = "it is not there"
 
 

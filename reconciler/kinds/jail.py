@@ -8,15 +8,16 @@ from typing import ClassVar
 
 from reconciler.build.unmount import unmount_all
 from reconciler.kind import Desired, Kind, Place, Seen
-from reconciler.model.action import Action, Phase, Site
+from reconciler.model.action import Action, Note, Phase, Site
 from reconciler.model.diagnostic import Span
 from reconciler.model.value import Ref, Resource
-from reconciler.runtime import names
+from reconciler.runtime import OPERATOR, names
 
 # Addresses can be exchanged while the jail runs; taking the last one away is a restart.
 ADDRESSES = ("ip4.addr", "ip6.addr")
 # jail(8) refuses to change these on a running jail ("cannot be changed after creation").
 FIXED = frozenset({"path", "vnet", "ip4", "ip6", "host", "osrelease", "osreldate", "sysvmsg", "sysvsem", "sysvshm"})
+_OVERRULED = "it was stopped by the operator, and its spec has that corrected"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Jail(Resource):
     """A running jail: the configuration it was started from, and the parameters that the kernel shows.
 
     `joined`: the host's end of its epair is there, or it needs none; only a start can make another.
+    `marked`: an operator stopped it, and the spec has such a stop corrected: a start takes the mark away.
     """
 
     kind: ClassVar[str] = "jail"
@@ -32,6 +34,7 @@ class Jail(Resource):
     parameters: tuple[tuple[str, str], ...] = ()
     joined: bool = True
     depends: frozenset[str] = field(default=frozenset(), compare=False)
+    marked: bool = field(default=False, compare=False)
 
     @property
     def scope(self) -> str:
@@ -65,6 +68,10 @@ class StartJail(Action):
         jail = self.subject
         folder = f"{site.mountpoint}/jails/{jail.name}"
         sweep(site, jail.name)
+        if isinstance(jail, Jail) and jail.marked:
+            # Before the start: a mark that outlived it would have the next boot leave the jail stopped. One that
+            # was made since the plan stays, and the next plan sees it.
+            site.host.files.remove(f"{folder}/{OPERATOR}")
         site.host.jails.start(f"{folder}/jail.conf", jail.name, site.output(jail.ref))
 
 
@@ -167,7 +174,7 @@ def align(before: Jail, after: Jail) -> Jail:
 def steps(before: Jail | None, after: Jail | None) -> Iterable[Action]:
     """Start, stop, set, or restart when a parameter cannot be set or the files it was started from changed."""
     if before is None:
-        yield StartJail(before, after)
+        yield StartJail(before, after, reason=_OVERRULED if after is not None and after.marked else "")
         return
     if after is None:
         yield StopJail(before, None)
@@ -191,6 +198,17 @@ def _reason(before: Jail, after: Jail) -> str:
     return "its configuration changed" if before.started != after.started else "a parameter cannot change while it runs"
 
 
+def notes(desired: Desired) -> Iterable[Note]:
+    """Jails that an operator stopped, where the spec wants that told."""
+    for name, allocation in desired.allocated.items():
+        sourced = desired.specs.jails.get(name)
+        if not allocation.stopped_by_operator or sourced is None or sourced.doc.state != "running":
+            continue
+        if sourced.doc.drift.stopped_by_operator == "warn":
+            text = f"{name} should run, and was stopped by the operator: service reconciler_jails start {name}"
+            yield Note(name, OPERATOR, text, sourced.place(("drift", "stopped_by_operator")))
+
+
 def drift(before: Jail | None, after: Jail | None) -> str:
     """A jail that runs, or not, falls under `state`; one that runs otherwise than it should, under `parameters`."""
     return "state" if before is None or after is None else "parameters"
@@ -208,4 +226,4 @@ def span(resource: Jail, desired: Desired) -> Span | None:
 
 
 FACETS = frozenset({"jails", "mounts", "files", "interfaces"})
-KIND = Kind(Jail, want, have, steps, FACETS, narrow, drift, span, align=align)
+KIND = Kind(Jail, want, have, steps, FACETS, narrow, drift, span, notes, align)

@@ -18,7 +18,10 @@ from reconciler.runtime.shim import APPJAIL
 
 SCRIPT = 0o700
 DATA = 0o600
-MARKERS = ("suspended", "stopped-by-operator")
+OPERATOR = "stopped-by-operator"
+"""The mark of `service reconciler_jails stop NAME`."""
+
+MARKERS = ("suspended", OPERATOR)
 """Files of a jail's folder that are not written from the spec: they stay when the others are replaced."""
 
 LOGS = ("console.log", "started")

@@ -170,6 +170,10 @@ class Drift(Model):
     network: DriftMode | None = Field(default=None, description="Addresses, bridge membership, pf rules.")
     devfs: DriftMode | None = Field(default=None, description="The devfs(8) ruleset.")
     volumes: DriftMode | None = Field(default=None, description="Properties of volumes.")
+    stopped_by_operator: Literal["hold", "warn", "correct"] = Field(
+        default="hold",
+        description="A stop by `service reconciler_jails stop`: kept, kept and told, or drift of `state` as any other.",
+    )
 
 
 class Jail(Model):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from reconciler.model.command import Command
 from tests.fleet import Fleet, problems
 
@@ -81,6 +83,47 @@ def test_a_jail_that_an_operator_stopped_stays_so_until_he_starts_it(fleet: Flee
     assert problems(fleet.apply()) == []
     assert running(fleet) == ["web"]
     assert fleet.titles() == []
+
+
+def stopped_by_hand(fleet: Fleet) -> None:
+    """What `service reconciler_jails stop web` leaves."""
+    run(fleet, "jail -f /reconciler/jails/web/jail.conf -r web")
+    fleet.runner.write("/reconciler/jails/web/stopped-by-operator", b"")
+
+
+def test_a_stop_by_an_operator_is_told_of_where_the_spec_asks_for_that(fleet: Fleet) -> None:
+    fleet.write(RUNNING + "drift: {stopped_by_operator: warn}\n")
+    assert problems(fleet.apply()) == []
+    assert fleet.decide().plan.notes == ()
+    stopped_by_hand(fleet)
+    decided = fleet.decide()
+    assert decided.plan.empty
+    assert [(note.scope, note.code, note.failing) for note in decided.plan.notes] == [
+        ("web", "stopped-by-operator", False)
+    ]
+    fleet.write(STOPPED + "drift: {stopped_by_operator: warn}\n")
+    assert fleet.decide().plan.notes == ()
+
+
+def test_a_stop_by_an_operator_is_put_right_where_the_spec_asks_for_that(fleet: Fleet) -> None:
+    fleet.write(RUNNING + "drift: {stopped_by_operator: correct}\n")
+    assert problems(fleet.apply()) == []
+    stopped_by_hand(fleet)
+    assert fleet.titles() == ["web: start jail"]
+    assert problems(fleet.apply()) == []
+    assert running(fleet) == ["web"]
+    assert fleet.runner.read("/reconciler/jails/web/stopped-by-operator") is None
+    fleet.write(RUNNING)
+    assert "web: stop jail" not in fleet.titles()
+
+
+@pytest.mark.parametrize(("mode", "notes"), [("warn", ["drift-left"]), ("ignore", [])])
+def test_a_stop_that_counts_as_drift_falls_under_the_state(fleet: Fleet, mode: str, notes: list[str]) -> None:
+    fleet.write(RUNNING + f"drift: {{stopped_by_operator: correct, state: {mode}}}\n")
+    assert problems(fleet.apply()) == []
+    stopped_by_hand(fleet)
+    decided = fleet.decide()
+    assert (decided.plan.empty, [note.code for note in decided.plan.notes]) == (True, notes)
 
 
 def test_a_jail_that_another_needs_starts_first_and_stops_last(fleet: Fleet) -> None:
