@@ -27,7 +27,7 @@ from reconciler.spec.lock import (
     Pin,
     PinnedPackage,
     abi_of,
-    is_package_name,
+    is_package_word,
     load_lock,
     parse_lock,
     render_lock,
@@ -140,8 +140,9 @@ def _without(before: Lock, asked: Asked) -> Lock:
     known_git = (key.partition("#")[0] for key in before.git)
     packages, known = {}, {*before.built, *before.files, *before.git, *before.releases, *known_git}
     for abi, pins in before.packages.items():
-        known |= pins.keys()
-        moved = before.closure(abi, names & pins.keys()) or {}
+        here = {*pins, *(word for pin in pins.values() for word in pin.named)}
+        known |= here
+        moved = before.closure(abi, names & here) or {}
         packages[abi] = {name: pin for name, pin in pins.items() if name not in {*moved, *names}}
     if unknown := sorted(names - known):
         detail = f"reconcile.lock pins nothing by the name of {', '.join(unknown)}."
@@ -177,11 +178,11 @@ def _found(run: Session, held: Lock, *, learn: bool) -> Found:
                 "package-unpinned",
                 "A package is not pinned",
                 f"{name} installs {word}, and the lock does not say which version is meant.",
-                "reconcile lock" if is_package_name(word) else "Name the package itself: no origin, no pattern.",
+                "reconcile lock" if is_package_word(word) else "Name the package itself: no pattern, no variable.",
                 span,
                 "warning",
             )
-            if is_package_name(word):
+            if is_package_word(word):
                 abi = abi_of(sourced.doc.release or "", run.first_facts.arch)
                 found.wanted.setdefault(abi, {}).setdefault(word, problem)
             else:
@@ -222,8 +223,13 @@ def _resolved(run: Session, abi: str, wanted: Mapping[str, Diagnostic], kept: Ma
     pins = dict(kept)
     lacking = [name for name in wanted if Lock(packages={abi: pins}).closure(abi, [name]) is None]
     if lacking:
-        for name, offer in run.host.packages.offered(sorted(lacking), abi=abi).items():
+        offers = run.host.packages.offered(sorted(lacking), abi=abi)
+        words = run.host.packages.meant(sorted(set(lacking) - offers.keys()), abi=abi)
+        for name, offer in offers.items():
             pins.setdefault(name, Pin(offer.version, offer.checksum, offer.repository, offer.needs))
+        for word, names in words.items():
+            pins |= {name: replace(pins[name], named=(*pins[name].named, word)) for name in names if name in pins}
+    pins = {name: replace(pin, named=tuple(sorted({*pin.named} & wanted.keys()))) for name, pin in pins.items()}
     whole = Lock(packages={abi: pins})
     missing = [name for name in wanted if whole.closure(abi, [name]) is None]
     if missing:

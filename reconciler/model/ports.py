@@ -264,11 +264,14 @@ class Packages(Protocol):
     """pkg(8) of the host, working inside a running jail.
 
     `offered` asks the catalogues of a jail, or those of the host for an ABI, for packages and all that they need;
-    one that is not there is left out. `installed` maps names to versions. Both raise HostError.
+    one that is not there is left out. `meant` maps each word that `install` takes for packages (a name, one with its
+    version, an origin) to their names; one that is not there is left out. `installed` maps names to versions. All
+    raise HostError.
     """
 
     def install(self, jail: str, names: Sequence[str], *, output: Output | None = None) -> Completed: ...
     def offered(self, names: Sequence[str], *, jail: str = "", abi: str = "") -> Mapping[str, Offer]: ...
+    def meant(self, words: Sequence[str], *, abi: str) -> Mapping[str, tuple[str, ...]]: ...
     def installed(self, jail: str) -> Mapping[str, str]: ...
 
 

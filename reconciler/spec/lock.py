@@ -29,17 +29,22 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _KEY = re.compile(r"[\x21-\x7e]{1,2048}")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+@~-]{0,254}")
 _WORD = re.compile(r"[\x21-\x7e]{0,256}")
+_ORIGIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+.-]*/[A-Za-z0-9_][A-Za-z0-9_+.-]*(@[A-Za-z0-9_.+-]+)?")
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """One package. `checksum` is that of its archive in the repository's catalogue, "" where none was told."""
+    """One package. `checksum` is that of its archive in the repository's catalogue, "" where none was told.
+
+    `named` are the words by which specs mean it where that is not its name: an origin, a name with a version.
+    """
 
     version: str
     checksum: str = ""
     repository: str = ""
     needs: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +86,11 @@ class Lock:
             if name in found:
                 continue
             if name not in known:
-                return None
+                meant = [other for other, pin in known.items() if name in pin.named]
+                if not meant:
+                    return None
+                waiting += meant
+                continue
             found[name] = known[name]
             waiting += known[name].needs
         return found
@@ -105,6 +114,11 @@ def abi_of(release: str, arch: str) -> str:
 def is_package_name(word: str) -> bool:
     """Whether a word is a package's plain name: not an origin, a pattern or a variable."""
     return _NAME.fullmatch(word) is not None
+
+
+def is_package_word(word: str) -> bool:
+    """Whether pkg-install(8) can take a word for packages: a name, with its version, or an origin; no pattern."""
+    return is_package_name(word) or _ORIGIN.fullmatch(word) is not None
 
 
 def git_key(url: str, branch: str = "") -> str:
@@ -206,9 +220,13 @@ class _Reader:
         return found
 
     def pin(self, name: str, value: Any, at: Place) -> Pin:
-        if not isinstance(value, dict) or set(value) - {"version", "checksum", "repository", "needs"}:
-            self.wrong(at, f"The package {name} has version, checksum, repository and needs, and nothing else.")
+        if not isinstance(value, dict) or set(value) - {"version", "checksum", "repository", "needs", "named"}:
+            self.wrong(at, f"The package {name} has version, checksum, repository, needs and named, and nothing else.")
             return Pin("")
+        named = value.get("named", [])
+        if not isinstance(named, list) or not all(isinstance(word, str) and is_package_word(word) for word in named):
+            self.wrong(at, f"`named` of {name} is a list of origins, or of names with versions.")
+            named = []
         needs = value.get("needs", [])
         if not isinstance(needs, list) or not all(isinstance(n, str) and _NAME.fullmatch(n) for n in [name, *needs]):
             self.wrong(at, f"`needs` of {name} is a list of names of packages.")
@@ -218,7 +236,13 @@ class _Reader:
             if not isinstance(word, str) or not _WORD.fullmatch(word) or (key == "version" and not word):
                 self.wrong(_child(at, key), f"`{key}` of {name} is one word, in quotes where it looks like a number.")
                 return Pin("")
-        return Pin(words["version"], words["checksum"], words["repository"], tuple(sorted(set(needs))))
+        return Pin(
+            words["version"],
+            words["checksum"],
+            words["repository"],
+            tuple(sorted(set(needs))),
+            tuple(sorted(set(named))),
+        )
 
 
 def _child(at: Place, key: str) -> Place:
@@ -256,6 +280,8 @@ def _pin(name: str, pin: Pin) -> list[str]:
         lines.append(f"      repository: {_quoted(pin.repository)}")
     if pin.needs:
         lines.append(f"      needs: [{', '.join(_quoted(need) for need in pin.needs)}]")
+    if pin.named:
+        lines.append(f"      named: [{', '.join(_quoted(word) for word in pin.named)}]")
     return lines
 
 

@@ -118,6 +118,39 @@ def test_what_a_makejail_installs_and_includes_is_pinned_too(desk):
     assert desk.run("plan").out != before.out
 
 
+def test_origins_and_names_with_versions_are_pinned_as_the_packages_they_mean(desk):
+    redis = next(p for p in map(json.loads, catalogue(desk).read_text().splitlines()) if p["name"] == "redis")
+    desk.write("web.yaml", WEB.replace("[nginx]", f"[redis-{redis['version']}]"))
+    desk.write("other.yaml", MAKEJAIL.replace("web", "other"))
+    desk.write("Makejail", "PKG local/nginx nginx\n")
+    assert "nothing pins" in desk.run("plan").out
+    assert desk.run("lock", "--check").status == 2
+    assert desk.run("lock").err == ""
+    assert "named: [" in lock_text(desk) and '"local/nginx"' in lock_text(desk) and "pcre2" in lock_text(desk)
+    assert desk.run("lock", "--check").status == 0
+    assert "nothing pins" not in desk.run("plan").out
+    release(desk, "nginx", version="9.9")
+    assert "Nothing moved" in desk.run("lock").out
+    answer = desk.run("build", "other")
+    assert answer.status == 1 and "nginx is pinned to" in answer.out + answer.err
+    assert "→ 9.9" in desk.run("lock", "--update", "local/nginx").out
+    assert desk.run("build", "other").status == 0
+    desk.write("Makejail", "PKG nginx\n")
+    desk.run("lock")
+    assert "local/nginx" not in lock_text(desk) and "  nginx:" in lock_text(desk)
+    desk.run("sandbox", "shutdown")
+
+
+def test_an_origin_that_no_repository_has_and_a_pattern_are_said(desk):
+    desk.write("web.yaml", MAKEJAIL)
+    desk.write("Makejail", "PKG www/nothing\n")
+    answer = desk.run("lock")
+    assert answer.status == 1 and "lock-package-missing" in answer.err and "www/nothing" in answer.err
+    desk.write("Makejail", "PKG ngin*\n")
+    answer = desk.run("lock")
+    assert "package-unpinned" in answer.err and "no pattern" in answer.err
+
+
 def test_check_names_what_is_not_pinned_and_writes_nothing(desk):
     desk.write("web.yaml", WEB)
     answer = desk.run("lock", "--check")

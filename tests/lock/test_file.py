@@ -13,7 +13,7 @@ FULL = Lock(
     packages={
         "FreeBSD:15:amd64": {
             "nginx": Pin("1.30_2,3", "cd" * 32, "FreeBSD", ("pcre2",)),
-            "pcre2": Pin("10"),
+            "pcre2": Pin("10", named=("devel/pcre2", "devel/pcre2@static", "pcre2-10")),
             "no": Pin("1.10", repository="off"),
         }
     },
@@ -52,6 +52,7 @@ def test_an_empty_lock_is_the_same_as_none(tmp_path):
         ("version: 1\npackages: {abi: {--help: {version: '1'}}}\n", "2:26"),
         ("version: 1\npackages: {abi: {a: {version: 1.10}}}\n", "2:31"),
         ("version: 1\npackages: {abi: {a: {version: '1', needs: [-y]}}}\n", "2:21"),
+        ("version: 1\npackages: {abi: {a: {version: '1', named: ['../x']}}}\n", "2:21"),
         ("version: 1\nreleases: {15.1-RELEASE: true}\n", "2:26"),
         ("[]\n", ""),
     ],

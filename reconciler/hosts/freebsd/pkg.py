@@ -56,10 +56,7 @@ class HostPackages:
 
         Raises HostError, code `pkg-catalogue-failed`.
         """
-        pkg = catalogue(jail, abi)
-        if not jail:
-            self._ask(("mkdir", "-p", f"{CATALOGUES}/{abi}"))
-        self._ask((*pkg, "update", "-q"))
+        pkg = self._fresh(jail, abi)
         found: dict[str, Offer] = {}
         asked: set[str] = set()
         waiting = set(names)
@@ -69,6 +66,26 @@ class HostPackages:
                 found[offer.name] = offer
             waiting = {need for offer in found.values() for need in offer.needs} - asked
         return found
+
+    def meant(self, words: Sequence[str], *, abi: str) -> Mapping[str, tuple[str, ...]]:
+        """The names of the packages that `install` would take each word for; without those that stand for none.
+
+        rquery takes a word as install does: for a name, NAME-VERSION or an origin, unless told otherwise.
+        Raises HostError, code `pkg-catalogue-failed`.
+        """
+        if not words:
+            return {}
+        pkg = self._fresh("", abi)
+        rows = {word: _rows(self._rquery(pkg, "%n", [word]), 1) for word in words}
+        found = {word: tuple(sorted({row[0] for row in each})) for word, each in rows.items()}
+        return {word: names for word, names in found.items() if names}
+
+    def _fresh(self, jail: str, abi: str) -> tuple[str, ...]:
+        pkg = catalogue(jail, abi)
+        if not jail:
+            self._ask(("mkdir", "-p", f"{CATALOGUES}/{abi}"))
+        self._ask((*pkg, "update", "-q"))
+        return pkg
 
     def _offers(self, pkg: tuple[str, ...], names: Sequence[str]) -> Iterable[Offer]:
         """One for each name that is there; of several repositories' the first, which is the one pkg prefers."""

@@ -107,7 +107,7 @@ def _install(root: Root, names: list[str], letters: str, answer: Answer) -> None
     wanted: list[str] = []
 
     def need(name: str) -> None:
-        plain = next((n for n in offered if name in (n, f"{n}-{offered[n]['version']}")), None)
+        plain = next((n for n in offered if name in _words(offered[n])), None)
         if plain is None:
             raise Refusal(f"No packages available to install matching '{name}' have been found in the repositories")
         for other in offered[plain]["deps"]:
@@ -130,6 +130,11 @@ def _install(root: Root, names: list[str], letters: str, answer: Answer) -> None
         have[name] = {**kept, "automatic": name not in names}
         root.record(have)
         answer.say(f"[{place}/{len(wanted)}] Installing {name}-{offered[name]['version']}...")
+
+
+def _words(package: Package) -> tuple[str, str, str]:
+    """What pkg takes for a package, exactly: its name, that with its version, its origin."""
+    return package["name"], f"{package['name']}-{package['version']}", f"local/{package['name']}"
 
 
 def _unpack(root: Root, folder: Any, package: Package) -> None:
@@ -211,7 +216,7 @@ def _rquery(root: Root, words: list[str], letters: str, answer: Answer) -> None:
         raise Refusal("usage: pkg rquery [-U] <query-format> <pattern>", 64)
     _, offered = _available(root.machine)
     for name in words[1:] or sorted(offered):
-        found = next((p for p in offered.values() if name in (p["name"], f"{p['name']}-{p['version']}")), None)
+        found = next((p for p in offered.values() if name in _words(p)), None)
         if found is None:
             answer.status = 1
         else:
