@@ -151,7 +151,7 @@ def _drifted(stage: Stage, specs: str) -> None:
     stage.host("rctl", "-r", "jail:cache:memoryuse")
     stage.host("jail", "-f", "/reconciler/jails/old/jail.conf", "-r", "old")
     gone = r"limits/cache:memoryuse:deny +it is gone"
-    stage.reconcile("drift", specs, status=2, shows=(r"quota: 1073741824 → 9663676416", gone, r"jail/old +it is gone"))
+    stage.reconcile("drift", specs, status=2, shows=(r"quota: 1G → 9G", gone, r"jail/old +it is gone"))
     stage.reconcile("apply", specs, shows=(r"^3 steps done\.", r"^No changes\."))
     stage.host("zfs", "get", "-H", "-o", "value", "quota", _UPLOADS, shows=(r"^1G$",))
     stage.reconcile("drift", specs, shows=(r"^No drift\.",))
