@@ -14,7 +14,7 @@ Pair = tuple[dict[str, Entry], dict[str, Entry]]
 
 
 @given(pairs())
-@examples(80)
+@examples(40)
 def test_applying_the_difference_of_two_trees_to_one_gives_the_other(pair: Pair) -> None:
     before, after = pair
     assert apply(before, delta(before, after)) == after
@@ -28,7 +28,7 @@ def test_a_tree_does_not_differ_from_itself(tree: dict[str, Entry]) -> None:
 
 
 @given(pairs())
-@examples(80)
+@examples(40)
 def test_a_difference_is_sorted_and_carries_whole_files(pair: Pair) -> None:
     before, after = pair
     change = delta(before, after)

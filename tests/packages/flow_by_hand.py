@@ -1,0 +1,33 @@
+"""`reconcile package import`, and recordings that come to nothing, typed as in the manual. Slow: `make test-slow`."""
+
+from __future__ import annotations
+
+from .test_by_hand import IN_JAIL, desk, snapshots
+
+__all__ = ["desk"]
+
+
+def test_a_jail_as_it_is_becomes_a_package_of_what_distinguishes_it_from_its_release(desk):
+    assert desk.run("apply").status == 0
+    assert desk.run("exec", "web", "--", "sh", "-c", IN_JAIL).status == 0
+    before = snapshots(desk)
+    made = desk.run("package", "import", "web", "--name", "all", "--version", "2", "--up-to", "any")
+    assert made.status == 0, made.err
+    assert snapshots(desk) == before
+    shown = desk.run("package", "show", "all-2_15.1-RELEASE-p0_amd64.tar.xz", "--files").out
+    assert "usr/local/etc/site.conf" in shown and "release/15.1-RELEASE-p0" in shown and "p0 and later" in shown
+    assert "etc/ssh" not in shown
+
+
+def test_a_recording_is_discarded_or_refused_with_what_to_do(desk):
+    assert desk.run("apply").status == 0
+    before = snapshots(desk)
+    assert "recording-unionfs" in desk.run("package", "record", "start", "web", "--method", "unionfs").err
+    assert "unknown-jail" in desk.run("package", "record", "start", "nobody").err
+    assert desk.run("package", "record", "start", "web").status == 0
+    assert desk.run("package", "record", "discard", "web").status == 0
+    assert snapshots(desk) == before
+    for word in ("start", "stop"):
+        desk.run("package", "record", word, "web")
+    empty = desk.run("package", "build", "web", "--name", "site", "--version", "1")
+    assert empty.status == 1 and "recording-empty" in empty.err
