@@ -15,7 +15,6 @@ from reconciler.build.recipe import ApplyBuilt, ApplyImage, ApplyPackage, Instal
 from reconciler.kind import Seen, digest
 from reconciler.kinds.config import Config, generation
 from reconciler.kinds.config import have as have_config
-from reconciler.kinds.config import of as config_files
 from reconciler.kinds.jail import Jail
 from reconciler.kinds.layer import Layer
 from reconciler.kinds.layer import here as layers_here
@@ -26,6 +25,7 @@ from reconciler.kinds.volume import dataset_of
 from reconciler.makejail.program import Program
 from reconciler.model.diagnostic import Diagnostic, Span, SpecError
 from reconciler.model.value import Ref
+from reconciler.renderings import Rendering, Renderings, render
 from reconciler.shown import shown_jail
 from reconciler.spec import document
 from reconciler.spec.lock import Lock, PinnedFile, abi_of
@@ -35,7 +35,6 @@ from reconciler.thick import thick
 
 Planned = tuple[Recipe, Span]
 """One step of a chain, and the place that asks for it."""
-Rendering = tuple[tuple[tuple[str, str], ...], Mapping[str, tuple[int, str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +85,7 @@ class Inputs:
 
     Makejails of jails in `rebuild` are built anew. `fetched` are patch levels of releases that were looked into.
     `rulesets` are the numbers of those jails that have devfs rules of their own: see `rulesets`.
-    `lock` pins packages.
+    `lock` pins packages. `renderings` are those of an earlier look, where they are remembered.
     """
 
     specs: Selected
@@ -99,6 +98,7 @@ class Inputs:
     fetched: Mapping[str, int] = field(default_factory=dict)
     rulesets: Mapping[str, int] = field(default_factory=dict)
     lock: Lock = field(default_factory=Lock)
+    renderings: Renderings | None = None
     levels: Mapping[str, tuple[int, ...]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -129,14 +129,15 @@ def _one(
     wanted = digest(seal.RULE, *(["in_place"] if whole else []), str(chain.tip), *folders)
     live = generation(inputs.seen.observed.files.get(f"jails/{name}/fstab"), place, name)
     number, former = _generation(roots, live, wanted)
-    facts = digest(spec.model_dump_json(), wanted, str(inputs.specs.host.external))
+    text = spec.model_dump_json()
+    facts = digest(text, wanted, str(inputs.specs.host.external))
     held = _rejected(inputs, name) == facts and name not in inputs.retry
     row = inputs.seen.rows.get(f"jails/{name}")
     good = int(row.user["good"]) if row and row.user.get("good", "").isdigit() else 0
     root = Root(f"{name}/{number}", name, number, wanted, chain.tip, folders, former=former)
     if whole:
         chain, root = thick(chain, root, roots, live, _platform(inputs))
-    files, content = _files(inputs, name, spec, f"{place.dataset('jails')}/{name}/{number}", ruleset)
+    files, content = _files(inputs, spec, text, f"{place.dataset('jails')}/{name}/{number}", ruleset)
     if config is not None and config.files == files:
         files = config.files  # the same object: most jails are as they should be
     volumes = frozenset(Ref("volume", f"{name}/{v.name}") for v in spec.volumes)
@@ -379,10 +380,10 @@ def rulesets(specs: Selected, seen: Seen) -> dict[str, int]:
     return dict(runtime.allocate_rulesets(seen.place.hostid, wanted, taken))
 
 
-def _files(inputs: Inputs, name: str, spec: document.Jail, root: str, ruleset: int) -> Rendering:
-    """The compared form of a jail's files, and the files."""
+def _files(inputs: Inputs, spec: document.Jail, text: str, root: str, ruleset: int) -> Rendering:
+    """The compared form of a jail's files, and the files; `text` is its document."""
     place, facts = inputs.seen.place, inputs.seen.observed.facts
-    program = inputs.programs.get(name)
+    program = inputs.programs.get(spec.name)
     number = ruleset or (5 if spec.network.vnet else 4)
     asked = runtime.Runtime(
         jail=spec,
@@ -396,5 +397,4 @@ def _files(inputs: Inputs, name: str, spec: document.Jail, root: str, ruleset: i
         devfs_ruleset=number,
         stages=program.stages if program is not None else {},
     )
-    made = runtime.files(asked)
-    return config_files(made), runtime.Rendered(asked, made)
+    return render(asked) if inputs.renderings is None else inputs.renderings.of(asked, text)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 PART = 500
 """Jails at a time. A fleet that is no larger is planned at once."""
+FIRST = 25
+"""Jails of the first part: those that were edited last, whose difference ends it before the others are made."""
 
 
 @dataclass
@@ -71,7 +73,8 @@ def at_rest(session: Session, size: int = PART) -> Plan | None:
     common = _Common()
     # What was edited last is looked at first: where something differs it is likely there.
     names = sorted(jails, key=lambda name: (-jails[name].source.modified, name))
-    parts = [tuple(names[at : at + size]) for at in range(0, len(names), size)]
+    first = min(FIRST, size)
+    parts = [tuple(names[:first]), *(tuple(names[at : at + size]) for at in range(first, len(names), size))]
     shares = _shares(session.seen, parts)
     session.forget_seen()
     for part in (*parts, ()):

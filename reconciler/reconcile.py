@@ -34,6 +34,7 @@ from reconciler.model.outcome import Report
 from reconciler.model.ports import FACETS, Facts, Host, Observation, Observed, Request
 from reconciler.plan import Limits, make_plan
 from reconciler.programs import compile_all, packages_of, pinned_by, warnings_of
+from reconciler.renderings import Renderings
 from reconciler.rollback import recover
 from reconciler.spec.document import Host as HostDocument
 from reconciler.spec.load import collector_paused, load
@@ -85,16 +86,19 @@ class Session:
         options: Options,
         specs: SpecSet | None = None,
         earlier: tuple[Request, Observation] | None = None,
+        renderings: Renderings | None = None,
     ) -> None:
         """Specs are loaded at once: an invalid folder never reaches a host. Raises SpecError.
 
         `earlier` is what this run has already seen of the host; it counts where it answers the same request.
+        `renderings` are the files of jails that an earlier run rendered; this one adds its own.
         """
         self.host = host
         self.options = options
         self.specs = specs if specs is not None else load(options.path)
         self.kinds: Mapping[str, Kind] = kinds()
         self._earlier, self.cache = earlier, Cache(default_folder(os.environ))
+        self.renderings = renderings
         self.sources = Recorded(LocalFiles())
 
     @cached_property
@@ -236,7 +240,7 @@ class Session:
         pinned = pinned_by(self.lock, default_folder(os.environ))
         packages = packages_of(self.selected, self.sources, pinned)
         options = self.options
-        asked = (options.retry, contexts, options.rebuild, options.fetched, self._rulesets, self.lock)
+        asked = (options.retry, contexts, options.rebuild, options.fetched, self._rulesets, self.lock, self.renderings)
         return allocate(Inputs(self.selected, self.seen, programs, packages, *asked))
 
     @cached_property
@@ -382,16 +386,12 @@ class Session:
     def apply(self, decided: Decided, site: Site, jobs: int, watch: Watch, stop: threading.Event) -> Report:
         """Carry the plan out; the caller holds the lock and has looked at the refusals."""
         plan = decided.plan
-        back: Callable[[Site, Step], tuple[Diagnostic, ...]] = partial(_recover, plan=plan, place=self.place)
+        back: Callable[[Site, Step], tuple[Diagnostic, ...]] = partial(recover, plan=plan, place=self.place)
         executor = Executor(self.kinds, site, self.place, jobs, watch, back, stop)
         try:
             return executor.run(plan)
         finally:
             leave(site)
-
-
-def _recover(site: Site, step: Step, plan: Plan, place: Place) -> tuple[Diagnostic, ...]:
-    return recover(site, step, plan, place)
 
 
 def _positive(parameter: str) -> str:

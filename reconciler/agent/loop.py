@@ -30,6 +30,7 @@ from reconciler.agent.windows import is_open
 from reconciler.model.diagnostic import Diagnostic, FetchError, HostError, ReconcilerError, Refused, SpecError
 from reconciler.model.outcome import Report
 from reconciler.model.ports import Host
+from reconciler.renderings import Renderings
 
 _SOON = 5.0
 _BAD = 100
@@ -82,8 +83,9 @@ class Agent:
         trees, config = Path(self.config.state) / "trees", self.config
         self.slots = (Checkout(trees / "a"), Checkout(trees / "b"))
         self.failures = Failures(config.backoff, config.backoff_max)
+        renderings = Renderings()
         self.engine, self.candidates = (
-            Engine(config, self.tools, self.origin.name, self.clocks.wall, self.adopt) for _ in range(2)
+            Engine(config, self.tools, self.origin.name, self.clocks.wall, self.adopt, renderings) for _ in range(2)
         )
 
     def cycle(self, why: tuple[str, ...] = ()) -> float:

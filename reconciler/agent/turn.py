@@ -18,6 +18,7 @@ from reconciler.model.outcome import Report, Result
 from reconciler.model.ports import Host, Request
 from reconciler.model.value import Ref
 from reconciler.reconcile import Decided, Options, Session
+from reconciler.renderings import Renderings
 
 Steps = Callable[[tuple[Running, ...]], None]
 
@@ -73,6 +74,7 @@ class Engine:
     source: str
     wall: Callable[[], float]
     adopt: bool = False
+    renderings: Renderings = field(default_factory=Renderings)
     _rest: Rest | None = None
     _plan: Rest | None = None
 
@@ -96,11 +98,12 @@ class Engine:
             waiting=asked.waiting,
             source=self.source,
         )
-        session = Session(host, options, specs, earlier)
+        session = Session(host, options, specs, earlier, self.renderings)
         self._same_pool(session)
         decided = session.compare()
         if decided.plan.steps and not decided.refusals:
             session, decided = self.tools.settled(session, decided, download)
+        self.renderings.keep(session.selected.jails)
         self._plan = Rest(asked.key, session.request, session.observation.digest)
         self._rest = self._plan if decided.plan.empty else None
         return Looked(session, decided)

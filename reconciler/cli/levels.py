@@ -33,7 +33,8 @@ def settled(current: Session, decided: Decided, mirror: str, patience: Patience 
     if not found:
         return current, decided
     options = replace(current.options, fetched=found)
-    again = Session(current.host, options, current.specs, (current.request, current.observation))
+    earlier = (current.request, current.observation)
+    again = Session(current.host, options, current.specs, earlier, current.renderings)
     return again, again.decide()
 
 

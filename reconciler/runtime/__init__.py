@@ -16,7 +16,7 @@ last, by rename).
 from __future__ import annotations
 
 from reconciler.runtime.check import check
-from reconciler.runtime.files import LOGS, MARKERS, OPERATOR, Rendered, files
+from reconciler.runtime.files import LOGS, MARKERS, OPERATOR, Rendered, Summary, files
 from reconciler.runtime.fstab import mountpoints, pointer
 from reconciler.runtime.keep import HELPER, SCRATCH
 from reconciler.runtime.names import RULESETS, Names, allocate_rulesets, collisions, names, ruleset_number
@@ -34,6 +34,7 @@ __all__ = [
     "Names",
     "Rendered",
     "Runtime",
+    "Summary",
     "allocate_rulesets",
     "check",
     "collisions",

@@ -31,18 +31,26 @@ LOGS = ("console.log", "started")
 READ = ("config-id", "devfs.rules", "fstab", "pf.conf")
 """Files that planning looks into."""
 
+Summary = tuple[tuple[str, ...], Mapping[str, tuple[int, str]]]
+"""The names of all files of a jail, and those of READ."""
+
 
 class Rendered(Mapping[str, tuple[int, str]]):
     """The files of a jail as `files` renders them. Kept are those of READ; the rest, which are only needed
     where they are written, are rendered again: ten thousand jails have 100 MB of them."""
 
-    __slots__ = ("_kept", "_names", "_runtime")
+    __slots__ = ("_kept", "_names", "_runtime", "summary")
 
-    def __init__(self, runtime: Runtime, rendered: Mapping[str, tuple[int, str]]) -> None:
+    def __init__(self, runtime: Runtime, summary: Summary) -> None:
+        """`summary` is of what `files(runtime)` said."""
+        self._runtime, self.summary = runtime, summary
+        self._names, self._kept = summary
+
+    @classmethod
+    def of(cls, runtime: Runtime, rendered: Mapping[str, tuple[int, str]]) -> Rendered:
         """`rendered` is what `files(runtime)` said."""
-        self._runtime = runtime
-        self._names = tuple(map(intern, rendered))
-        self._kept = {name: rendered[name] for name in READ if name in rendered}
+        kept = {name: rendered[name] for name in READ if name in rendered}
+        return cls(runtime, (tuple(map(intern, rendered)), kept))
 
     def __getitem__(self, path: str) -> tuple[int, str]:
         if path in self._kept:
