@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
 from reconciler.makejail.instructions import instructions
+from reconciler.makejail.later import moment
 from reconciler.makejail.macros import Expanded
 from reconciler.makejail.parse import parse_lines
 from reconciler.makejail.problem import (
@@ -33,13 +34,14 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 class Settings:
     """What a run adds to a Makejail: OPTION texts, RUN environment (NAME=VALUE words), whether
     only the apply stage counts, and FROM's default platform. `runnable` refuses what no build of
-    ours can carry out."""
+    ours can carry out. `later` is what RUN gets besides in stages after the build, by moment."""
 
     options: Sequence[str] = ()
     environment: Sequence[str] = ()
     apply: bool = False
     platform: str = "amd64"
     runnable: bool = False
+    later: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -63,7 +65,8 @@ def compile_lines(expanded: Expanded, root: str, settings: Settings | None = Non
     def state_of(stage: str) -> State:
         if stage not in compiled.stages:
             words = given if stage == target else ()
-            compiled.stages[stage] = State(given=words, globals=compiled.globals, platform=settings.platform)
+            late = _given(settings.later.get(moment(stage), ()), problems)
+            compiled.stages[stage] = State(given=words, late=late, globals=compiled.globals, platform=settings.platform)
         return compiled.stages[stage]
 
     if not settings.apply:
@@ -85,8 +88,7 @@ def compile_lines(expanded: Expanded, root: str, settings: Settings | None = Non
     if not settings.apply:
         extra = [(DoubleQuoted.host(text), Span("-o")) for text in settings.options]
         compiled.stages[BUILD].options.extend(extra)
-    for state in compiled.stages.values():
-        # Only now, as CLEAR takes instructions back.
+    for state in compiled.stages.values():  # Only now, as CLEAR takes instructions back.
         compiled.warnings.extend(found for step in state.steps for found in step.warnings)
         if settings.runnable:
             _check_state(state, problems)

@@ -13,6 +13,7 @@ from reconciler.makejail.effects import Device, Effect, Mount, Parameter, Unmoun
 from reconciler.makejail.expand import evaluate
 from reconciler.makejail.image import Image, described
 from reconciler.makejail.include import Flat, Method, flatten, through
+from reconciler.makejail.later import Later, kept, moment
 from reconciler.makejail.macros import expand_macros
 from reconciler.makejail.nested import DEEPEST, WithGlobals, asked, with_globals
 from reconciler.makejail.problem import DATA, MakejailError, Problems, problem
@@ -173,11 +174,15 @@ def _compile(
     try:
         expanded = expand_macros(flat, given.build_arguments)
         compiled = compile_lines(expanded, flat.root, settings)
+        later = _later(compiled, given)
+        if later.environment:
+            # Options count wherever they stand, and RUN needs them where it stands.
+            compiled = compile_lines(expanded, flat.root, replace(settings, later=later.environment))
         compiled.warnings[:0] = [*flat.warnings, *expanded.warnings]
         others = _others(compiled, flat, sources, given, methods, depth)
         image = _image(compiled, flat, sources, given, methods)
         hooks = tuple(_hooks(compiled))
-        return replace(_program(compiled, flat, sources, given, others), image=image, hooks=hooks)
+        return replace(_program(compiled, flat, sources, given, others, later), image=image, hooks=hooks)
     except MakejailError as error:
         raise through(error, flat.included) from error
 
@@ -242,7 +247,17 @@ def _noted(method: Method, files: set[str]) -> Method:
     return noted
 
 
-def _program(compiled: Compiled, flat: Flat, sources: Sources, given: Given, others: Mapping[str, Program]) -> Program:
+def _later(compiled: Compiled, given: Given) -> Later:
+    """What options keep for later stages. Raises MakejailError; options themselves are judged elsewhere."""
+    problems = Problems()
+    later = kept(_options(compiled.stages.get(BUILD, State()), given, Problems()), problems)
+    problems.raise_any()
+    return later
+
+
+def _program(
+    compiled: Compiled, flat: Flat, sources: Sources, given: Given, others: Mapping[str, Program], later: Later
+) -> Program:
     build = compiled.stages.get(BUILD, State())
     problems = Problems()
     values = dict(given.arguments or {})
@@ -262,16 +277,11 @@ def _program(compiled: Compiled, flat: Flat, sources: Sources, given: Given, oth
     segments, warnings = cut(steps, build.arguments, used, folder, tuple(others))
     beside = {step.span for step in build.steps if step.operands.get("jail") in others}
     told = [one for one in compiled.warnings if one.code != "copy-from-jail" or one.span not in beside]
-    stages = {
-        name: stage_script(name, state.steps, Context(state.arguments, {}, _reads_folder(state)))
-        for name, state in compiled.stages.items()
-        if name != BUILD
-    }
     labels = tuple(Label(*label) for label in build.labels)
     return Program(
         segments,
         options,
-        stages,
+        _stages(compiled, later),
         tuple(build.arguments),
         labels,
         tuple(step.effect for step in build.steps if step.effect),
@@ -282,6 +292,16 @@ def _program(compiled: Compiled, flat: Flat, sources: Sources, given: Given, oth
         read,
         others,
     )
+
+
+def _stages(compiled: Compiled, later: Later) -> dict[str, str]:
+    """The scripts of all stages but build."""
+    found = {}
+    for name, state in compiled.stages.items():
+        if name != BUILD:
+            given = later.parameters.get(moment(name), ())
+            found[name] = stage_script(name, state.steps, Context(state.arguments, {}, _reads_folder(state), given))
+    return found
 
 
 def _hooks(compiled: Compiled) -> Iterator[Span]:

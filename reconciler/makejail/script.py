@@ -20,11 +20,12 @@ MARK = 'echo %d >|"${RECONCILER_AT:-/dev/null}" || :'
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What every script of one stage shares."""
+    """What every script of one stage shares. `parameters` are its words where it is given none."""
 
     arguments: Sequence[Argument]
     values: Mapping[str, str]
     needs_context: bool
+    parameters: Sequence[str] = ()
 
 
 def body(steps: Sequence[Step], blocks: Blocks, *, marked: bool = False) -> str:
@@ -136,6 +137,8 @@ def _arguments(context: Context, read: bool = False) -> list[str]:
     lines += [f"{argument.name}={argument.default.sh}" for argument in context.arguments]
     lines += [f"{name}={single(value)}" for name, value in context.values.items()]
     parts = ["\n".join(lines) + "\n"]
+    if read and context.parameters:
+        parts.append(f"[ $# -gt 0 ] || set -- {' '.join(single(word) for word in context.parameters)}\n")
     if read:
         cases = "".join(
             f"        --{a.name})\n            {a.name}=${{2-}}\n"

@@ -141,7 +141,8 @@ class Image:
 
 @dataclass(slots=True)
 class State:
-    """What the state instructions of one stage have set so far. `globals` are shared by all stages;
+    """What the state instructions of one stage have set so far. `given` and `late` are RUN's environment
+    from elsewhere: for the build, and for stages after it. `globals` are shared by all stages;
     `imports` are FROM's steps, which run before the jail is made; `platform` is what FROM defaults to.
     """
 
@@ -150,6 +151,7 @@ class State:
     entrypoint: str = ""
     environment: list[EnvWord] = field(default_factory=list)
     given: tuple[EnvWord, ...] = ()
+    late: tuple[EnvWord, ...] = ()
     passed: list[str] = field(default_factory=list)
     arguments: list[Argument] = field(default_factory=list)
     options: list[tuple[DoubleQuoted, Span]] = field(default_factory=list)
@@ -167,8 +169,8 @@ class State:
 
     @property
     def run_environment(self) -> tuple[EnvWord, ...]:
-        """RUN's environment in order: the values given by the user stand after the first ENV."""
-        return (*self.environment[:1], *self.given, *self.environment[1:])
+        """RUN's environment in order: the values given by the user stand after the first ENV, or last."""
+        return (*self.environment[:1], *self.given, *self.environment[1:], *self.late)
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,8 @@ def _refused(says: str) -> Rule:
 _METHOD = _refused("Say what the jail is made of in the spec: release: and packages:.")
 _OCI = _refused("OCI images are not built from. Use release: and pkg: in the spec, and an older, plain Makejail.")
 _IN_JAIL = _unavailable("Configure the interface in the jail with SYSRC, or use network: {vnet: …} in the spec.")
-_ARGUMENTS = _unavailable("Give the stage's ARG a default in the Makejail.")
+_ARGUMENTS = _default("The ARGs of those stages get them where a run gives none itself.")
+_ENVIRONMENT = _default("RUN gets it in those stages, after every ENV; a start runs the create stages too.")
 _BRAND = _unavailable("Brand the files with CMD brandelf in the Makejail.")
 _VNET = "network: {vnet: {bridge: BRIDGE, address: ADDRESS/PREFIX, gateway: ADDRESS}}"
 _ADDRESS = "network: {addresses: [{interface: INTERFACE, address: ADDRESS/PREFIX}]}"
@@ -98,7 +99,7 @@ TABLE: Mapping[str, Rule] = {
     "depend": _spec("depends_on", "depends_on: [JAIL]"),
     "ephemeral": _unavailable("A root is always made anew from its build; keep what must stay in volumes:."),
     **dict.fromkeys(("create_args", "start_args", "run_args", "stop_args"), _ARGUMENTS),
-    **dict.fromkeys(("start_env", "run_env", "stop_env"), _ARGUMENTS),
+    **dict.fromkeys(("start_env", "run_env", "stop_env"), _ENVIRONMENT),
     "pkg": _spec("pkg", "pkg: [PACKAGE]"),
     **dict.fromkeys(("copydir", "file", "files"), _default("The files are copied before anything else is built.")),
     "resolv_conf": _spec("network.resolver", "network: {resolver: [ADDRESS]}; without it the host's is used"),

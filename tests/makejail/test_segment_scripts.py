@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from reconciler.makejail.files import LocalFiles
+from reconciler.makejail.problem import MakejailError
 from reconciler.makejail.program import Given, Program, compile_makejail
 
 from .cases import cases
@@ -255,3 +256,57 @@ def test_a_jail_that_is_being_created_is_not_entered(host: Host, context: Path) 
     done = host.run(program(context, "STAGE create\nCMD x\n").stages["create"])
     assert (done.returncode, host.recorded()) == (0, [])
     assert "CMD is skipped" in done.stderr
+
+
+LATER = """STAGE start
+ARG p=1
+ARG q?=old
+ENV B=env
+SYSRC k=$p
+SYSRC q=$q
+RUN prog
+STAGE custom:x
+ARG p=1
+RUN prog
+STAGE build
+OPTION start_args=p=7
+OPTION start_args='q=two words'
+OPTION start_env=B=later C=c
+OPTION run_args=p=
+"""
+
+
+def test_options_give_later_stages_their_arguments_unless_a_run_gives_some(host: Host, context: Path) -> None:
+    stages = program(context, LATER).stages
+    done = host.run(stages["start"])
+    assert done.returncode == 0, done.stderr
+    assert [line for line in host.recorded() if "|sysrc|" in line] == [
+        "jexec|-l|build-web|sysrc|k=7",
+        "jexec|-l|build-web|sysrc|q=two words",
+    ]
+    host.record.unlink()
+    host.run(stages["start"], "--p", "9")
+    assert [line for line in host.recorded() if "|sysrc|" in line] == [
+        "jexec|-l|build-web|sysrc|k=9",
+        "jexec|-l|build-web|sysrc|q=old",
+    ]
+    assert host.run(stages["custom:x"]).returncode == 65
+    assert host.run(stages["custom:x"], "--p", "1").returncode == 0
+
+
+def test_options_give_run_in_later_stages_its_environment_after_every_env(host: Host, context: Path) -> None:
+    compiled = program(context, LATER)
+    stages = compiled.stages
+    host.run(stages["start"])
+    inside = "\n".join(host.recorded())
+    assert inside.index("B=env") < inside.index("B=later") < inside.index("C=c") < inside.index("prog")
+    assert "B=later" not in stages["custom:x"]
+    assert all("B=later" not in segment.script for segment in compiled.segments)
+
+
+@pytest.mark.parametrize("option", ["start_env=A=", "start_args=1=2", "stop_env=x", "run_args"])
+def test_a_value_for_a_later_stage_that_has_no_name_is_refused_at_its_line(context: Path, option: str) -> None:
+    with pytest.raises(MakejailError) as error:
+        program(context, f"CMD x\nOPTION {option}\n")
+    (found,) = error.value.diagnostics
+    assert (found.code, error.value.status, found.span and found.span.line) == ("environment", 65, 2)
