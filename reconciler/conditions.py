@@ -91,7 +91,7 @@ def _unpinned(recipe: Recipe | None) -> str:
         case InstallPackages(pins=()):
             return f"pkg: {' '.join(recipe.names)}"
         case RunSegment() if recipe.segment.needs_network and not _held(recipe):
-            return " ".join(dict.fromkeys(step.name for step in recipe.segment.instructions))
+            return " ".join(dict.fromkeys(step.name for step in recipe.segment.written))
         case _:
             return ""
 
@@ -206,7 +206,7 @@ def _policy(name: str, sourced: Sourced[Jail], policy: Policy, programs: Mapping
             text = f"its Makejail reaches for {path[0]} of the host ({place}), {said}"
             yield Note(name, "host-code-denied", text, place, failing=True)
             return
-    built = [segment.instructions[0].span for one in program.every for segment in one.segments if segment.host_code]
+    built = [segment.span for one in program.every for segment in one.segments if segment.host_code]
     for place in (*built, *program.hooks):
         text = f"its Makejail runs code on the host ({place}), {said}"
         yield Note(name, "host-code-denied", text, place, failing=True)

@@ -128,7 +128,7 @@ class RunSegment:
 
     def title(self) -> str:
         """What the plan says."""
-        words = " ".join(dict.fromkeys(i.name for i in self.segment.instructions))
+        words = " ".join(dict.fromkeys(i.name for i in self.segment.written))
         part = f" of {self.part}" if self.part else ""
         return f"build segment {self.number} of {self.total}{part}: {words}"
 

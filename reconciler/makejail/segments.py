@@ -63,8 +63,13 @@ class Segment:
 
     @property
     def span(self) -> Span:
-        """Where the segment begins."""
-        return self.instructions[0].span
+        """Where the segment begins; what the compiler puts before the first line of a file has no line."""
+        return self.written[0].span
+
+    @property
+    def written(self) -> tuple[Instruction, ...]:
+        """The instructions that stand in a file, or all where none does."""
+        return tuple(one for one in self.instructions if one.span.line) or self.instructions
 
 
 @dataclass(frozen=True, slots=True)

@@ -219,3 +219,16 @@ def test_a_mount_that_a_segment_left_makes_its_layer_live(fleet: Fleet) -> None:
     assert marked.split() == ["on", "on"]  # it is there while the second runs, too
     makejail(fleet, mount, "CMD echo other")
     assert build_titles(fleet) == ["build segment 2 of 2: CMD (again, since live: segment 1)"]
+
+
+def test_a_makejail_beside_the_specs_is_named_by_the_line_that_somebody_wrote(fleet: Fleet) -> None:
+    fleet.write(WEB.replace("file: web", "file: ../makejails/web"))
+    (fleet.specs.parent / "makejails").mkdir()
+    makejail(fleet, "ARG port=80", "PKG nginx", "CMD echo $port >/root/port", name="../makejails/web.makejail")
+
+    plan = fleet.decide().plan
+
+    assert build_titles(fleet) == ["build segment 1 of 2: PKG", "build segment 2 of 2: CMD"]
+    (said,) = (note for note in plan.notes if note.code == "unpinned")
+    assert said.text.startswith("PKG reads the network")
+    assert str(said.span) == "makejails/web.makejail:2:1"
