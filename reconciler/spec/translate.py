@@ -165,7 +165,8 @@ def _value_hint(items: list[Any], value: Any) -> str:
 
 def _unknown_key(path: Path_, about: About) -> Diagnostic:
     key = str(path[-1])
-    where = f"`{_show(path[:-1])}`" if path[:-1] else f"A {about.kind} document"
+    article = "An" if about.kind[:1] in "AEIOU" else "A"
+    where = f"`{_show(path[:-1])}`" if path[:-1] else f"{article} {about.kind} document"
     known = _keys(about.model, path[:-1])
     found = nearest(key, known)
     if found and found != key:

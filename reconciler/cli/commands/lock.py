@@ -27,7 +27,8 @@ def lock(
 ) -> int:
     """Write reconcile.lock beside the specs: commits, digests of files, versions and checksums of packages.
 
-    What is pinned stays as it is without --update. The host is asked for packages alone; nothing is installed.
+    What is pinned stays as it is without --update. The host is asked for packages, the update server for
+    patch levels; nothing is installed.
     Exit status: 0 done, 1 failed, 2 something is not pinned (with --check), 64 usage.
     """
     from reconciler.cli import locking, session

@@ -99,11 +99,12 @@ def _all(found: list[Status]) -> None:
 def _one(item: Status) -> None:
     from reconciler.cli.show import visible
 
+    within = f"{item.release_observed} is what its root says" if item.release_observed else "its root was not looked at"
     facts = (
         ("state", f"{item.observed} (spec: {item.declared or 'none'})"),
         ("release", f"{item.release_declared or 'none'} in the spec"),
         ("", f"{item.release_recorded or 'nothing'} is what its root was built from"),
-        ("", f"{item.release_observed} is what its root says" if item.release_observed else "its root was not looked at"),
+        ("", within),
         ("newest", f"{item.newest or 'unknown: reconcile status --check asks'}{_lack(item)}"),
         ("support", f"{item.support}{f', until {item.until}' if item.until else ''}"),
         ("root", f"{item.live or 'none'} live, {item.good or 'none'} last good"),
