@@ -9,6 +9,7 @@ from a process of its own, whose CPU stands in a column of its own. The last lin
 from __future__ import annotations
 
 import argparse
+import compileall
 import json
 import os
 import shutil
@@ -170,6 +171,8 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / f"reconciler-bench-{os.getuid()}")
     parser.add_argument("--no-terraform", action="store_true", help="leave the comparison out")
     given = parser.parse_args()
+    # As installing does: else every process compiles the tool anew where Python may not write byte code.
+    compileall.compile_dir(Path(__file__).parent.parent / "reconciler", quiet=1)
     rows = []
     for size in map(int, given.sizes.split(",")):
         rows.append(row(given.cache, size))

@@ -94,7 +94,7 @@ def read_source(source: Source) -> Read:
             read.problems.extend(translate(error, kind, raw, source, index))
             read.broken.append((kind, str(raw.get("name"))))
             continue
-        read.found.append((kind, Sourced(source, index, raw, partial(_same, doc))))
+        read.found.append((kind, Sourced(source, index, raw, partial(build, kind, raw)).known(doc)))
     return read
 
 
@@ -110,10 +110,6 @@ def _nothing(path: str, files: int) -> Diagnostic:
 def build(kind: str, raw: Mapping[str, Any]) -> Any:
     """The document of plain values that are known to be valid."""
     return KINDS[kind].model_validate(raw)
-
-
-def _same(doc: Any) -> Any:
-    return doc
 
 
 def _kind(raw: Any, source: Source, index: int, problems: list[Diagnostic]) -> str | None:

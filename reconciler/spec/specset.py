@@ -52,7 +52,7 @@ class Sourced(Generic[D]):
     """A document and where it stands. `doc` is built when first asked for.
 
     `raw` is what the user wrote, as plain values; `index` counts the documents of the file. `origins` are the
-    places of those values of `raw` that stand elsewhere, in a Makejail: by path.
+    places of those values of `raw` that stand elsewhere, in a Makejail: by path. `behind` is what `make` begins with.
     """
 
     source: Source
@@ -60,6 +60,7 @@ class Sourced(Generic[D]):
     raw: Mapping[str, Any] = field(repr=False)
     make: Callable[[], D] = field(repr=False)
     origins: Mapping[Path_, Span] = field(default_factory=lambda: _NOTHING, repr=False)
+    behind: Sourced[D] | None = field(default=None, repr=False)
 
     @cached_property
     def doc(self) -> D:
@@ -71,8 +72,15 @@ class Sourced(Generic[D]):
         return self.raw.get(key) is not None
 
     def forget(self) -> None:
-        """Let go of the document; it is made again when it is asked for."""
+        """Let go of the document and of what it was made from; they are made again when they are asked for."""
         self.__dict__.pop("doc", None)
+        if self.behind is not None:
+            self.behind.forget()
+
+    def known(self, doc: D) -> Sourced[D]:
+        """Hold a document that `make` would make; gives back itself."""
+        self.__dict__["doc"] = doc
+        return self
 
     @property
     def file(self) -> str:
@@ -112,7 +120,7 @@ class Sourced(Generic[D]):
 
     def with_doc(self, make: Callable[[], D]) -> Sourced[D]:
         """The same places with another document, such as one that has its host's defaults."""
-        return Sourced(self.source, self.index, self.raw, make, self.origins)
+        return Sourced(self.source, self.index, self.raw, make, self.origins, self)
 
 
 def locate(source: Source, index: int, path: Path_, *, key: bool = False) -> Span:

@@ -56,10 +56,17 @@ def unknown(completed: Completed) -> str:
 def parse_listing(completed: Completed) -> tuple[JailRow, ...]:
     """The rows of `listing`. Asked by name, jls prints even numbers and booleans as strings, addresses as lists."""
     try:
-        jails = json.loads(completed.stdout)["jail-information"]["jail"]
-        return tuple(_row(jail) for jail in jails)
+        # Each row is made as it is read: all of them as JSON are several times as large.
+        rows = tuple(json.loads(completed.stdout, object_hook=_made)["jail-information"]["jail"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise unreadable(completed, f"{type(error).__name__}: {error}") from error
+    if not all(isinstance(one, JailRow) for one in rows):
+        raise unreadable(completed, "a jail says no `jid`")
+    return rows
+
+
+def _made(found: dict[str, Any]) -> JailRow | dict[str, Any]:
+    return _row(found) if "jid" in found else found
 
 
 def _row(jail: dict[str, Any]) -> JailRow:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from sys import intern
+from typing import Any
 
 from reconciler.hosts.freebsd.failure import failed, run, text, unreadable
 from reconciler.model.command import Command, Completed, Runner
@@ -17,20 +18,25 @@ def listing() -> tuple[str, ...]:
 
 def parse_listing(completed: Completed) -> tuple[MountRow, ...]:
     """The rows of `listing`, oldest first; a mount without options has no `opts`."""
+    share: dict[tuple[str, ...], frozenset[str]] = {}  # thousands of mounts have the same few options
+
+    def row(found: dict[str, Any]) -> MountRow | dict[str, Any]:
+        if "special" not in found:
+            return found
+        words = tuple(map(str, found.get("opts", [])))
+        options = share.setdefault(words, frozenset(words))
+        # Both are words of the listing of datasets too, nearly always.
+        source, target, fstype = (intern(str(found[key])) for key in ("special", "node", "fstype"))
+        return MountRow(source, target, fstype, options)
+
     try:
-        mounted = json.loads(completed.stdout)["mount"]["mounted"]
-        share: dict[tuple[str, ...], frozenset[str]] = {}  # thousands of mounts have the same few options
-
-        def options(given: list[str]) -> frozenset[str]:
-            words = tuple(map(str, given))
-            return share.setdefault(words, frozenset(words))
-
-        return tuple(
-            MountRow(str(row["special"]), str(row["node"]), intern(str(row["fstype"])), options(row.get("opts", [])))
-            for row in mounted
-        )
+        # Each row is made as it is read: all of them as JSON are several times as large.
+        rows = tuple(json.loads(completed.stdout, object_hook=row)["mount"]["mounted"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise unreadable(completed, f"{type(error).__name__}: {error}") from error
+    if not all(isinstance(one, MountRow) for one in rows):
+        raise unreadable(completed, "a mount says no `special`")
+    return rows
 
 
 def mount(fstype: str, source: str, target: str, options: str) -> tuple[str, ...]:

@@ -104,24 +104,27 @@ def parse(request: Request, observation: Observation, *, jailed: bool) -> Observ
     """Make values of an observation. Raises HostError for a command that failed or is not understood."""
     done = {tool(completed.argv): completed for completed in reversed(observation.raw)}
     plain = [completed for completed in observation.raw if tool(completed.argv) == "zfs"][1:]
+    firewall: dict[str, tuple[str, ...]] = {}
+    features: dict[str, bool] = {}
+    if listing := done.get("pfctl"):
+        firewall, features = _firewall(listing)
+    jails = jail.parse_listing(_good(done["jls"])) if "jls" in done else ()
+    mounts = mount.parse_listing(_good(done["mount"])) if "mount" in done else ()
+    # Last, since its rows are most of all: the text of the others, decoded, never stands beside them.
     rows: tuple[DatasetRow, ...] = ()
     pools: dict[str, tuple[str, str]] = {}
     if listing := done.get("zfs"):
         rows = zfs.settled(listing, plain[0], jailed=jailed) if plain else zfs.parse_listing(listing, jailed=jailed)
         pools = pool_states(request, rows, listing, done.get("zpool"))
     state, reason = pools.pop(request.pool, ("ready", ""))
-    firewall: dict[str, tuple[str, ...]] = {}
-    features: dict[str, bool] = {}
-    if listing := done.get("pfctl"):
-        firewall, features = _firewall(listing)
     return Observed(
         facts=sysctl.parse_query(done["sysctl"], features) if "sysctl" in done else None,
         pool_state=state,
         pool_reason=reason,
         pools=pools,
         datasets=rows,
-        jails=jail.parse_listing(_good(done["jls"])) if "jls" in done else (),
-        mounts=mount.parse_listing(_good(done["mount"])) if "mount" in done else (),
+        jails=jails,
+        mounts=mounts,
         interfaces=network.parse_interfaces(_good(done["ifconfig"])) if "ifconfig" in done else (),
         limits=rctl.parse_listing(done["rctl"]) if "rctl" in done else frozenset(),
         firewall=firewall,

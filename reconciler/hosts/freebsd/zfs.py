@@ -123,6 +123,7 @@ def parse_listing(completed: Completed, *, jailed: bool = True) -> tuple[Dataset
     nothing: dict[str, str] = {}
     alone: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
     share: dict[tuple[str, ...], dict[str, str]] = {}
+    sizes: dict[str, int] = {"-": 0}
     for line in lines(completed.stdout):
         cells = line.split("\t")
         if len(cells) != width:
@@ -140,19 +141,26 @@ def parse_listing(completed: Completed, *, jailed: bool = True) -> tuple[Dataset
         user = nothing if own.count("-") == len(own) else {k: v for k, v in zip(USER, own, strict=True) if v != "-"}
         if len(user) == 1:  # roots of one chain are sealed with one digest
             user = alone.setdefault(tuple(user.items()), user)
-        rows.append(_row(cells, jailed, native, user, completed))
+        rows.append(_row(cells, jailed, native, user, completed, sizes))
     return tuple(rows)
 
 
 def _row(
-    cells: list[str], jailed: bool, native: Mapping[str, str], user: Mapping[str, str], completed: Completed
+    cells: list[str],
+    jailed: bool,
+    native: Mapping[str, str],
+    user: Mapping[str, str],
+    completed: Completed,
+    sizes: dict[str, int],
 ) -> DatasetRow:
     name = cells[0]
     kind, guid, origin, mountpoint, canmount, mounted, readonly, keystatus, encryptionroot = cells[1 + jailed :][:9]
-    written, used, available = cells[-3:]
     try:
+        for cell in cells[-3:]:  # thousands of rows are of one size, and all have the same left
+            if cell not in sizes:
+                sizes[cell] = int(cell)
         return DatasetRow(
-            name,
+            intern(name),
             intern(kind),
             guid,
             "" if origin == "-" else intern(origin),
@@ -163,9 +171,9 @@ def _row(
             readonly == "on",
             "" if keystatus in {"-", "none"} else keystatus,
             "" if encryptionroot == "-" else intern(encryptionroot),
-            0 if written == "-" else int(written),
-            0 if used == "-" else int(used),
-            0 if available == "-" else int(available),
+            sizes[cells[-3]],
+            sizes[cells[-2]],
+            sizes[cells[-1]],
             native,
             user,
         )
