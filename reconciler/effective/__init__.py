@@ -7,7 +7,7 @@ comes from, so that plans, lint and `reconcile render` name it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -53,14 +53,19 @@ def effective(selected: Selected, programs: Mapping[str, Program], specs: SpecSe
                 changed[name] = _document(merged, selected)
             except ValidationError as error:
                 found[name] += _invalid(error, merged)
-    problems = [one for said in found.values() for one in said if one.severity == "error"]
-    if problems:
+    if problems := [one for said in found.values() for one in _problems(said)]:
         raise SpecError(problems)
     selected = with_releases(replace(selected, jails={**selected.jails, **changed}), all_say=True)
     linted = _linted(selected, changed, specs) if changed else []
     if any(one.severity == "error" for one in linted):
         raise SpecError(one for one in linted if one.severity == "error")
     return Effective(selected, {name: tuple(said) for name, said in found.items() if said})
+
+
+def _problems(said: Sequence[Diagnostic]) -> list[Diagnostic]:
+    """The errors of one jail, after the OPTIONs that could not be used: a field that lacks may be theirs."""
+    errors = [one for one in said if one.severity == "error"]
+    return [*(one for one in said if one.code == "option-incomplete"), *errors] if errors else []
 
 
 def _parts(asked: Asked, program: Program, wished: Iterable[Wish]) -> Found:

@@ -190,3 +190,11 @@ def test_two_jails_that_get_one_address_are_told(make: Make) -> None:
     with pytest.raises(SpecError) as caught:
         make(VNET, others=other)
     assert [one.code for one in caught.value.diagnostics] == ["address-taken"]
+
+
+def test_a_field_that_lacks_because_an_option_could_not_be_used_is_told_with_that_option(make: Make) -> None:
+    with pytest.raises(SpecError) as caught:
+        make("OPTION virtualnet=named:web default\nOPTION nat\nOPTION ephemeral\n")
+    told = [(one.code, one.severity, one.span and one.span.line) for one in caught.value.diagnostics]
+    assert ("option-incomplete", "warning", 1) in told and ("option-value", "error", 2) in told
+    assert {code for code, _severity, _line in told} == {"option-incomplete", "option-value"}
