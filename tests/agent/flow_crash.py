@@ -13,6 +13,7 @@ import pytest
 
 from reconciler.wraps import FailRunner
 from tests.agent.world import World, jail
+from tests.sweep import EVERY
 
 WRITES = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree", "subprocess.Popen")
 
@@ -78,14 +79,14 @@ def test_a_turn_killed_anywhere_is_finished_by_the_next_agent(world, work, point
     work.commit("first", {"specs/web.yaml": jail("web", 50)})
     agent = world()
     assert agent.cycle() == "applied"
-    number, step = 1, int(os.environ.get("AGENT_CRASH_STEP", "1"))
+    number = 1
     while True:
         work.commit(f"change {number}", {"specs/web.yaml": jail("web", 100 + number), f"notes/{number}": "x\n"})
         killed = dies(agent, point(number))
         recovers(agent, 100 + number)
         if not killed:
             break
-        number += step
+        number += EVERY
     assert number > 5, "it was hardly ever killed"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.fleet import Fleet, problems
+from tests.sweep import EVERY
 
 from .flow_patch import broken
 from .test_in_place import roots, run, thick, write
@@ -25,7 +26,7 @@ def test_an_update_that_cannot_be_made_leaves_the_jail_running(thick: Fleet, spo
 
 
 @pytest.mark.parametrize("dies", [False, True])
-@pytest.mark.parametrize("number", range(1, 48, 2))
+@pytest.mark.parametrize("number", range(1, 48, EVERY))
 def test_a_failure_on_the_way_is_recovered_and_nothing_is_lost(thick: Fleet, number: int, dies: bool) -> None:
     write(thick, 1, state="stopped")
     broken(thick, number, after=True, dies=dies)
