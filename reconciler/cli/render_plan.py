@@ -102,9 +102,16 @@ def unchanged(decided: Decided, only: frozenset[str] = frozenset()) -> int:
     """
     notes = decided.plan.notes
     touched = {step.scope for step in decided.plan.steps}
-    touched |= {note.scope for note in notes if note.failing or note.code in _LEFT}
+    touched |= {note.scope for note in notes if note.failing or note.code in _LEFT} | _stopped(decided, only)
     names = decided.desired.specs.jails.keys()
     return len((names & only if only else names) - touched)
+
+
+def _stopped(decided: Decided, only: frozenset[str]) -> set[str]:
+    """Jails that should run, and that an operator stopped."""
+    jails = decided.desired.specs.jails
+    marked = (name for name, one in decided.desired.allocated.items() if one.stopped_by_operator and name in jails)
+    return {name for name in marked if (not only or name in only) and jails[name].doc.state == "running"}
 
 
 def render(decided: Decided, on: Paper, only: frozenset[str] = frozenset(), host: str = "") -> str:
@@ -145,17 +152,20 @@ def _summary(decided: Decided, on: Paper, only: frozenset[str]) -> str:
     plan = decided.plan
     same = unchanged(decided, only)
     failing = {note.scope for note in plan.notes if note.failing}
+    stopped = len(_stopped(decided, only))
+    kept = f" {many(stopped, 'jail')} left stopped, as an operator wants: reconcile status." if stopped else ""
     if plan.empty:
         held = f" {many(len(failing), 'jail')} cannot be brought to {_its(len(failing))} now." if failing else ""
         verb = "is as its spec says" if same == 1 else "are as their specs say"
-        fit = f" {many(same, 'jail')} {verb}." if same or not plan.notes else ""
-        return on.ink(f"No changes.{fit}{held}", "bold")
+        fit = f" {many(same, 'jail')} {verb}." if same or not (plan.notes or stopped) else ""
+        return on.ink(f"No changes.{fit}{kept}{held}", "bold")
     number = counts(plan)
     said = f"Plan: {number['create']} to create, {number['change']} to change, {number['remove']} to remove."
     if stops := interrupted(plan):
         said += f" Interrupted: {', '.join(f'{name} ({how})' for name, how in stops.items())}."
     if same:
         said += f" {many(same, 'jail')} unchanged."
+    said += kept
     if failing:
         said += f" Held back: {', '.join(sorted(name or SHARED for name in failing))}."
     return on.ink(said, "bold")

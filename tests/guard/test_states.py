@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from reconciler.cli.paper import Paper
+from reconciler.cli.render_plan import render, unchanged
 from reconciler.model.command import Command
 from tests.fleet import Fleet, problems
 
@@ -74,6 +76,8 @@ def test_a_jail_that_an_operator_stopped_stays_so_until_he_starts_it(fleet: Flee
     run(fleet, "jail -f /reconciler/jails/web/jail.conf -r web")
     fleet.runner.write("/reconciler/jails/web/stopped-by-operator", b"")
     assert fleet.titles() == []
+    assert unchanged(fleet.decide()) == 0
+    assert "No changes. 1 jail left stopped" in render(fleet.decide(), Paper())
     fleet.write(RUNNING + "limits: {maxproc: 10}\n")
     assert "web: start jail" not in fleet.titles()
     assert problems(fleet.apply()) == []
