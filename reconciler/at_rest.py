@@ -76,12 +76,13 @@ def at_rest(session: Session, size: int = PART) -> Plan | None:
     first = min(FIRST, size)
     parts = [tuple(names[:first]), *(tuple(names[at : at + size]) for at in range(first, len(names), size))]
     shares = _shares(session.seen, parts)
-    session.forget_seen()
     for part in (*parts, ()):
         seen = _seen(session, shares.pop())
         narrowed = session.narrowed(replace(session.selected, jails={name: jails[name] for name in part}), seen)
         if not _settled(narrowed, common):
             return None
+        # Kept until here: where the first part differs everything is planned, and needs the index whole.
+        session.forget_seen()
         for name in part:
             jails[name].forget()
     return Plan((), (), {}, World(), World())
