@@ -15,7 +15,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -59,6 +59,10 @@ class Patience:
 
 
 PATIENT = Patience()
+_SMALL = 30.0
+"""Seconds that even the smallest file may take."""
+_SLOWEST = 32 * 1024
+"""Bytes in a second, below which a small file is given up."""
 OFFLINE = Patience(offline=True)
 
 
@@ -103,7 +107,11 @@ def fetch(
 
 
 def fetch_bytes(url: str, *, limit: int, patience: Patience = PATIENT) -> bytes:
-    """A small file, whole and in memory, such as MANIFEST. Raises DownloadError as `fetch` does."""
+    """A small file, whole and in memory, such as MANIFEST. Raises DownloadError as `fetch` does.
+
+    The time for the whole is what `limit` needs at a modem's speed: a list must not wait an hour for a trickle.
+    """
+    patience = replace(patience, total=min(patience.total, _SMALL + limit / _SLOWEST))
     data = bytearray()
     with _opened(url, {}, patience) as body:
         for chunk in body.chunks:

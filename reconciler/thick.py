@@ -20,7 +20,8 @@ def thick(chain: Chain, root: Root, roots: list[Root], live: int, platform: str)
     """The chain and the root of such a jail. A root that is here, or is copied from the live one, needs no layer."""
     release = chain.release
     sets = tuple(release.source.sets) if release.source is not None else ("base",)
-    root = replace(root, thick=True, chain=_lasting(chain, platform), level=release.level, sets=sets)
+    lasting = _lasting(chain, platform)
+    root = replace(root, thick=True, chain=lasting, release=release.release, level=release.level, sets=sets)
     bare = replace(chain, layers=(), beside=())
     if any(one.digest == root.digest for one in roots):
         return bare, replace(root, tip=release.ref)

@@ -36,7 +36,8 @@ class Root(Resource):
     `written`: bytes since it was sealed; `others`: somebody else's snapshots stand on it; `expired`: its
     destruction began; `kept`: what the jail wrote into it and nobody declared, so that it stays; `leaving`:
     more are there than its spec keeps.
-    `thick`: a whole copy, which has `level` and `chain` (what it was built of, whatever the level) written on it;
+    `thick`: a whole copy, which has `release`, `level` and `chain` (what it was built of, whatever the level) written
+    on it, for it has no origin that says so;
     `carried`: the level of the stopped root that it is copied from, -1 when it is built from its chain; `restart`:
     the jail runs again when that fails.
     """
@@ -57,6 +58,7 @@ class Root(Resource):
     spec: Jail | None = field(default=None, compare=False)
     thick: bool = field(default=False, compare=False)
     chain: str = field(default="", compare=False)
+    release: str = field(default="", compare=False)
     level: int = field(default=-1, compare=False)
     sets: tuple[str, ...] = field(default=("base",), compare=False)
     carried: int = field(default=-1, compare=False)
@@ -117,7 +119,7 @@ class BuildRoot(Action):
         with Workspace(site, dataset) as room:
             if root.thick:
                 properties |= {"reconciler:chain": root.chain, "reconciler:patch_level": str(root.level)}
-                properties["reconciler:release"] = root.tip.name.rpartition("-p")[0]
+                properties["reconciler:release"] = root.release
                 discard_copied(site, dataset)
             room.discard_unfinished()
             _begin(site, root, dataset)
@@ -146,7 +148,7 @@ def _begin(site: Site, root: Root, dataset: str) -> None:
 
 def _patched(site: Site, root: Root, room: Workspace) -> Patched:
     check_folders(site, room, root.tip.name)
-    wanted = Wanted(root.tip.name.rpartition("-p")[0], root.level, root.carried, site.updates, root.sets)
+    wanted = Wanted(root.release, root.level, root.carried, site.updates, root.sets)
     patched = patch(site, room, wanted, root.ref)
     for line in lines(patched, root.name):
         site.output(root.ref)(f"{line}\n".encode())

@@ -50,8 +50,16 @@ def thick(fleet: Fleet) -> Fleet:
     return fleet
 
 
+def recorded_release(fleet: Fleet, number: int) -> str:
+    """What `zfs get` says of the release that a generation was made from."""
+    snapshot = f"zroot/reconciler/jails/web/{number}@sealed"
+    argv = ("zfs", "get", "-H", "-o", "value", "reconciler:release", snapshot)
+    return fleet.runner.run(Command(argv)).stdout.decode().strip()
+
+
 def test_a_root_is_copied_patched_and_keeps_what_the_jail_wrote(thick: Fleet) -> None:
     assert origin(thick, "zroot/reconciler/jails/web/1") == "-"
+    assert recorded_release(thick, 1) == "15.1-RELEASE"  # though it was copied from a layer, not from the release
     run(thick, "jexec", "web", "/bin/sh", "-c", "echo '# mine' >> /etc/rc")
     write(thick, 1)
     decided = thick.decide()
@@ -73,6 +81,7 @@ def test_a_root_is_copied_patched_and_keeps_what_the_jail_wrote(thick: Fleet) ->
     assert thick.runner.read(f"{live}/built") == b"built\n"
     assert b"15.1-RELEASE-p1" in (thick.runner.read(f"{live}/bin/freebsd-version") or b"")
     assert roots(thick) == {1: 0, 2: 1}
+    assert recorded_release(thick, 2) == "15.1-RELEASE"
     assert b'"15.1-RELEASE"' in (read(thick, "zroot/reconciler/jails/web/1", "bin/freebsd-version") or b"")
 
 
