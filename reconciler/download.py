@@ -59,10 +59,7 @@ class Patience:
 
 
 PATIENT = Patience()
-_SMALL = 30.0
-"""Seconds that even the smallest file may take."""
-_SLOWEST = 32 * 1024
-"""Bytes in a second, below which a small file is given up."""
+_SMALL, _SLOWEST = 30.0, 32 * 1024  # seconds for the smallest file; bytes a second below which others are given up
 OFFLINE = Patience(offline=True)
 
 

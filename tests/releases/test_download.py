@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler import download
 from reconciler.cache import Cache, default_folder, stream
 from reconciler.download import DownloadError, Patience, fetch, fetch_bytes
 from reconciler.model.diagnostic import FetchError
@@ -184,6 +185,12 @@ def test_a_redirect_to_a_less_safe_place_is_refused(mirror: Mirror, location: st
 def test_a_trickle_ends_when_the_time_for_the_whole_is_over(mirror: Mirror) -> None:
     with pytest.raises(DownloadError, match="whole download"):
         fetch_bytes(f"{mirror.url}/f", limit=MIB, patience=Patience(total=0.0))
+
+
+def test_a_small_file_is_given_less_time_than_a_release(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "_SMALL", -1.0)
+    with pytest.raises(DownloadError, match="whole download"):
+        fetch_bytes(f"{mirror.url}/f", limit=1024)
 
 
 def test_a_server_that_is_down_may_come_back(cache: Cache) -> None:
