@@ -241,7 +241,7 @@ def line(rows: Sequence[DatasetRow], first: str, last: str) -> tuple[tuple[str, 
         head = by_name.get(to.partition("@")[0])
         if head is None or not head.origin:
             detail = f"{last} was not made from {first}: it comes from {to.partition('@')[0]}."
-            hint = "A package is the difference from the release that a jail stands on."
+            hint = "Record what is done from now on instead: reconcile package record start JAIL"
             raise HostError(Diagnostic("recording-no-line", "A root does not stand on its base", detail, hint))
         steps.append((head.origin, to))
         to = head.origin

@@ -94,8 +94,16 @@ def drop(site: Site, snapshots: Sequence[str]) -> None:
 
 
 def base(seen: Seen, dataset: str) -> Base:
-    """The release that a root comes from. Raises HostError (code `recording-no-line`)."""
+    """The release that a root comes from, or that it says it was copied from.
+
+    Raises HostError (code `recording-no-line`).
+    """
     by_name = {row.name: row for row in seen.observed.datasets}
+    sealed = by_name.get(f"{dataset}@sealed")
+    if sealed is not None and sealed.user.get("release") and sealed.user.get("patch_level", "").isdigit():
+        copied = f"{sealed.user['release']}-p{sealed.user['patch_level']}"
+        snapshot = f"{seen.place.dataset(f'releases/{copied}')}@sealed"
+        return Base(snapshot, sealed.user["release"], int(sealed.user["patch_level"]))
     name = dataset
     while (row := by_name.get(name)) is not None and row.origin:
         name = row.origin.partition("@")[0]
@@ -110,9 +118,13 @@ def base(seen: Seen, dataset: str) -> Base:
 
 
 def tip(seen: Seen, dataset: str) -> str:
-    """What a root was cloned from, as manifests call it: `layer/DIGEST` or `release/NAME-pN`."""
+    """What a root was made from, as manifests call it: `layer/DIGEST` or `release/NAME-pN`.
+
+    Raises HostError (code `recording-no-line`).
+    """
     row = next((row for row in seen.observed.datasets if row.name == dataset), None)
     path = (seen.place.path(row.origin.partition("@")[0]) or "") if row is not None else ""
     if row is not None and path.startswith("layers/"):
         return f"layer/{row.origin.partition('@')[2]}"
-    return f"release/{path.removeprefix('releases/')}"
+    found = base(seen, dataset)
+    return f"release/{found.release}-p{found.level}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .test_by_hand import IN_JAIL, desk, snapshots
+from .test_by_hand import IN_JAIL, WEB, desk, snapshots
 
 __all__ = ["desk"]
 
@@ -17,6 +17,20 @@ def test_a_jail_as_it_is_becomes_a_package_of_what_distinguishes_it_from_its_rel
     shown = desk.run("package", "show", "all-2_15.1-RELEASE-p0_amd64.tar.xz", "--files").out
     assert "usr/local/etc/site.conf" in shown and "release/15.1-RELEASE-p0" in shown and "p0 and later" in shown
     assert "etc/ssh" not in shown
+
+
+def test_a_jail_whose_root_is_a_copy_is_recorded_as_any_other(desk):
+    desk.write("web.yaml", f"{WEB}update: {{strategy: in_place}}\n")
+    assert desk.run("apply").status == 0
+    desk.run("package", "record", "start", "web")
+    assert desk.run("exec", "web", "--", "sh", "-c", IN_JAIL).status == 0
+    desk.run("package", "record", "stop", "web")
+    made = desk.run("package", "build", "web", "--name", "site", "--version", "1")
+    assert made.status == 0, made.err
+    shown = desk.run("package", "show", "site-1_15.1-RELEASE-p0_amd64.tar.xz", "--files").out
+    assert "usr/local/etc/site.conf" in shown and "release/15.1-RELEASE-p0" in shown
+    refused = desk.run("package", "import", "web", "--name", "all", "--version", "2")
+    assert refused.status == 1 and "recording-no-line" in refused.err and "record start" in refused.err
 
 
 def test_a_recording_is_discarded_or_refused_with_what_to_do(desk):
