@@ -11,7 +11,9 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import reduce
 from hashlib import sha256
+from operator import or_
 from threading import Lock
 
 from reconciler.build.workspace import Workspace
@@ -84,25 +86,21 @@ def difference(
     *,
     ignore: Iterable[str] = IGNORED,
     wanted: Iterable[str] = (),
+    everything: bool = False,
 ) -> Difference:
     """What leads from the first snapshot to the last. Each step is (from, to): to a later snapshot of the same
     dataset, or from a clone's origin to a snapshot of the clone; zfs diff is sure of no others.
+    With `everything` zfs is not asked, and both trees are read whole: they need have nothing in common.
 
     Raises HostError (`recording-unreadable`, and what mounting and jails raise) and FetchError
     (`package-unrecordable`, and what `capture` raises).
     """
     with _ONE:
-        return _difference(site, steps, tuple(ignore), tuple(wanted))
-
-
-def _difference(
-    site: Site, steps: Sequence[tuple[str, str]], ignore: tuple[str, ...], wanted: tuple[str, ...]
-) -> Difference:
-    where = Touched()
-    for before, after in steps:
-        where |= _hints(site, before, after)
-    with Side.of(site, steps[0][0]) as old, Side.of(site, steps[-1][1]) as new:
-        return _compared(old, new, where, ignore, wanted)
+        where = Touched(whole=frozenset({""}))
+        if not everything:
+            where = reduce(or_, (_hints(site, before, after) for before, after in steps), Touched())
+        with Side.of(site, steps[0][0]) as old, Side.of(site, steps[-1][1]) as new:
+            return _compared(old, new, where, tuple(ignore), tuple(wanted))
 
 
 def _hints(site: Site, before: str, after: str) -> Touched:
@@ -186,7 +184,7 @@ class Side:
 
     def kinds(self, names: Iterable[str], whole: Iterable[str]) -> dict[str, str]:
         """What stands at these paths and below some of them; nothing that is only reached through a symlink."""
-        found = self.look([*_records("n", names), *_records("w", whole)])
+        found = self.look([*_records("n", (name for name in names if name)), *_records("w", whole)])
         kinds = {path: letter for letter, paths in found.items() for path in paths}
         folds = {path for path, kind in kinds.items() if kind != "d"}
         return {path: kind for path, kind in kinds.items() if not beneath_others(path, folds)}

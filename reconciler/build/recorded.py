@@ -42,11 +42,15 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """The release that a root comes from: its sealed snapshot, its name and its patch level."""
+    """The release that a root comes from: its sealed snapshot, its name and its patch level.
+
+    `copied`: the root is a whole copy, which says so itself; zfs knows of no line between them.
+    """
 
     snapshot: str
     release: str
     level: int
+    copied: bool = False
 
 
 def recordings(rows: Mapping[str, DatasetRow]) -> dict[str, Recording]:
@@ -103,7 +107,7 @@ def base(seen: Seen, dataset: str) -> Base:
     if sealed is not None and sealed.user.get("release") and sealed.user.get("patch_level", "").isdigit():
         copied = f"{sealed.user['release']}-p{sealed.user['patch_level']}"
         snapshot = f"{seen.place.dataset(f'releases/{copied}')}@sealed"
-        return Base(snapshot, sealed.user["release"], int(sealed.user["patch_level"]))
+        return Base(snapshot, sealed.user["release"], int(sealed.user["patch_level"]), copied=True)
     name = dataset
     while (row := by_name.get(name)) is not None and row.origin:
         name = row.origin.partition("@")[0]
@@ -115,6 +119,14 @@ def base(seen: Seen, dataset: str) -> Base:
     detail = f"{dataset} is no clone of a release of this pool, nor of a layer that is."
     hint = f"zfs get -r origin {dataset}"
     raise HostError(Diagnostic("recording-no-line", "A root does not stand on its base", detail, hint))
+
+
+def check_release(rows: Sequence[DatasetRow], base: Base, dataset: str) -> None:
+    """Refuse to compare a whole copy with a release that the pool has not. Raises HostError (`recording-no-line`)."""
+    if all(row.name != base.snapshot for row in rows):
+        detail = f"{dataset} is a whole copy, and {base.release}-p{base.level}, which it is at, is not in this pool."
+        hint = "Have a jail or a Release of that release and patch level applied, or record: package record start."
+        raise HostError(Diagnostic("recording-no-line", "A root does not stand on its base", detail, hint))
 
 
 def tip(seen: Seen, dataset: str) -> str:

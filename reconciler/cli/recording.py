@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
 
 from reconciler import __version__
 from reconciler.build import recorded
@@ -52,7 +51,7 @@ class Asked:
     name: str
     version: str
     out: Path
-    compression: str = "xz"
+    compression: Compression = "xz"
     bare: bool = False
     ignore: tuple[str, ...] = ()
     include: tuple[str, ...] = ()
@@ -130,14 +129,20 @@ def whole(pool: Pool, asked: Asked) -> int:
         stack.callback(recorded.drop, site, (now,))
         rows = site.observe("datasets").datasets
         named = f"release/{base.release}-p{base.level}"
-        _make(site, run, asked, base, named, line(rows, base.snapshot, now))
+        if base.copied:
+            recorded.check_release(rows, base, dataset)
+            _make(site, run, asked, base, named, ((base.snapshot, now),), everything=True)
+        else:
+            _make(site, run, asked, base, named, line(rows, base.snapshot, now))
     return 0
 
 
 def _make(
-    site: Site, run: Session, asked: Asked, base: Base, on: str, steps: Sequence[tuple[str, str]]
-) -> Written:
-    found = difference(site, steps, ignore=(*IGNORED, *asked.ignore), wanted=asked.include)
+    site: Site, run: Session, asked: Asked, base: Base, on: str, steps: Sequence[tuple[str, str]],
+    *, everything: bool = False,
+) -> Written:  # fmt: skip
+    ignore = (*IGNORED, *asked.ignore)
+    found = difference(site, steps, ignore=ignore, wanted=asked.include, everything=everything)
     if not found.change:
         detail = f"Nothing that a package holds changed in {asked.jail}."
         raise SpecError(Diagnostic("recording-empty", "There is nothing to make a package of", detail, _left(found)))
@@ -148,8 +153,7 @@ def _make(
         f"reconciler {__version__}", found.change,
     )  # fmt: skip
     asked.out.mkdir(parents=True, exist_ok=True)
-    kind = cast("Compression", asked.compression)
-    made = build_package(asked.out, manifest, found.captured.content, kind, bare=asked.bare)
+    made = build_package(asked.out, manifest, found.captured.content, asked.compression, bare=asked.bare)
     for text in (*packaging.summary(manifest), _left(found)):
         print(text)
     print(f"\n{made.path}  {size(made.size)}\nsha256:{made.sha256}")

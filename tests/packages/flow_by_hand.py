@@ -19,20 +19,6 @@ def test_a_jail_as_it_is_becomes_a_package_of_what_distinguishes_it_from_its_rel
     assert "etc/ssh" not in shown
 
 
-def test_a_jail_whose_root_is_a_copy_is_recorded_as_any_other(desk):
-    desk.write("web.yaml", f"{WEB}update: {{strategy: in_place}}\n")
-    assert desk.run("apply").status == 0
-    desk.run("package", "record", "start", "web")
-    assert desk.run("exec", "web", "--", "sh", "-c", IN_JAIL).status == 0
-    desk.run("package", "record", "stop", "web")
-    made = desk.run("package", "build", "web", "--name", "site", "--version", "1")
-    assert made.status == 0, made.err
-    shown = desk.run("package", "show", "site-1_15.1-RELEASE-p0_amd64.tar.xz", "--files").out
-    assert "usr/local/etc/site.conf" in shown and "release/15.1-RELEASE-p0" in shown
-    refused = desk.run("package", "import", "web", "--name", "all", "--version", "2")
-    assert refused.status == 1 and "recording-no-line" in refused.err and "record start" in refused.err
-
-
 def test_a_recording_is_discarded_or_refused_with_what_to_do(desk):
     assert desk.run("apply").status == 0
     before = snapshots(desk)
@@ -45,3 +31,22 @@ def test_a_recording_is_discarded_or_refused_with_what_to_do(desk):
         desk.run("package", "record", word, "web")
     empty = desk.run("package", "build", "web", "--name", "site", "--version", "1")
     assert empty.status == 1 and "recording-empty" in empty.err
+
+
+def test_the_root_of_a_jail_that_is_updated_in_place_is_recorded_and_imported_too(desk):
+    desk.write("web.yaml", f"{WEB}update: {{strategy: in_place}}\n")
+    assert desk.run("apply").status == 0
+    assert desk.run("package", "record", "start", "web").status == 0
+    assert desk.run("exec", "web", "--", "sh", "-c", IN_JAIL).status == 0
+    assert desk.run("package", "record", "stop", "web").status == 0
+    made = desk.run("package", "build", "web", "--name", "site", "--version", "1")
+    assert made.status == 0, made.err
+    shown = desk.run("package", "show", "site-1_15.1-RELEASE-p0_amd64.tar.xz", "--files").out
+    assert "release/15.1-RELEASE-p0" in shown and "etc/also" in shown and "built" not in shown.split()
+    before = snapshots(desk)
+    made = desk.run("package", "import", "web", "--name", "all", "--version", "1")
+    assert made.status == 0, made.err
+    assert snapshots(desk) == before
+    shown = desk.run("package", "show", "all-1_15.1-RELEASE-p0_amd64.tar.xz", "--files").out
+    assert "release/15.1-RELEASE-p0" in shown and "usr/local/etc/site.conf" in shown and "etc/rc.subr" not in shown
+    assert desk.run("package", "verify", "all-1_15.1-RELEASE-p0_amd64.tar.xz").status == 0

@@ -237,6 +237,17 @@ def apply_to(lab: Lab, base: str, found: Difference, claimed: Delta | None = Non
     return {path: entry for path, entry in made.items() if not path.startswith("dev/")}
 
 
+def test_two_trees_that_have_nothing_in_common_are_compared_whole(lab: Lab) -> None:
+    trees = []
+    for name, seed in (("one", 3), ("two", 4)):
+        os.mkdir(begun(lab, name) + b"t")
+        scramble(random.Random(seed), lab.path(f"/{name}") + b"/", lab, name, 30)
+        lab.snapshot(f"zroot/{name}@a")
+        trees.append(lab.whole(name).tree)
+    found = difference(lab.site, [("zroot/one@a", "zroot/two@a")], everything=True)
+    assert found.change == delta(*trees) and found.change
+
+
 def test_a_package_that_does_not_fit_is_said_to_differ(lab: Lab) -> None:
     root = begun(lab)
     put(root + b"keeps/a")

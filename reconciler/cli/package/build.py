@@ -41,20 +41,14 @@ def build(
     It is written here, not into the pool. Exit status: 0 made, 1 failed, 64 usage.
     """
     from reconciler.cli import recording
+    from reconciler.cli.packaging import compression_named
 
     pool = recording.Pool(specs, host, given.labels(label))
     asked = recording.Asked(
-        jail, name, version, out, compressed(compression), bare_digest,
+        jail, name, version, out, compression_named(compression), bare_digest,
         tuple(ignore or ()), tuple(include or ()), last_level(up_to), keep,
     )  # fmt: skip
     return recording.build(pool, asked)
-
-
-def compressed(word: str) -> str:
-    """The compression of that name. Raises typer.BadParameter."""
-    if word not in ("xz", "zstd"):
-        raise typer.BadParameter(f"--compression takes xz or zstd, and {word!r} is neither.")
-    return word
 
 
 def last_level(word: str) -> int | None:

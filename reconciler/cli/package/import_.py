@@ -9,7 +9,7 @@ import typer
 
 from reconciler.cli import options as given
 from reconciler.cli.package import options as packaged
-from reconciler.cli.package.build import Ignore, Include, UpTo, compressed, last_level
+from reconciler.cli.package.build import Ignore, Include, UpTo, last_level
 
 
 def import_(
@@ -32,10 +32,11 @@ def import_(
     Exit status: 0 made, 1 failed, 64 usage.
     """
     from reconciler.cli import recording
+    from reconciler.cli.packaging import compression_named
 
     pool = recording.Pool(specs, host, given.labels(label))
     asked = recording.Asked(
-        jail, name, version, out, compressed(compression), bare_digest,
+        jail, name, version, out, compression_named(compression), bare_digest,
         tuple(ignore or ()), tuple(include or ()), last_level(up_to),
     )  # fmt: skip
     return recording.whole(pool, asked)
