@@ -91,6 +91,8 @@ def test_destroy_takes_the_jail_and_nothing_else(running):
     assert "/web" not in running.zfs("list", "-H", "-o", "name")
     assert running.run("plan", "--detailed-exitcode").status == 0
     assert "destroy web" in running.run("history", "web").out
+    stopped = running.run("sandbox", "shutdown")
+    assert (stopped.status, "no jail.conf" in stopped.err) == (0, False), stopped
 
 
 def test_a_pruned_jail_comes_back_with_its_data(running):
