@@ -17,6 +17,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
+
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
 
 
@@ -83,7 +85,8 @@ def https(folder: Path, served: Path, token: str) -> Iterator[tuple[str, Path]]:
 @contextmanager
 def ssh(folder: Path) -> Iterator[tuple[str, Path, Path]]:
     """A private sshd; answers the beginning of a URL, the key that may log in, and a known_hosts file."""
-    assert SSHD is not None, "needs sshd: apt-get install openssh-server"
+    if SSHD is None:
+        pytest.skip("no sshd on this machine (Debian: openssh-server)")
     folder = folder / "sshd"
     folder.mkdir()
     for name in ("host", "user"):

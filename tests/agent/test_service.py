@@ -153,8 +153,8 @@ def test_it_starts_after_the_jails_and_stops_before_them(place: Machine):
 
 def test_both_scripts_are_clean():
     linter = shutil.which("shellcheck")
-    if linter is None:  # only some machines have it
-        return
+    if linter is None:
+        pytest.skip("no shellcheck on this machine (Debian: shellcheck)")
     scripts = [SCRIPT, SCRIPT.with_name("reconciler_jails"), *sorted((TOP / "contrib").rglob("*.sh"))]
     done = subprocess.run([linter, *scripts], capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout == ""
