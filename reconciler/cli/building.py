@@ -58,14 +58,7 @@ def run(asked: Asked) -> int:
 def only_layers(decided: Decided, asked: Asked) -> Decided:
     """The plan without all that the jail's layers do not wait for, and what speaks against building."""
     wanted = {layer.ref for layer in decided.desired.allocated[asked.jail].chain.layers}
-    by_number = {step.number: step for step in decided.plan.steps}
-    pending = [step.number for step in decided.plan.steps if step.action.ref in wanted]
-    kept: set[int] = set()
-    while pending:
-        number = pending.pop()
-        if number not in kept:
-            kept.add(number)
-            pending += by_number[number].waits
+    kept = decided.plan.up_to(step.number for step in decided.plan.steps if step.action.ref in wanted)
     steps = tuple(_asked(step, asked) for step in decided.plan.steps if step.number in kept)
     notes = tuple(note for note in decided.plan.notes if note.scope in ("", asked.jail))
     plan: Plan = replace(decided.plan, steps=steps, notes=notes)

@@ -54,21 +54,19 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 def labels(given: Iterable[str] | None) -> dict[str, str]:
     """`KEY=VALUE` words as a mapping. Raises typer.BadParameter (exit status 64)."""
-    found = {}
-    for word in given or ():
-        key, equals, value = word.partition("=")
-        if not key or not equals:
-            raise typer.BadParameter(f"--label takes KEY=VALUE, and {word!r} is none.")
-        found[key] = value
-    return found
+    return _pairs("--label", given)
 
 
 def settings(given: Iterable[str] | None) -> dict[str, str]:
     """`KEY=VALUE` words of --set. Raises typer.BadParameter (exit status 64)."""
+    return _pairs("--set", given)
+
+
+def _pairs(option: str, given: Iterable[str] | None) -> dict[str, str]:
     found = {}
     for word in given or ():
         key, equals, value = word.partition("=")
         if not key or not equals:
-            raise typer.BadParameter(f"--set takes KEY=VALUE, and {word!r} is none.")
+            raise typer.BadParameter(f"{option} takes KEY=VALUE, and {word!r} is none.")
         found[key] = value
     return found

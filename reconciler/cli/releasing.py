@@ -220,12 +220,5 @@ def planned(run: Session, missing: Sequence[Wanted]) -> tuple[Plan, Desired]:
     desired = Desired(run.selected, run.seen, {})
     world = World([*wanted_world(run.kinds, desired).values(), *missing])
     plan = make_plan(run.kinds, observed_world(run.kinds, run.seen), world, desired, Limits(prune=False))
-    by_number = {step.number: step for step in plan.steps}
-    pending = [step.number for step in plan.steps if isinstance(step.action, FetchRelease)]
-    kept: set[int] = set()
-    while pending:
-        number = pending.pop()
-        if number not in kept:
-            kept.add(number)
-            pending += by_number[number].waits
+    kept = plan.up_to(step.number for step in plan.steps if isinstance(step.action, FetchRelease))
     return replace(plan, steps=tuple(step for step in plan.steps if step.number in kept), notes=()), desired

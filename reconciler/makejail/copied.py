@@ -8,24 +8,13 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
 
 from reconciler.makejail.instructions import instructions
 from reconciler.makejail.problem import DATA, problem
 from reconciler.makejail.stages import BUILD
 from reconciler.makejail.step import Line, State, Step
+from reconciler.makejail.wishes import Given
 from reconciler.model.diagnostic import Span
-
-
-class Given(Protocol):
-    """An OPTION."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def value(self) -> str | None: ...
-    @property
-    def span(self) -> Span: ...
 
 
 def copied(options: Sequence[Given], read: Mapping[str, bytes | None], root: str) -> list[Step]:

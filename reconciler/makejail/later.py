@@ -10,25 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from reconciler.makejail.problem import DATA, MakejailError, Problems, problem
 from reconciler.makejail.stages import CREATION
 from reconciler.makejail.tokens import words
-from reconciler.model.diagnostic import Span
+from reconciler.makejail.wishes import Given
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PARAMETERS = {"create_args": "create", "start_args": "start", "run_args": "run", "stop_args": "stop"}
 _ENVIRONMENT = {"start_env": ("create", "start"), "run_env": ("run",), "stop_env": ("stop",)}
-
-
-class _Option(Protocol):
-    @property
-    def name(self) -> str: ...
-    @property
-    def value(self) -> str | None: ...
-    @property
-    def span(self) -> Span: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +38,7 @@ def moment(stage: str) -> str:
     return next((name for name in ("start", "stop") if stage in (name, f"pre{name}", f"post{name}")), stage)
 
 
-def kept(options: Iterable[_Option], problems: Problems) -> Later:
+def kept(options: Iterable[Given], problems: Problems) -> Later:
     """What options keep for later stages. Words that are no NAME=VALUE go to `problems`, status 65."""
     parameters: dict[str, tuple[str, ...]] = {}
     environment: dict[str, tuple[str, ...]] = {}
@@ -63,7 +53,7 @@ def kept(options: Iterable[_Option], problems: Problems) -> Later:
     return Later(parameters, environment)
 
 
-def _pairs(option: _Option, problems: Problems, *, empty: bool) -> list[tuple[str, str]]:
+def _pairs(option: Given, problems: Problems, *, empty: bool) -> list[tuple[str, str]]:
     found = []
     try:
         given = words(option.value or "", option.span)

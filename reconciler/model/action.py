@@ -181,3 +181,14 @@ class Plan:
     def empty(self) -> bool:
         """Whether there is nothing to do."""
         return not self.steps
+
+    def up_to(self, numbers: Iterable[int]) -> frozenset[int]:
+        """The numbers of these steps and of all that they wait for."""
+        waits = {step.number: step.waits for step in self.steps}
+        pending, found = list(numbers), set[int]()
+        while pending:
+            number = pending.pop()
+            if number not in found:
+                found.add(number)
+                pending += waits[number]
+        return frozenset(found)
