@@ -91,7 +91,7 @@ class Browser:
         """What the browser's console says, such as what the security policy stopped."""
         return [entry["message"] for entry in self._call("POST", f"{self._session}/se/log", {"type": "browser"})]
 
-    def until(self, script: str, *arguments: Any, seconds: float = 10.0) -> Any:
+    def until(self, script: str, *arguments: Any, seconds: float = 60.0) -> Any:
         """What a script returns as soon as it returns something true; asked again and again, for `seconds`."""
         end = time.monotonic() + seconds
         while not (found := self.run(script, *arguments)):
@@ -120,4 +120,4 @@ def browsing(folder: Path) -> Iterator[Browser]:
     finally:
         driver.stdout.close()
         driver.terminate()
-        driver.wait(20)
+        driver.wait(60)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.agent.world import Work, jail
+from tests.waiting import until
 
 
 class Shell:
@@ -75,26 +76,15 @@ def test_status_and_why_not_tell_what_a_running_agent_does(shell) -> None:
     agent = subprocess.Popen(argv, env=shell.env, cwd=shell.folder, stderr=subprocess.DEVNULL)
     try:
         status = shell.folder / "run/agent.json"
-        waits(lambda: status.exists() and json.loads(status.read_text())["applied"])
+        until(lambda: status.exists() and json.loads(status.read_text())["applied"])
         said = shell("status", expect=0)
         assert "'Add web' by Ada" in said
         assert "an agent is running" in shell("agent", "--once", expect=1).lower()
         shell.work.commit("Break web", {"specs/web.yaml": "kind: Jail\nname: web\nsize: 4\n"})
-        waits(lambda: json.loads(status.read_text())["refused"])
+        until(lambda: json.loads(status.read_text())["refused"])
         said = shell("why-not", "web", expect=2)
         assert "unknown-key" in said
     finally:
         agent.terminate()
         assert agent.wait(60) == 0
     assert "agent:" not in shell("status", "--specs", str(shell.work.tree / "specs"), expect=1)
-
-
-def waits(ready) -> None:
-    """Until something shows that a process of its own has come so far."""
-    import time
-
-    for _ in range(600):
-        if ready():
-            return
-        time.sleep(0.1)
-    raise AssertionError("it never came to that")

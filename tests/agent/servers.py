@@ -6,18 +6,18 @@ import base64
 import getpass
 import os
 import shutil
-import socket
 import ssl
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+
+from tests.agent.world import listening
 
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
 
@@ -91,23 +91,20 @@ def ssh(folder: Path) -> Iterator[tuple[str, Path, Path]]:
     folder.mkdir()
     for name in ("host", "user"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True, timeout=60)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    (folder / "known").write_text(f"[127.0.0.1]:{port} {(folder / 'host.pub').read_text()}")
     (folder / "sshd_config").write_text(
-        f"ListenAddress 127.0.0.1:{port}\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/user.pub\nStrictModes no\n"
+        f"HostKey {folder}/host\nAuthorizedKeysFile {folder}/user.pub\nStrictModes no\n"
         "UsePAM no\nPidFile none\nPasswordAuthentication no\nPermitRootLogin yes\n"
     )
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # where sshd gives up its privileges
-    server = subprocess.Popen([SSHD, "-D", "-f", str(folder / "sshd_config")], stderr=subprocess.DEVNULL)
+
+    def begin(port: int) -> subprocess.Popen[bytes]:
+        argv = [str(SSHD), "-D", "-f", str(folder / "sshd_config"), "-o", f"ListenAddress=127.0.0.1:{port}"]
+        return subprocess.Popen(argv, stderr=subprocess.DEVNULL)
+
+    server, port = listening(begin)
+    (folder / "known").write_text(f"[127.0.0.1]:{port} {(folder / 'host.pub').read_text()}")
     try:
-        for _ in range(2000):
-            with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
-                break
-            assert server.poll() is None
-            time.sleep(0.005)  # until the port is open; nothing else tells
         yield f"ssh://{getpass.getuser()}@127.0.0.1:{port}", folder / "user", folder / "known"
     finally:
         server.terminate()

@@ -25,6 +25,7 @@ from reconciler.agent.web import Answer, Ask, Route, Web, plain
 from reconciler.agent.web_server import Server
 from reconciler.agent.webhook import refusal
 from tests.agent import boards
+from tests.waiting import PATIENCE
 
 SHA = boards.TIP
 NEWS = News(
@@ -51,7 +52,7 @@ class Receiver:
         self.url = "http://{}:{}/in".format(*self.server.address)
 
     def take(self, ask: Ask) -> Answer:
-        self.held.wait(10)
+        self.held.wait(15)  # less than a delivery may take
         with self.arrived:
             self.got.append(ask)
             self.arrived.notify_all()
@@ -60,7 +61,7 @@ class Receiver:
 
     def until(self, count: int) -> None:
         with self.arrived:
-            assert self.arrived.wait_for(lambda: len(self.got) >= count, 10)
+            assert self.arrived.wait_for(lambda: len(self.got) >= count, PATIENCE)
 
 
 @pytest.fixture
@@ -85,7 +86,7 @@ def told(target: Target, *every: News) -> list[tuple[int, str]]:
     target.start()
     for one in every:
         target.put(one, 5.0)
-    target.close(10)
+    target.close(PATIENCE)
     return []
 
 
@@ -137,7 +138,7 @@ def test_a_failure_is_tried_again(receiver: Receiver, monkeypatch):
     target.start()
     target.put(NEWS, 1.0)
     receiver.until(3)
-    target.close(10)
+    target.close(PATIENCE)
     assert counted == [(3, "failed"), (3, "failed"), (3, "sent")]
     assert len({ask.body for ask in receiver.got}) == 1
 
@@ -155,18 +156,20 @@ def test_what_cannot_help_is_not_tried_again_and_nobody_is_led_elsewhere(receive
 def test_the_board_never_waits_for_a_target(receiver: Receiver):
     receiver.held.clear()
     board = boards.board(boards.calm())
-    notifier = Notifier([Target(1, NotifyConfig(url=receiver.url), "h")], lambda: 9.0)
+    counted: list[Any] = []
+    notifier = Notifier(
+        [Target(1, NotifyConfig(url=receiver.url), "h", lambda *what: counted.append(what))], lambda: 9.0
+    )
     follower = Follower(board, [notifier.changed])
     notifier.start()
     follower.start()
-    began = time.monotonic()
     for number in range(100):
         board.update(suspended=f"because {number}")
-    assert time.monotonic() - began < 1.0
+    assert counted == [], "whoever waits for a target waits until it has answered, or is given up"
     receiver.held.set()
     receiver.until(1)
     follower.close()
-    notifier.close(10)
+    notifier.close(PATIENCE)
     assert json.loads(receiver.got[-1].body)["text"] == "Everything is suspended: because 99"
 
 
@@ -178,7 +181,7 @@ def test_what_happened_right_before_the_end_is_still_told(receiver: Receiver):
     follower.start()
     board.update(refused=Refusal(boards.commit(SHA), (boards.REFUSED,), 1.0))
     follower.close()
-    notifier.close(10)
+    notifier.close(PATIENCE)
     assert [json.loads(ask.body)["event"] for ask in receiver.got] == ["commit-refused"]
 
 
@@ -210,7 +213,7 @@ def test_commands_that_fail(argv: list[str], words: str, again: bool):
     began = time.monotonic()
     with pytest.raises(Undelivered, match=words) as caught:
         deliver.run(argv, b"{}", {"PATH": "/bin:/usr/bin"}, seconds=0.3)
-    assert caught.value.again is again and time.monotonic() - began < 5
+    assert caught.value.again is again and time.monotonic() - began < 25, "the commands last 30 s"
 
 
 def test_a_command_leaves_nothing_behind_and_need_not_read(tmp_path: Path):

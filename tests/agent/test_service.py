@@ -19,6 +19,7 @@ from reconciler.agent.config import load_config
 from reconciler.hosts.sandbox import rc
 from reconciler.model.command import Completed
 from tests.runtime.machine import Place
+from tests.waiting import until
 
 TOP = Path(__file__).parents[2]
 SCRIPT = TOP / "rc.d/reconciler"
@@ -46,11 +47,7 @@ class Machine(Place):
 
     def until(self, line: str) -> None:
         """Wait until it noted that."""
-        for _ in range(100):
-            if line in self.said():
-                return
-            self.ok("sleep", "0.05")
-        pytest.fail(f"{line!r} was never said, but {self.said()}")
+        until(lambda: line in self.said(), self.said)
 
 
 @pytest.fixture
@@ -94,11 +91,8 @@ def test_it_is_started_again_when_it_dies_by_itself(place: Machine):
     place.until(f"started with agent --config {CONFIG}")
     first = place.read("/var/run/reconciler-agent.pid")
     place.ok("sh", "-c", "kill -9 $(cat /var/run/reconciler-agent.pid)")
-    for _ in range(100):
-        if len(place.said()) == 2:
-            break
-        place.ok("sleep", "0.05")
-    assert len(place.said()) == 2 and place.read("/var/run/reconciler-agent.pid") != first
+    until(lambda: len(place.said()) == 2, place.said)
+    assert place.read("/var/run/reconciler-agent.pid") != first
     assert place.service("stop").status == 0
 
 

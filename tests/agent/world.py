@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -33,6 +32,7 @@ from reconciler.reconcile import Decided, Session
 from reconciler.site import LocalSite
 from reconciler.spec.load import load
 from tests.fleet import Fleet
+from tests.waiting import until
 
 DAY = 86400.0
 CONF = "/reconciler/jails/web/jail.conf"
@@ -93,23 +93,44 @@ class Work:
 @contextmanager
 def daemon(folder: Path, port: int = 0) -> Iterator[str]:
     """`git daemon` over `folder`; answers its URL."""
-    if not port:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-    argv = ["git", "daemon", "--export-all", "--reuseaddr", "--listen=127.0.0.1", f"--port={port}",
-            f"--base-path={folder}", str(folder)]  # fmt: skip
-    process = subprocess.Popen(argv, env=ENV, stderr=subprocess.DEVNULL, start_new_session=True)
+
+    def begin(at: int) -> subprocess.Popen[bytes]:
+        argv = ("git", "daemon", "--export-all", "--reuseaddr", "--listen=127.0.0.1", f"--port={at}")
+        where = (f"--base-path={folder}", str(folder))
+        return subprocess.Popen((*argv, *where), env=ENV, stderr=subprocess.DEVNULL, start_new_session=True)
+
+    process, port = listening(begin, port)
     try:
-        for _ in range(2000):
-            with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
-                break
-            assert process.poll() is None
-            time.sleep(0.005)  # until the port is open; nothing else tells
         yield f"git://127.0.0.1:{port}"
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait()
+
+
+def listening(begin: Callable[[int], subprocess.Popen[bytes]], port: int = 0) -> tuple[subprocess.Popen[bytes], int]:
+    """A server on a port of loopback, as soon as it is answered there; begun again where somebody took the port."""
+    for _ in range(10):
+        at = port or free_port()
+        process = begin(at)
+
+        def answers(process: subprocess.Popen[bytes] = process, at: int = at) -> bool:
+            if process.poll() is not None:
+                return True
+            with suppress(OSError), socket.create_connection(("127.0.0.1", at), timeout=5):
+                return True
+            return False
+
+        until(answers)
+        if process.poll() is None:
+            return process, at
+    raise AssertionError("no server could be started")
+
+
+def free_port() -> int:
+    """A port of loopback that nobody has at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 class World:

@@ -54,5 +54,5 @@ def test_a_step_that_takes_long_is_named():
     stream = Told()
     with Progress(lambda *_: None, stream, patience=0.0) as progress:
         progress.watch("begin", STEP, None)
-        assert stream.event.wait(10)
+        assert stream.event.wait(60)
     assert "still at it" in stream.getvalue()

@@ -106,7 +106,7 @@ def test_many_commands_at_once_and_in_a_row_answer_for_themselves(runner):
 
 def test_a_daemon_that_keeps_the_output_open_is_not_waited_for(runner, tmp_path):
     daemon = f"(while [ ! -e {tmp_path}/stop ]; do sleep 0.1; done) & echo started"
-    done = runner.run(Command(("sh", "-c", daemon), timeout=20))
+    done = runner.run(Command(("sh", "-c", daemon), timeout=60))
     (tmp_path / "stop").touch()
     assert done.stdout == b"started\n"
 
@@ -216,7 +216,7 @@ def test_a_lock_lasts_until_the_last_command_is_gone(runner, tmp_path):
         stack.enter_context(runner.lock(path, "first"))
         worker = threading.Thread(target=work)
         worker.start()
-        assert running.wait(20)
+        assert running.wait(60)
         giver = threading.Thread(target=stack.pop_all().close)
         giver.start()
     with pytest.raises(Refused, match="first"), runner.lock(path, "second"):

@@ -31,11 +31,11 @@ def test_a_connection_that_is_lost_leaves_the_effect_unknown(ssh_client, tmp_pat
 
     worker = threading.Thread(target=work)
     worker.start()
-    assert running.wait(20)
+    assert running.wait(60)
     process, name = b"".join(said).split(maxsplit=1)
     assert name.startswith(b"sshd")
     os.kill(int(process), signal.SIGKILL)
-    worker.join(20)
+    worker.join(60)
     with (tmp_path / "fifo").open("w") as fifo:
         fifo.write("x\n")
     (error,) = caught
@@ -125,7 +125,7 @@ def test_without_its_lock_a_runner_changes_nothing_more(ssh_client, tools, tmp_p
         runner.run(Command(("true",)))
         (held,) = runner._locks.values()
         runner.run(Command(("pkill", "-KILL", "-f", f"lockf.* {lock}|flock.* {lock}")))
-        held._thread.join(20)
+        held._thread.join(60)
         with pytest.raises(HostError, match="lock-lost"):
             runner.run(Command(("touch", str(tmp_path / "made"))))
         with pytest.raises(HostError, match="lock-lost"):

@@ -62,7 +62,7 @@ def test_the_mirror_is_served_over_http(tmp_path: Path) -> None:
     mirror.build(tmp_path)
     url, stop = mirror.serve(tmp_path)
     try:
-        with urllib.request.urlopen(f"{url}/releases/amd64/amd64/15.1-RELEASE/MANIFEST", timeout=10) as answer:
+        with urllib.request.urlopen(f"{url}/releases/amd64/amd64/15.1-RELEASE/MANIFEST", timeout=60) as answer:
             assert answer.read().startswith(b"base.txz\t")
     finally:
         stop()
