@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from reconciler.cli.record import journal
+from reconciler.hosts.open import identity
 from reconciler.kind import Seen
 from reconciler.model.diagnostic import HostError
 from reconciler.model.value import Ref
@@ -159,9 +160,9 @@ def _changed(url: str) -> dict[str, str]:
     """When a step last changed each jail, by the journal of this machine."""
     found: dict[str, str] = {}
     opened = journal()
-    for run in opened.history(_RUNS):
+    for run in opened.history(_RUNS, host=identity(url)):
         for step in run.steps:
-            if run.host == url and step.outcome == "applied" and step.scope not in found:
+            if step.outcome == "applied" and step.scope not in found:
                 found[step.scope] = datetime.fromtimestamp(step.at, UTC).strftime("%Y-%m-%d %H:%M UTC")
     opened.close()
     return found

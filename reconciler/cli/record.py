@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.cli import show
+from reconciler.hosts.open import identity
 from reconciler.journal import Journal, open_journal
 from reconciler.model.action import Step
 from reconciler.model.outcome import Result
@@ -45,7 +46,7 @@ class Record:
         """Record that a run begins: of a commit, where specs come from one; `command` is what was typed."""
         opened = journal()
         typed = command or " ".join(["reconcile", *sys.argv[1:]])
-        return cls(opened, opened.begin_run(commit, typed, host, specs))
+        return cls(opened, opened.begin_run(commit, typed, identity(host), specs))
 
     def step(self, step: Step, result: Result, tail: bytes) -> None:
         """Record the end of a step."""
@@ -74,7 +75,7 @@ def noted(host: str, specs: str, jail: str, action: str) -> Iterator[None]:
     `host` is its URL, `specs` the digest of the specs, `jail` the jail it concerns, or "".
     """
     opened = journal()
-    number = opened.begin_run("", f"reconcile {action}", host, specs)
+    number = opened.begin_run("", f"reconcile {action}", identity(host), specs)
     began, outcome = time.monotonic(), "failed"
     try:
         yield

@@ -19,6 +19,12 @@ def default_url() -> str:
     return f"sandbox:{Path.home() / '.local/share/reconciler/sandbox'}"
 
 
+def identity(url: str) -> str:
+    """The words under which a host is remembered: a sandbox's folder is absolute, wherever it was named from."""
+    scheme, _, rest = url.partition(":")
+    return f"sandbox:{Path(rest).expanduser().absolute()}" if scheme == "sandbox" and rest else url
+
+
 def open_runner(url: str) -> Runner:
     """The runner that a URL names. Raises SpecError (code `host-url-invalid`)."""
     scheme, _, rest = url.partition(":")

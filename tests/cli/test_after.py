@@ -206,6 +206,7 @@ def test_history_tells_what_was_done_outside_a_plan_and_on_which_host(running):
     assert running.run("history").out == told, "a gc that found nothing did nothing"
     assert running.run("history", "--host", "ssh://elsewhere").out.startswith("Nothing was done on ssh://elsewhere")
     assert running.run("history", "--host", running.env["RECONCILER_HOST"]).out == told
+    assert running.run("history", "--host", "sandbox:box").out == told, "the same folder, named from here"
 
 
 def test_a_plan_names_its_host(running):

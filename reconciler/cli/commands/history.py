@@ -28,9 +28,10 @@ def history(
     Exit status: 0 done, 64 usage.
     """
     from reconciler.cli.record import journal
+    from reconciler.hosts.open import identity
 
     opened = journal()
-    runs = opened.history(limit, name or None, host or None)
+    runs = opened.history(limit, name or None, identity(host) if host else None)
     opened.close()
     if as_json:
         print(json.dumps([asdict(run) for run in runs], indent=2))
