@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from reconciler.spec.cache import Cache
 from reconciler.spec.document import KINDS
 from reconciler.spec.files import Tree
 from reconciler.spec.lint import lint
+from reconciler.spec.partly import without_faults
 from reconciler.spec.specset import Source, Sourced, SpecSet, locate
 from reconciler.spec.suggest import did_you_mean, shorten
 from reconciler.spec.translate import translate
@@ -48,12 +49,27 @@ def examine_tree(tree: Tree, known: Callable[[Source], Read | None]) -> Examined
     broken = {kind: frozenset(n for read in reads for k, n in read.broken if k == kind) for kind in KINDS}
     complete = not tree.problems and all(read.complete for read in reads)
     looks: dict[str, tuple[bool, bool]] = {}
-    problems += lint(specs, found, broken, complete=complete, looks=looks)
+    partly = [part for read in reads for part in read.partly]
+    said = lint(specs, [*found, *((p.kind, p.item) for p in partly)], broken, complete=complete, looks=looks)
+    absent = {span for part in partly for span in part.absent}
+    problems += [p for p in said if not (p.code.startswith("missing-") and p.span in absent)]
     if not problems and not found:
         problems.append(_nothing(str(tree.root), len(tree.sources)))
     problems = sorted(dict.fromkeys(problems), key=Diagnostic.sort_key)
     by_digest = {source.sha256: read for source, read in zip(tree.sources, reads, strict=True)}
     return Examined(with_warnings(specs, problems), tuple(problems), by_digest, tuple(looks))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A document that is not valid, less what is wrong with it: nothing is made of it, but rules look at the rest.
+
+    `absent` are the places around what was cut away; that it is missing there is not the user's doing.
+    """
+
+    kind: str
+    item: Sourced[Any]
+    absent: frozenset[Span]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +83,7 @@ class Read:
     problems: list[Diagnostic]
     broken: list[tuple[str, str]]
     complete: bool
+    partly: list[Part] = field(default_factory=list)
 
 
 def known_from(cache: Cache) -> Callable[[Source], Read | None]:
@@ -93,9 +110,20 @@ def read_source(source: Source) -> Read:
         except ValidationError as error:
             read.problems.extend(translate(error, kind, raw, source, index))
             read.broken.append((kind, str(raw.get("name"))))
+            read.partly.extend(_parts(kind, raw, error, source, index))
             continue
         read.found.append((kind, Sourced(source, index, raw, partial(build, kind, raw)).known(doc)))
     return read
+
+
+def _parts(kind: str, raw: Mapping[str, Any], error: ValidationError, source: Source, index: int) -> Iterator[Part]:
+    # A Host gives other documents what they lack: less of it, they would lack it.
+    left = without_faults(kind, raw, error) if kind != "Host" else None
+    if left is not None:
+        doc, gone = left
+        item = Sourced(source, index, raw, partial(build, kind, raw)).known(doc)
+        around = frozenset(item.place(path[:end]) for path in gone for end in range(len(path)))
+        yield Part(kind, item, around)
 
 
 def _nothing(path: str, files: int) -> Diagnostic:

@@ -102,8 +102,8 @@ def _walk(top: str, given: str, problems: list[Diagnostic]) -> list[str]:
                         continue
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(name)
-                    elif entry.name.endswith(_SUFFIXES) and not entry.is_dir():
-                        found.append(name)
+                    elif entry.name.endswith(_SUFFIXES) and not os.path.isdir(entry.path):
+                        found.append(name)  # a link that leads in a circle is no folder: reading it says what it is
         except OSError as error:
             problems.append(_unreadable(os.path.join(given, folder), error.strerror or str(error)))
         if len(found) > MAX_FILES:

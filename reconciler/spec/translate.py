@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, Protocol
@@ -29,6 +30,7 @@ _TYPES = {
     "dict_type": "a mapping",
     "model_type": "a mapping",
 }
+_NUMBER = re.compile(r"[-+0-9.][-+0-9A-Za-z_.]*")
 _YES = frozenset({"yes", "on", "y", "t", "1"})
 _NO = frozenset({"no", "off", "n", "f", "0"})
 _SAME_KIND = {"a mapping": dict, "a list": list, "true or false": bool}
@@ -47,13 +49,23 @@ class About:
     kind: str
     model: type[BaseModel]
     place: _Places
+    lines: Sequence[bytes] = ()
+
+    def written(self, value: Any, span: Span) -> str:
+        """A value for a message. A number is as it stands in the file: 15.10 is 15.1 to YAML, not to its author."""
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 < span.line <= len(self.lines):
+            line = self.lines[span.line - 1].decode("utf-8", "replace")
+            found = _NUMBER.match(line, span.column - 1)
+            if found is not None:
+                return found[0]
+        return shorten(value)
 
 
 def translate(
     error: ValidationError, kind: str, raw: Mapping[str, Any], source: Source, index: int
 ) -> list[Diagnostic]:
     """One diagnostic for each place that is wrong in a spec document; the arms of a union count as one."""
-    return explain(error, raw, About(kind, KINDS[kind], partial(locate, source, index)))
+    return explain(error, raw, About(kind, KINDS[kind], partial(locate, source, index), source.data.splitlines()))
 
 
 def explain(error: ValidationError, raw: Mapping[str, Any], about: About) -> list[Diagnostic]:
@@ -92,9 +104,11 @@ def _diagnose(path: Path_, items: list[Any], about: About) -> Diagnostic:
     span = about.place(path)
     name = f"`{_show(path)}`"
     if all(item["type"] in _TYPES for item in items):
-        detail = f"{name} is {wanted}, not {shorten(value)}."
-        return Diagnostic("wrong-type", "Value has the wrong type", detail, _type_hint(path, value, wanted), span)
-    detail = f"{name} must be {wanted}, not {'empty' if value in ([], {}, '') else shorten(value)}."
+        shown = about.written(value, span)
+        detail = f"{name} is {wanted}, not {shown}."
+        hint = _type_hint(path, value, wanted, shown)
+        return Diagnostic("wrong-type", "Value has the wrong type", detail, hint, span)
+    detail = f"{name} must be {wanted}, not {'empty' if value in ([], {}, '') else about.written(value, span)}."
     return Diagnostic("bad-value", "Value is not allowed", detail, _value_hint(items, value), span)
 
 
@@ -123,7 +137,7 @@ def _wanted(item: Any) -> str:
             return str(item["msg"])
 
 
-def _type_hint(path: Path_, value: Any, wanted: str) -> str:
+def _type_hint(path: Path_, value: Any, wanted: str, shown: str) -> str:
     key = path[-1] if path and isinstance(path[-1], str) else "value"
     word = str(value).lower()
     if "true or false" in wanted and word in _YES | _NO:
@@ -131,9 +145,9 @@ def _type_hint(path: Path_, value: Any, wanted: str) -> str:
     if value is None:
         return f"Give it a value, or remove `{key}:`."
     if key == "release" and isinstance(value, int | float):
-        return f"Its whole name: release: {value}-RELEASE"
+        return f"Its whole name: release: {shown}-RELEASE"
     if "text" in wanted and isinstance(value, bool | int | float):
-        return f'Put it in quotes: {key}: "{str(value).lower() if isinstance(value, bool) else value}"'
+        return f'Put it in quotes: {key}: "{shown}"'
     if "a whole number" in wanted and isinstance(value, str) and value.isdigit():
         return f"Without quotes: {key}: {value}"
     if wanted == "a list" and isinstance(value, str | int | float):

@@ -268,6 +268,8 @@ class _Builder:
 def _syntax_hint(words: str) -> str:
     if "mapping values are not allowed" in words:
         return "Put text that holds `: ` in quotes, or indent the key as its neighbours are."
+    if "unexpected ':'" in words:
+        return 'Inside { } and [ ], put text that holds a colon in quotes, such as "fd00::1".'
     if "flow" in words:
         return "Close every [ and { on this line or the one before."
     if "quoted scalar" in words:
