@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import typer
+
 from reconciler import __version__
 from reconciler.build import recorded
 from reconciler.build.reading import Difference, difference, line
@@ -20,9 +22,9 @@ from reconciler.kinds.config import generation
 from reconciler.model.action import Site
 from reconciler.model.diagnostic import Diagnostic, SpecError
 from reconciler.packages.compress import Compression
-from reconciler.packages.manifest import Manifest
+from reconciler.packages.manifest import MAX_LEVEL, Manifest
 from reconciler.packages.record import IGNORED
-from reconciler.packages.write import Written, build_package
+from reconciler.packages.write import Written, build_package, prepare_folder
 from reconciler.reconcile import Session
 from reconciler.spec.lock import abi_of
 
@@ -141,23 +143,30 @@ def _make(
     site: Site, run: Session, asked: Asked, base: Base, on: str, steps: Sequence[tuple[str, str]],
     *, everything: bool = False,
 ) -> Written:  # fmt: skip
+    levels = _levels(base, asked.up_to)
+    prepare_folder(asked.out)
     ignore = (*IGNORED, *asked.ignore)
     found = difference(site, steps, ignore=ignore, wanted=asked.include, everything=everything)
     if not found.change:
         detail = f"Nothing that a package holds changed in {asked.jail}."
         raise SpecError(Diagnostic("recording-empty", "There is nothing to make a package of", detail, _left(found)))
     arch = run.facts.arch
-    levels = (base.level, base.level if asked.up_to == -1 else asked.up_to)
     manifest = Manifest(
         asked.name, asked.version, base.release, levels, arch, abi_of(base.release, arch), on,
         f"reconciler {__version__}", found.change,
     )  # fmt: skip
-    asked.out.mkdir(parents=True, exist_ok=True)
     made = build_package(asked.out, manifest, found.captured.content, asked.compression, bare=asked.bare)
     for text in (*packaging.summary(manifest), _left(found)):
         print(text)
     print(f"\n{made.path}  {size(made.size)}\nsha256:{made.sha256}")
     return made
+
+
+def _levels(base: Base, up_to: int | None) -> tuple[int, int | None]:
+    """The first and last patch level; -1 stands for that of the base. Raises typer.BadParameter."""
+    if up_to is not None and (0 <= up_to < base.level or up_to > MAX_LEVEL):
+        raise typer.BadParameter(f"--up-to {up_to}: it was recorded on p{base.level}, and the last is p{MAX_LEVEL}.")
+    return base.level, base.level if up_to == -1 else up_to
 
 
 def _left(found: Difference) -> str:

@@ -36,6 +36,12 @@ _RELEASE = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}-[A-Z]{1,12}[0-9]{0,3}", re.ASCII)
 _ARCH = re.compile(r"[a-z0-9]{1,32}", re.ASCII)
 _WORDS = re.compile(r"[ -~]{0,200}", re.ASCII)
 _MODE = re.compile(r"[0-7]{4}", re.ASCII)
+_RULES = {
+    "name": (_NAME, "letters, digits and _ + . , - after a letter or digit, at most 128"),
+    "version": (_VERSION, "letters, digits and _ + . , - after a letter or digit, at most 64"),
+    "release": (_RELEASE, "a release such as 15.1-RELEASE"),
+    "arch": (_ARCH, "an architecture such as amd64"),
+}
 _OPTIONAL = frozenset({"uid", "gid", "mtime", "size", "sha256", "target", "links", "flags", "xattrs", "acl"})
 
 
@@ -78,6 +84,12 @@ class Manifest:
         if level < first or (last is not None and level > last):
             return f"it was made for {self.release} {self.levels}, not p{level}"
         return ""
+
+
+def mistake(field_: str, word: str) -> str:
+    """What is wrong with a word for a manifest's name, version, release or arch; "" when nothing is."""
+    pattern, rule = _RULES[field_]
+    return "" if pattern.fullmatch(word) else f"{word!a} is not {rule}."
 
 
 def serialize(manifest: Manifest) -> bytes:

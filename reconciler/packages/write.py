@@ -5,15 +5,17 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
 from reconciler.model.diagnostic import Diagnostic, FetchError
 from reconciler.packages.compress import SUFFIX, Compression, Compressor
+from reconciler.packages.delta import Delta
 from reconciler.packages.judge import judge
 from reconciler.packages.layout import END, header, manifest_header, padded, padding, stamp
 from reconciler.packages.manifest import MAX_BYTES, Manifest, serialize
@@ -82,6 +84,7 @@ def build_package(
     With `bare`, the digest file holds the 64 digits alone. Neither name is there before its content is whole, and
     never with the other's of before. Raises FetchError as `write_package`, and `package-unwritable`.
     """
+    serialize(replace(manifest, change=Delta()))  # its name becomes that of a file
     path = folder / (manifest.stem + SUFFIX[compression])
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
@@ -99,6 +102,16 @@ def build_package(
     except OSError as error:
         raise unwritable(path, error) from error
     return Written(path, sha256, size)
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make a folder that a package is to be written to. Raises FetchError (`package-unwritable`)."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise unwritable(folder, error) from error
 
 
 def digest_file(path: Path) -> Path:

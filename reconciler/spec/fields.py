@@ -119,6 +119,7 @@ _PUBLIC_KEY = (
     r"|sk-ecdsa-sha2-nistp256@openssh\.com) [A-Za-z0-9+/]{40,16384}={0,2}( [^\n]*)?$"
 )
 PACKAGE_NAME = r"^[A-Za-z0-9][A-Za-z0-9_+.,-]*$"
+PACKAGE_VERSION = r"[A-Za-z0-9][A-Za-z0-9_+.,-]{0,63}"
 TIMEZONE = r"^[A-Za-z0-9_+-]{1,40}(/[A-Za-z0-9_+-]{1,40}){0,3}$"
 HOSTNAME = r"^[A-Za-z0-9.-]{1,255}$"
 POOL = r"^[A-Za-z][A-Za-z0-9_.:-]*(/[A-Za-z0-9_.:-]+)+$"

@@ -15,7 +15,7 @@ def convert(
     name: made.Name,
     version: made.Version,
     release: made.Release,
-    patch_level: Annotated[int, typer.Option("--patch-level", help="The patch level that it was recorded on.")],
+    patch_level: Annotated[int, typer.Option("--patch-level", min=0, max=10_000, help="The level it was recorded on.")],
     arch: made.Arch = "amd64",
     out: made.Out = Path("."),
     compression: made.Compress = "xz",

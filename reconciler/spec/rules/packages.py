@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from reconciler.spec.document import Jail, JailPackage, Package
+from reconciler.spec.fields import PACKAGE_VERSION
 from reconciler.spec.location import missing, relative
 from reconciler.spec.specset import Sourced
 from reconciler.spec.suggest import did_you_mean
@@ -46,6 +48,10 @@ def _made(view: View, item: Sourced[Package]) -> Found:
     if package.source is not None:
         yield from missing(view, item, ("source",), package.source)
     if package.makejail is not None:
+        if package.version is not None and not re.fullmatch(PACKAGE_VERSION, package.version):
+            detail = f"`{item.name}` is built here, and {package.version!a} cannot stand in the name of an archive."
+            hint = "Write letters, digits and _ + . , - after a letter or digit, at most 64."
+            yield error(item, ("version",), "bad-value", "Value is not allowed", detail, hint)
         if package.source is not None or package.digest is not None:
             detail = f"`{item.name}` has a Makejail, and an archive as well."
             hint = "Leave out `source` and `digest`, or the Makejail."
