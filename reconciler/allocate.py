@@ -11,12 +11,12 @@ from dataclasses import dataclass, field, replace
 
 from reconciler import runtime
 from reconciler.build import seal
-from reconciler.build.recipe import ApplyBuilt, ApplyImage, ApplyPackage, InstallPackages, Recipe, RunSegment
+from reconciler.build.recipe import ApplyBuilt, ApplyImage, ApplyPackage, InstallPackages, Recipe, RunSegment, copied
 from reconciler.kind import Seen, digest
 from reconciler.kinds.config import Config, generation
 from reconciler.kinds.config import have as have_config
 from reconciler.kinds.jail import Jail
-from reconciler.kinds.layer import Layer
+from reconciler.kinds.layer import Layer, anew, resumed
 from reconciler.kinds.layer import here as layers_here
 from reconciler.kinds.release import Release
 from reconciler.kinds.root import Root
@@ -207,7 +207,7 @@ def _chain(inputs: Inputs, name: str, sourced: Sourced[document.Jail]) -> Chain:
     layers, there = _layers(inputs, release, steps), layers_here(inputs.seen)
     floating = spec.patch_level == "latest" and spec.release not in inputs.lock.releases
     floating = floating and release.level not in inputs.levels.get(release.release, ())
-    chosen = _anew(layers, there) if name in inputs.rebuild else _resumed(layers, there)
+    chosen = anew(layers, there) if name in inputs.rebuild else resumed(layers, there)
     return Chain(release, chosen, under, floating, tuple(beside))
 
 
@@ -219,13 +219,14 @@ def _built(
     level, env = package.document.doc.patch_level, package.document.doc.makejail.env
     segments = _segments(inputs, spec, package.program, "", release, beside, env, part=package.name)
     steps = [*_image(inputs, package.program), *segments]
-    layers = _resumed(_layers(inputs, release, steps), layers_here(inputs.seen))
+    layers = resumed(_layers(inputs, release, steps), layers_here(inputs.seen))
     beside += [layer for layer in layers if layer.name not in {one.name for one in beside}]
     levels = (0, None) if level is None else (level, level)
     tip = layers[-1].name if layers else ""
     known = inputs.lock.built.get(package.name)
     pinned = known.sha256 if known is not None and known.inputs == tip else ""
-    return ApplyBuilt(package.name, package.version or "", tip, release.name, levels, pinned, package.replaces)
+    paths = copied(recipe for recipe, _ in steps)
+    return ApplyBuilt(package.name, package.version or "", tip, release.name, levels, pinned, package.replaces, paths)
 
 
 def _layers(inputs: Inputs, release: Release, steps: Iterable[Planned]) -> list[Layer]:
@@ -274,7 +275,7 @@ def _segments(
     for other, its in program.others.items():
         segments = _segments(inputs, spec, its, name, release, beside, env, part=other)
         steps = [*_image(inputs, its), *segments]
-        layers = list(_resumed(_layers(inputs, release, steps), layers_here(inputs.seen)))
+        layers = list(resumed(_layers(inputs, release, steps), layers_here(inputs.seen)))
         beside += [layer for layer in layers if layer.name not in {one.name for one in beside}]
         tips |= {other: layers[-1].name} if layers else {}
     given = tuple(sorted(env.items()))
@@ -295,27 +296,6 @@ def _pins(inputs: Inputs, spec: document.Jail, names: tuple[str, ...]) -> tuple[
     facts = inputs.seen.observed.facts
     found = inputs.lock.closure(abi_of(spec.release or "", facts.arch), names) if names and facts else None
     return tuple(sorted(f"{name} {pin.version} {pin.checksum}".rstrip() for name, pin in (found or {}).items()))
-
-
-def _anew(layers: list[Layer], here: Mapping[str, Layer]) -> tuple[Layer, ...]:
-    """The chain with every segment built once more; what is there stays for those that use it."""
-    segments = {layer.name for layer in layers if isinstance(layer.recipe, RunSegment)}
-    build = max((here[name].build + 1 for name in segments if name in here), default=0)
-    return tuple(replace(layer, build=build) if layer.name in segments else layer for layer in layers)
-
-
-def _resumed(layers: list[Layer], here: Mapping[str, Layer]) -> tuple[Layer, ...]:
-    """The chain; its first missing segment says what of the segments before is used, and what runs again."""
-    missing = next((at for at, layer in enumerate(layers) if layer.name not in here), None)
-    if missing is None or not isinstance(layers[missing].recipe, RunSegment):
-        return tuple(layers)
-    before = [layer for layer in layers[:missing] if isinstance(layer.recipe, RunSegment)]
-    hits = len(before)
-    while hits and here[before[hits - 1].name].live:
-        hits -= 1
-    again = tuple(range(hits + 1, len(before) + 1))
-    layers[missing] = replace(layers[missing], hits=hits, again=again)
-    return tuple(layers)
 
 
 def _platform(inputs: Inputs) -> str:

@@ -2,7 +2,7 @@
 
 What was made lies in the cache of the machine where the tool runs, and its digest on the snapshot of the package's
 last layer. The archive is a function of two snapshots, so that one that is lost is made again, and must come out the
-same.
+same. So must one that another host builds: see `packages.times`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import IO
 
 from reconciler import __version__
 from reconciler.build.layers import located
-from reconciler.build.reading import difference, line
+from reconciler.build.reading import difference, line, windows
 from reconciler.build.recipe import ApplyBuilt, ApplyPackage, Recipe
+from reconciler.build.stage import digests
 from reconciler.model.action import Site
 from reconciler.model.diagnostic import Diagnostic, HostError
 from reconciler.model.ports import Facts
@@ -21,6 +22,7 @@ from reconciler.model.value import Ref
 from reconciler.packages.conflict import Applied, conflicts, diagnostics
 from reconciler.packages.layout import MANIFEST
 from reconciler.packages.manifest import Manifest, parse
+from reconciler.packages.times import settled
 from reconciler.packages.write import write_package
 from reconciler.spec.lock import abi_of
 
@@ -87,9 +89,10 @@ def _made(site: Site, recipe: ApplyBuilt) -> str:
         raise _empty(recipe)
     release, facts = recipe.base.rpartition("-p")[0], site.observe("facts").facts
     arch = facts.arch if facts is not None else ""
+    change = settled(found.change, windows(site, steps), digests(recipe.copied), found.since)
     manifest = Manifest(
         recipe.name, recipe.version or "0", release, recipe.levels, arch, abi_of(release, arch),
-        f"release/{recipe.base}", f"reconciler {__version__}", found.change,
+        f"release/{recipe.base}", f"reconciler {__version__}", change,
     )  # fmt: skip
 
     def write(out: IO[bytes]) -> str:
@@ -105,7 +108,7 @@ def _made(site: Site, recipe: ApplyBuilt) -> str:
 def _as_locked(recipe: ApplyBuilt, sha256: str) -> None:
     if recipe.pinned and sha256 != recipe.pinned:
         detail = f"{recipe.name} is pinned to sha256:{recipe.pinned}, and here it is sha256:{sha256}."
-        hint = "Two builds differ in the times of their files at least. Take this one: reconcile lock --update"
+        hint = "See what differs: reconcile package diff ONE OTHER\nTake this one: reconcile lock --update"
         raise HostError(Diagnostic("package-not-as-locked", "A jail package is not as the lock says", detail, hint))
 
 

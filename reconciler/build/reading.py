@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from hashlib import sha256
 from operator import or_
@@ -24,6 +24,7 @@ from reconciler.model.ports import DatasetRow
 from reconciler.packages.capture import Captured, capture
 from reconciler.packages.delta import Delta, delta
 from reconciler.packages.record import IGNORED, Touched, beneath_others, sift, touched
+from reconciler.packages.times import Window
 from reconciler.packages.tree import Entry, key, unrecordable
 from reconciler.spool import Spool
 
@@ -73,11 +74,15 @@ _UNFIT = {"s": "a socket", "o": "a device or something else that is no file"}
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What changed, with the content of the files that it brings. `left_out` are names by the pattern they match."""
+    """What changed, with the content of the files that it brings. `left_out` are names by the pattern they match.
+
+    `since` is the time (s since 1970) of the first tree's COPYRIGHT, which no patch replaces; 0 where it has none.
+    """
 
     change: Delta
     captured: Captured
     left_out: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    since: int = 0
 
 
 def difference(
@@ -100,12 +105,24 @@ def difference(
         if not everything:
             where = reduce(or_, (_hints(site, before, after) for before, after in steps), Touched())
         with Side.of(site, steps[0][0]) as old, Side.of(site, steps[-1][1]) as new:
-            return _compared(old, new, where, tuple(ignore), tuple(wanted))
+            found = _compared(old, new, where, tuple(ignore), tuple(wanted))
+            return replace(found, since=old.time_of("COPYRIGHT"))
+
+
+def windows(site: Site, steps: Iterable[tuple[str, str]]) -> tuple[Window, ...]:
+    """When what these steps lead over was written: from the snapshot, or the clone, that each began with to its end."""
+    ends = [(before if _dataset(before) == _dataset(after) else _dataset(after), after) for before, after in steps]
+    made = site.host.datasets.created(sorted({name for end in ends for name in end}))
+    return tuple((made[first], made[last]) for first, last in ends)
+
+
+def _dataset(snapshot: str) -> str:
+    return snapshot.partition("@")[0]
 
 
 def _hints(site: Site, before: str, after: str) -> Touched:
     """Where zfs points. It wants the later dataset mounted: where it is, or at a place of our own."""
-    dataset = after.partition("@")[0]
+    dataset = _dataset(after)
     there = next((m.target for m in site.observe("mounts").mounts if m.source == dataset), None)
     if there is not None:
         return touched(site.host.datasets.diff(before, after), there)
@@ -212,6 +229,11 @@ class Side:
         else:
             spool.write(bytes(1024))
         return capture(spool.read(at, _CHUNK) for at in range(0, spool.size, _CHUNK))
+
+    def time_of(self, path: str) -> int:
+        """When a file is from (s since 1970); 0 where there is none."""
+        there = self.kinds([path], ()).get(path) == "f"
+        return self.captured([path]).tree[path].mtime if there else 0
 
     def _run(self, argv: Sequence[str], records: Sequence[str]) -> list[str]:
         stdin = b"".join(key(record) + b"\0" for record in records)

@@ -6,6 +6,8 @@ digests mean equal layers whoever builds them.
 
 from __future__ import annotations
 
+import posixpath
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -40,7 +42,8 @@ class ApplyBuilt:
     """Unpack a jail package that is built here: the difference that its own layers make to the release.
 
     `tip` is the digest of its last layer, "" where it has none; `base` names the release at its level. `levels` are
-    those that its manifest says; `pinned` is the archive's digest where the lock has one for this tip.
+    those that its manifest says; `pinned` is the archive's digest where the lock has one for this tip. `copied` are the
+    files and folders that its Makejail copies from.
     """
 
     name: str
@@ -50,6 +53,7 @@ class ApplyBuilt:
     levels: tuple[int, int | None]
     pinned: str = field(compare=False, default="")
     replaces: tuple[str, ...] = field(compare=False, default=())
+    copied: tuple[str, ...] = field(compare=False, default=())
 
     def digest(self, parent: str, platform: str) -> str:
         """The package's last layer stands for all that it was made of; the lock says nothing that this does not."""
@@ -131,6 +135,13 @@ class RunSegment:
         words = " ".join(dict.fromkeys(i.name for i in self.segment.written))
         part = f" of {self.part}" if self.part else ""
         return f"build segment {self.number} of {self.total}{part}: {words}"
+
+
+def copied(recipes: Iterable[Recipe | None]) -> tuple[str, ...]:
+    """Files and folders, on the machine where the tool runs, that segments among these copy from."""
+    runs = [one for one in recipes if isinstance(one, RunSegment)]
+    found = {posixpath.join(one.context, source.path) for one in runs for source in one.segment.sources}
+    return tuple(sorted(found | {one.context for one in runs if one.segment.needs_context}))
 
 
 Recipe = ApplyPackage | ApplyBuilt | ApplyImage | InstallPackages | RunSegment

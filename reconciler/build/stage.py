@@ -5,9 +5,12 @@ from __future__ import annotations
 import io
 import os
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
 
 from reconciler.build.recipe import RunSegment
+from reconciler.cache import hash_stream, open_regular
 from reconciler.model.action import Site
 from reconciler.model.value import Ref
 
@@ -35,6 +38,17 @@ def stage_pinned(site: Site, recipe: RunSegment, ref: Ref, work: str) -> None:
             site.host.files.write(f"{work}/pinned/{number}", b"".join(chunks))
         index += f"{number} {file.url}\n"
     site.host.files.write(f"{work}/pinned/index", index.encode())
+
+
+def digests(paths: Iterable[str]) -> frozenset[str]:
+    """The SHA256 (hex) of every regular file at or below these paths. What cannot be read is passed over."""
+    found: set[str] = set()
+    for path in paths:
+        below = (os.path.join(folder, name) for folder, _folders, names in os.walk(path) for name in names)
+        for file in (path, *below):
+            with suppress(OSError), open_regular(Path(file)) as opened:
+                found.add(hash_stream(opened)[0])
+    return frozenset(found)
 
 
 def _archive(path: str, name: str) -> Iterator[bytes]:

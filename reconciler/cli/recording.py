@@ -12,7 +12,7 @@ import typer
 
 from reconciler import __version__
 from reconciler.build import recorded
-from reconciler.build.reading import Difference, difference, line
+from reconciler.build.reading import Difference, difference, line, windows
 from reconciler.build.recorded import Base, Recording
 from reconciler.cli import packaging, session
 from reconciler.cli.lock import locked
@@ -24,6 +24,7 @@ from reconciler.model.diagnostic import Diagnostic, SpecError
 from reconciler.packages.compress import Compression
 from reconciler.packages.manifest import MAX_LEVEL, Manifest
 from reconciler.packages.record import IGNORED
+from reconciler.packages.times import settled
 from reconciler.packages.write import Written, build_package, prepare_folder
 from reconciler.reconcile import Session
 from reconciler.spec.lock import abi_of
@@ -47,6 +48,7 @@ class Asked:
     """What the command line asks of a package. `up_to` is its last patch level, None for any later one.
 
     `ignore` are further patterns to leave out, `include` those that are wanted although they are usually left out.
+    With `settle`, files that were written meanwhile get the one time that `packages.times` gives them.
     """
 
     jail: str
@@ -59,6 +61,7 @@ class Asked:
     include: tuple[str, ...] = ()
     up_to: int | None = -1
     keep: bool = False
+    settle: bool = False
 
 
 def start(pool: Pool, jail: str) -> int:
@@ -150,10 +153,11 @@ def _make(
     if not found.change:
         detail = f"Nothing that a package holds changed in {asked.jail}."
         raise SpecError(Diagnostic("recording-empty", "There is nothing to make a package of", detail, _left(found)))
+    change = settled(found.change, windows(site, steps), (), found.since) if asked.settle else found.change
     arch = run.facts.arch
     manifest = Manifest(
         asked.name, asked.version, base.release, levels, arch, abi_of(base.release, arch), on,
-        f"reconciler {__version__}", found.change,
+        f"reconciler {__version__}", change,
     )  # fmt: skip
     made = build_package(asked.out, manifest, found.captured.content, asked.compression, bare=asked.bare)
     for text in (*packaging.summary(manifest), _left(found)):

@@ -243,6 +243,27 @@ def needed(chain: Any, there: Container[str]) -> tuple[Layer, ...]:
     return (*chain.beside, *layers) if named else layers
 
 
+def anew(layers: list[Layer], here: Mapping[str, Layer]) -> tuple[Layer, ...]:
+    """The chain with every segment built once more; what is there stays for those that use it."""
+    segments = {layer.name for layer in layers if isinstance(layer.recipe, RunSegment)}
+    build = max((here[name].build + 1 for name in segments if name in here), default=0)
+    return tuple(replace(layer, build=build) if layer.name in segments else layer for layer in layers)
+
+
+def resumed(layers: list[Layer], here: Mapping[str, Layer]) -> tuple[Layer, ...]:
+    """The chain; its first missing segment says what of the segments before is used, and what runs again."""
+    missing = next((at for at, layer in enumerate(layers) if layer.name not in here), None)
+    if missing is None or not isinstance(layers[missing].recipe, RunSegment):
+        return tuple(layers)
+    before = [layer for layer in layers[:missing] if isinstance(layer.recipe, RunSegment)]
+    hits = len(before)
+    while hits and here[before[hits - 1].name].live:
+        hits -= 1
+    again = tuple(range(hits + 1, len(before) + 1))
+    layers[missing] = replace(layers[missing], hits=hits, again=again)
+    return tuple(layers)
+
+
 def snapshots(rows: Mapping[str, DatasetRow]) -> Iterable[tuple[str, DatasetRow]]:
     """Our layers: (digest, row of the snapshot)."""
     for path, row in rows.items():

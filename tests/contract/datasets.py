@@ -109,6 +109,16 @@ def a_dataset_is_created_with_its_properties(place: Place) -> None:
 
 
 @check
+def a_snapshot_is_made_at_or_after_its_dataset(place: Place) -> None:
+    name = place.make("dated")
+    place.host.datasets.snapshot([f"{name}@first"], {})
+    made = place.host.datasets.created([name, f"{name}@first"])
+    assert set(made) == {name, f"{name}@first"}
+    assert 1_000_000_000 < made[name] <= made[f"{name}@first"]
+    refuses("dataset-missing", lambda: place.host.datasets.created([f"{name}@gone"]))
+
+
+@check
 def creating_what_exists_or_has_no_parent_is_refused(place: Place) -> None:
     name = place.make("twice")
     refuses("dataset-exists", lambda: place.host.datasets.create(name, {}))

@@ -20,6 +20,15 @@ UpTo = Annotated[
     str, typer.Option("--up-to", help="Last patch level that it may be applied to; `any` for all later ones.")
 ]
 
+Times = Annotated[
+    str,
+    typer.Option(
+        "--times",
+        metavar="HOW",
+        help="`fixed`: one time for all that was written, so that doing it again gives the same package; or `real`.",
+    ),
+]
+
 
 def build(
     jail: Annotated[str, typer.Argument(help="The jail whose recording was stopped.")],
@@ -31,6 +40,7 @@ def build(
     up_to: UpTo = "",
     compression: packaged.Compress = "xz",
     bare_digest: packaged.Bare = False,
+    times: Times = "real",
     keep: Annotated[bool, typer.Option("--keep-recording", help="Leave the recording, to build it again.")] = False,
     specs: given.Specs = None,
     host: given.HostURL = "",
@@ -46,7 +56,7 @@ def build(
     pool = recording.Pool(specs, host, given.labels(label))
     asked = recording.Asked(
         jail, name, version, out, compression_named(compression), bare_digest,
-        tuple(ignore or ()), tuple(include or ()), last_level(up_to), keep,
+        tuple(ignore or ()), tuple(include or ()), last_level(up_to), keep, settled_times(times),
     )  # fmt: skip
     return recording.build(pool, asked)
 
@@ -58,6 +68,13 @@ def last_level(word: str) -> int | None:
     if not word.isdigit():
         raise typer.BadParameter(f"--up-to takes a patch level or `any`, and {word!r} is neither.")
     return int(word)
+
+
+def settled_times(word: str) -> bool:
+    """Whether times are to be fixed. Raises typer.BadParameter."""
+    if word not in ("real", "fixed"):
+        raise typer.BadParameter(f"--times takes real or fixed, and {word!r} is neither.")
+    return word == "fixed"
 
 
 VERB = build

@@ -9,7 +9,7 @@ import typer
 
 from reconciler.cli import options as given
 from reconciler.cli.package import options as packaged
-from reconciler.cli.package.build import Ignore, Include, UpTo, last_level
+from reconciler.cli.package.build import Ignore, Include, Times, UpTo, last_level, settled_times
 
 
 def import_(
@@ -22,6 +22,7 @@ def import_(
     up_to: UpTo = "",
     compression: packaged.Compress = "xz",
     bare_digest: packaged.Bare = False,
+    times: Times = "real",
     specs: given.Specs = None,
     host: given.HostURL = "",
     label: given.Labels = None,
@@ -37,7 +38,7 @@ def import_(
     pool = recording.Pool(specs, host, given.labels(label))
     asked = recording.Asked(
         jail, name, version, out, compression_named(compression), bare_digest,
-        tuple(ignore or ()), tuple(include or ()), last_level(up_to),
+        tuple(ignore or ()), tuple(include or ()), last_level(up_to), False, settled_times(times),
     )  # fmt: skip
     return recording.whole(pool, asked)
 

@@ -356,6 +356,14 @@ class ZFSDatasets:
         """The guid of a dataset or snapshot."""
         return text(self._run(("zfs", "get", "-Hp", "-o", "value", "guid", name)).stdout).strip()
 
+    def created(self, names: Sequence[str]) -> Mapping[str, int]:
+        """When these datasets and snapshots were made (s since 1970), by name."""
+        done = self._run(("zfs", "get", "-Hp", "-o", "name,value", "creation", *names))
+        cells = [line.split("\t") for line in lines(done.stdout)]
+        if any(len(row) != 2 or not row[1].isdigit() for row in cells):
+            raise unreadable(done, "a moment of creation that is no number")
+        return {name: int(value) for name, value in cells}
+
     def local(self, name: str, properties: Sequence[str]) -> Mapping[str, str]:
         """Those of these properties that are set on the dataset itself; none where there is no such dataset."""
         argv = ("zfs", "get", "-Hp", "-s", "local", "-o", "property,value", ",".join(properties), name)
