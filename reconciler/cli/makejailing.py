@@ -17,16 +17,16 @@ from pathlib import Path
 from reconciler.cache import default_folder
 from reconciler.cli.show import as_json, show
 from reconciler.makejail.arguments import merged, read_parameters
-from reconciler.makejail.compile import Compiled, Settings, broken, compile_lines
+from reconciler.makejail.compile import Compiled, Settings, broken, compile_lines, given_environment
 from reconciler.makejail.facts import Facts, build_check, defined_twice, has_own_code, init_check, stage_facts
 from reconciler.makejail.files import LocalFiles
 from reconciler.makejail.format import format_text
 from reconciler.makejail.include import Flat, FlatLine, flatten, through
-from reconciler.makejail.lines import logical_lines
+from reconciler.makejail.lines import blank, logical_lines
 from reconciler.makejail.lint import lint
 from reconciler.makejail.macros import Expanded, expand_macros
 from reconciler.makejail.parse import parse_lines
-from reconciler.makejail.problem import MISSING, SYNTAX, MakejailError, Problems, problem
+from reconciler.makejail.problem import MISSING, SYNTAX, USAGE, MakejailError, Problems, problem
 from reconciler.makejail.remote import Remote
 from reconciler.makejail.stages import BUILD
 from reconciler.makejail.tokens import TokenError, quoted_words, words
@@ -67,7 +67,12 @@ def run(asked: Asked) -> Run:
     if asked.stop_after == "lines":
         return _guarded(asked.file, lambda _remote: _lines(asked.file), {"logical": None})
     empty: Facts = {} if asked.stop_after in ("parse", "compile") else {"flattened": None}
-    return _guarded(asked.file, lambda remote: _stages(asked, remote), empty)
+
+    def stages(remote: Remote) -> Run:
+        _check(asked)
+        return _stages(asked, remote)
+
+    return _guarded(asked.file, stages, empty)
 
 
 def split(line: str) -> Run:
@@ -198,6 +203,17 @@ def _compiled(asked: Asked, remote: Remote) -> tuple[Flat, Expanded, Compiled]:
 def _compile(asked: Asked, flat: Flat, expanded: Expanded) -> Compiled:
     platform = os.environ.get("IMAGE_ARCH") or "amd64"
     return compile_lines(expanded, flat.root, Settings(asked.options, asked.environment, asked.apply, platform))
+
+
+def _check(asked: Asked) -> None:
+    """What is wrong with the command line alone is said before any file is read."""
+    words = (*asked.after, *asked.before, *asked.build_arguments, *asked.options, *asked.environment)
+    if any(map(blank, words)):
+        summary, hint = "The value of an option is blank", "Give it a value, or leave it out."
+        raise problem(USAGE, "option-blank", summary, "-a, -B, -b, -o and -V need one.", hint)
+    problems = Problems()
+    given_environment(asked.environment, problems)
+    problems.raise_any()
 
 
 def _stages(asked: Asked, remote: Remote) -> Run:

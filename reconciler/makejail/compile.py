@@ -9,11 +9,13 @@ from difflib import get_close_matches
 
 from reconciler.makejail.instructions import instructions
 from reconciler.makejail.later import moment
+from reconciler.makejail.lines import blank
 from reconciler.makejail.macros import Expanded
 from reconciler.makejail.parse import parse_lines
 from reconciler.makejail.problem import (
     DATA,
     MISSING,
+    NOT_EXECUTABLE,
     UNAVAILABLE,
     MakejailError,
     Problems,
@@ -27,6 +29,8 @@ from reconciler.model.diagnostic import Diagnostic, Span
 
 BUILD_ONLY = frozenset({"FROM", "LOGIN", "OPTION", "RESTART", "START", "STOP"})
 HOISTED = frozenset({"ARG", "FROM", "OPTION"})
+# The original looks an instruction up as a program in a folder, and these are folders.
+_FOLDERS = frozenset({".", ".."})
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -60,20 +64,18 @@ def compile_lines(expanded: Expanded, root: str, settings: Settings | None = Non
     problems = Problems()
     compiled = Compiled()
     target = APPLY if settings.apply else BUILD
-    given = _given(settings.environment, problems)
+    given = given_environment(settings.environment, problems)
 
     def state_of(stage: str) -> State:
         if stage not in compiled.stages:
             words = given if stage == target else ()
-            late = _given(settings.later.get(moment(stage), ()), problems)
+            late = given_environment(settings.later.get(moment(stage), ()), problems)
             compiled.stages[stage] = State(given=words, late=late, globals=compiled.globals, platform=settings.platform)
         return compiled.stages[stage]
 
     if not settings.apply:
         state_of(BUILD)
-    for line in parse_lines(expanded.lines, root, problems):
-        if (line.stage == APPLY) != settings.apply:
-            continue
+    for line in parse_lines(expanded.lines, root, problems, apply=settings.apply):
         state = state_of(line.stage)
         compiled.lines.append((line.stage, line.name))
         try:
@@ -86,7 +88,7 @@ def compile_lines(expanded: Expanded, root: str, settings: Settings | None = Non
         if step:
             state.steps.append(step)
     if not settings.apply:
-        extra = [(DoubleQuoted.host(text), Span("-o")) for text in settings.options]
+        extra = [(DoubleQuoted.literal(text), Span("-o")) for text in settings.options]
         compiled.stages[BUILD].options.extend(extra)
     for state in compiled.stages.values():  # Only now, as CLEAR takes instructions back.
         compiled.warnings.extend(found for step in state.steps for found in step.warnings)
@@ -115,11 +117,12 @@ def _at_word(error: MakejailError, line: Line) -> MakejailError:
     return MakejailError(tuple(replace(found, span=span) for found in error.diagnostics), error.status)
 
 
-def _given(words: Sequence[str], problems: Problems) -> tuple[EnvWord, ...]:
+def given_environment(words: Sequence[str], problems: Problems) -> tuple[EnvWord, ...]:
+    """The words that a run gives to RUN's environment; what is no NAME=VALUE with a value goes to `problems` (65)."""
     found = []
     for word in words:
         name, _, value = word.partition("=")
-        if not _VARIABLE.match(name) or not value:
+        if not _VARIABLE.match(name) or blank(value):
             detail = f"{word!r} is not NAME=VALUE with a value."
             problems.add(problem(DATA, "environment", "An environment word is not valid", detail))
         found.append(EnvWord(word, single(single(word))))
@@ -167,7 +170,7 @@ def _unknown(line: Line) -> MakejailError:
     elif "\t" in line.name:
         hint = f"A tab does not separate; write a space after {word}."
     return problem(
-        MISSING,
+        NOT_EXECUTABLE if line.name in _FOLDERS else MISSING,
         "unknown-instruction",
         "There is no such instruction",
         f"{line.name!r} is none.",

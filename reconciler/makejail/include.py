@@ -5,8 +5,9 @@ The directory changes with the file: in the build stage that shows as `RAW cd --
 in other stages not at all. A file may be included once per run, by its real path.
 
 - `file` (the default): a path relative to the folder of the including file; the whole rest of the line.
-- `fetch+URL`, `git+URL`, and the short forms `gh`, `github`, `gh-ssh`, `gl`, `gitlab`, `gl-ssh`, with `--branch B`
-  and `--file F`: in specs as far as `reconcile lock` has pinned them; a build never reads anything newer.
+- `fetch+URL`, `git+URL`, and the short forms `gh`, `github`, `gh-ssh`, `github-ssh`, `gl`, `gitlab`, `gl-ssh`,
+  `gitlab-ssh`, with `--branch B` and `--file F`: in specs as far as `reconcile lock` has pinned them; a build never
+  reads anything newer.
 - `cmd+COMMAND`: the output of a command; on the command line only, as it runs on the machine of the tool.
 
     INCLUDE gh+owner/makejails --branch main --file options/network.makejail
@@ -15,17 +16,19 @@ in other stages not at all. A file may be included once per run, by its real pat
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from reconciler.makejail.lines import LogicalLine, logical_lines
+from reconciler.makejail.lines import LogicalLine, blank, head, logical_lines
 from reconciler.makejail.problem import DATA, MISSING, UNAVAILABLE, USAGE, MakejailError, problem, warning
-from reconciler.makejail.quoting import host_text
+from reconciler.makejail.quoting import literal_text
 from reconciler.makejail.sources import Sources
 from reconciler.makejail.stages import BUILD, check_stage
 from reconciler.model.diagnostic import Diagnostic, Span
 
-REMOTE = ("fetch", "cmd", "git", "gh", "github", "gh-ssh", "gl", "gitlab", "gl-ssh")
+REMOTE = ("fetch", "cmd", "git", "gh", "github", "gh-ssh", "github-ssh", "gl", "gitlab", "gl-ssh", "gitlab-ssh")
+_MACRO = re.compile(r"%\{[A-Za-z_][A-Za-z0-9_]*\}")
 Method = Callable[[str, str, Span], str]
 """Fetches what `METHOD+REST` names: (rest, directory of the including file, span) to the absolute
 path of the file to include. Raises MakejailError. One per method name, given to `flatten`."""
@@ -139,20 +142,19 @@ class _Flattening:
             self.included[self._name(real)] = span
         text = "".join(f"INCLUDE {ref}\n" for ref in before)
         text += data.decode("utf-8", "surrogateescape") + "".join(f"INCLUDE {ref}\n" for ref in after)
-        self._enter(real, span)
-        self._read(text, real, len(before))
+        self._read(text, real, self._enter(real, span), len(before))
 
-    def _read(self, text: str, file: str, added: int) -> None:
+    def _read(self, text: str, file: str, shown: str, added: int) -> None:
         found = logical_lines(text, self._name(file))
         for line in found.lines:
             line = _shifted(line, added)
-            name, _, rest = line.text.partition(" ")
+            name, rest = head(line.text, " ")
             if name == "INCLUDE":
-                self._include_line(rest, line.span, file)
+                self._include_line(rest, line.span, file, shown)
             elif name == "STAGE":
                 self.stage = check_stage(rest, line.span)
                 self.lines.append(FlatLine(line))
-                self._cd(file, line.span)
+                self._cd(file, shown, line.span)
             else:
                 self.lines.append(FlatLine(line))
         if found.lost:
@@ -170,8 +172,8 @@ class _Flattening:
         """Places are shown as the user named them: relative to where the run was started."""
         return file.removeprefix(self.start.rstrip("/") + "/")
 
-    def _include_line(self, rest: str, span: Span, file: str) -> None:
-        if not rest.strip():
+    def _include_line(self, rest: str, span: Span, file: str, shown: str) -> None:
+        if blank(rest):
             raise problem(USAGE, "include-empty", "INCLUDE needs a file", hint="Write INCLUDE PATH.", span=span)
         cwd, stage = self.cwd, self.stage
         self.include(rest, span)
@@ -180,25 +182,30 @@ class _Flattening:
             self.lines.append(FlatLine(LogicalLine(f"STAGE {stage}", span)))
         if self.cwd != cwd:
             self.cwd = cwd
-            self._cd(file, span)
+            self._cd(file, shown, span)
 
-    def _enter(self, file: str, span: Span) -> None:
-        directory = posixpath.dirname(file)
-        if self.cwd != directory:
-            self.cwd = directory
-            self._cd(file, span)
+    def _enter(self, file: str, span: Span) -> str:
+        """Go to the file's folder. Return how `cd` lines of the file show it: the original escapes
+        it only where it enters another folder in the build stage."""
+        shown = posixpath.dirname(file)
+        if self.cwd != shown:
+            self.cwd = shown
+            if self.stage == BUILD:
+                shown = literal_text(_MACRO.sub(r"%\g<0>", shown))
+            self._cd(file, shown, span)
+        return shown
 
-    def _cd(self, file: str, span: Span) -> None:
+    def _cd(self, file: str, shown: str, span: Span) -> None:
         if self.stage == BUILD:
-            directory = host_text(self.cwd).replace("%{", "%%{")
-            line = LogicalLine(f'RAW cd -- "{directory}" # Makejail: {file}', span)
+            line = LogicalLine(f'RAW cd -- "{shown}" # Makejail: {file}', span)
             self.lines.append(FlatLine(line, self.cwd))
 
     def _resolve(self, argument: str, span: Span) -> str:
-        method, plus, rest = argument.partition("+")
-        if not plus:
-            method, rest = "file", argument
-        rest = rest or method
+        if blank(argument):
+            raise problem(USAGE, "include-empty", "INCLUDE needs a file", hint="Write INCLUDE PATH.", span=span)
+        method, rest = head(argument, "+")
+        if blank(rest):
+            method, rest = "file", method
         if method in self.methods:
             return self.methods[method](rest, self.cwd, span)
         if method == "file":

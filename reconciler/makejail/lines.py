@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from reconciler.model.diagnostic import Span
 
 SPACES = " \t\n\v\f\r"
-_ESCAPED_END = re.compile(r"(\\+)\\ *\Z")
-_JOINED_END = re.compile(r"\\ *\Z")
+_ESCAPED_END = re.compile(rf"(\\+)\\[{SPACES}]*\Z")
+_JOINED_END = re.compile(rf"\\[{SPACES}]*\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +43,31 @@ class Lines:
     lost: Span | None = None
 
 
+def blank(text: str) -> bool:
+    """Say whether a text holds nothing but white space of ASCII."""
+    return not text.strip(SPACES)
+
+
+def head(text: str, separator: str) -> tuple[str, str]:
+    """Split a text at its first separator into a name and the rest.
+
+    White space before the name does not count, and without a name the whole text is the name;
+    the rest is what follows the first separator wherever that stands.
+    """
+    name = text.lstrip(SPACES)
+    return name.partition(separator)[0] or name, text.partition(separator)[2]
+
+
 def logical_lines(text: str, file: str) -> Lines:
     """Read the text of `file`. Never fails: what a line says is checked later."""
-    physical = text.split("\n")
+    # A shell's read drops NUL, wherever it stands.
+    physical = text.replace("\0", "").split("\n")
     tail = physical.pop()
     found: list[LogicalLine] = []
     pending: list[tuple[str, Span]] = []
     for number, raw in enumerate(physical, 1):
         line = raw.removesuffix("\r")
-        if not line.strip(SPACES) or line.lstrip(SPACES).startswith("#"):
+        if blank(line) or line.lstrip(SPACES).startswith("#"):
             continue
         stripped = line.lstrip(" \t")
         span = Span(file, number, len(line) - len(stripped) + 1)
@@ -61,7 +77,7 @@ def logical_lines(text: str, file: str) -> Lines:
             found.append(_join(pending))
             pending = []
     lost = pending[0][1] if pending else None
-    if lost is None and tail.strip(SPACES) and not tail.lstrip(SPACES).startswith("#"):
+    if lost is None and not blank(tail) and not tail.lstrip(SPACES).startswith("#"):
         lost = Span(file, len(physical) + 1, 1)
     return Lines(tuple(found), lost)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from reconciler.makejail.include import Flat, FlatLine
-from reconciler.makejail.lines import SPACES
+from reconciler.makejail.lines import head
 from reconciler.makejail.problem import DATA, problem, warning
 from reconciler.model.diagnostic import Diagnostic, Span
 
@@ -43,7 +43,7 @@ def build_arguments(given: Iterable[str]) -> dict[str, str]:
     """Read `NAME=VALUE` and `NAME` words. Raises MakejailError 65 for a name given twice."""
     values: dict[str, str] = {}
     for word in given:
-        name, _, value = word.partition("=")
+        name, value = head(word, "=")
         if name in values:
             raise problem(DATA, "build-argument-twice", "A build argument is given twice", f"{name} is given twice.")
         values[name] = value
@@ -115,8 +115,3 @@ def _refer(text: str, macro: _Macro) -> str:
         return match[1] + macro.value.replace("&", match[0])
 
     return re.sub(rf"(^|[^%])%\{{{macro.name}\}}", value, text)
-
-
-def blank(text: str) -> bool:
-    """Say whether a line holds nothing but white space."""
-    return not text.strip(SPACES)

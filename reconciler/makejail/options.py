@@ -2,6 +2,7 @@
 
 `--` ends the options and stays as the first operand. A flag that is the last word counts and
 is an operand too. An option that wants a value and is the last word takes itself as the value.
+Words of white space alone are passed over until the first operand.
 """
 
 from __future__ import annotations
@@ -10,18 +11,26 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from reconciler.makejail.problem import USAGE, problem
+from reconciler.makejail.lines import blank
+from reconciler.makejail.problem import USAGE, MakejailError, problem
 from reconciler.makejail.step import Line
-from reconciler.makejail.tokens import Token, tokenize
+from reconciler.makejail.tokens import tokenize
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The options in order, the operands after them, and whether an option is an operand too."""
+    """The options in order, and the operands after them.
+
+    `words` are operands without quotes, `written` with them: counted from the same place, so the two
+    differ where empty quotes, which are a word only as written, stand before. `complete` is whether an
+    operand ended the options; `last` is the last word looked at, an operand or not.
+    """
 
     given: tuple[tuple[str, str], ...]
-    operands: tuple[Token, ...]
-    option_is_operand: bool
+    words: tuple[str, ...]
+    written: tuple[str, ...]
+    complete: bool
+    last: str
 
     def has(self, name: str) -> bool:
         """Say whether the option was given."""
@@ -31,41 +40,44 @@ class Options:
         """Return every value of the option."""
         return [value for option, value in self.given if option == name]
 
-    def last(self, name: str) -> str | None:
+    def value(self, name: str) -> str | None:
         """Return the last value of the option, or None."""
         return self.all(name)[-1] if self.has(name) else None
-
-    @property
-    def words(self) -> list[str]:
-        """The operands without quotes; empty words vanish."""
-        return [token.plain for token in self.operands if token.plain]
 
 
 def read_options(line: Line, flags: Collection[str], valued: Collection[str], usage: str) -> Options:
     """Split the line's words. Raises MakejailError 64 (usage) and TokenError (1)."""
-    tokens = list(tokenize(line.rest, line.span))
+    tokens = tokenize(line.rest, line.span)
+    plain = [token.plain for token in tokens if token.plain]
     given: list[tuple[str, str]] = []
-    while True:
-        skipped = next((at for at, token in enumerate(tokens) if token.plain), len(tokens))
-        if skipped == len(tokens):
-            return Options(tuple(given), tuple(tokens), False)
-        word = tokens[skipped].plain
-        if not word.startswith("--") or word == "--":
-            return Options(tuple(given), tuple(tokens), False)
-        tokens = tokens[skipped:]
-        alone = len(tokens) == 1
+    at, complete = 0, False
+    while at < len(plain) and not complete:
+        word = plain[at]
+        at += 1
+        if blank(word):
+            continue
+        complete = not word.startswith("--") or word == "--"
         if word in flags:
             given.append((word, ""))
-        elif word not in valued:
+        elif word in valued:
+            at += 1
+            given.append((word, _value(line, plain, at, usage)))
+        elif not complete:
             raise _refuse(line, f"{word} is no option of {line.name}.", near(word, {*flags, *valued}) or usage)
-        elif len(tokens) == 2:
-            raise _refuse(line, f"Nothing follows the value of {word}.", usage)
-        else:
-            given.append((word, word if alone else tokens[1].plain))
-            tokens = tokens if alone else tokens[1:]
-        if alone:
-            return Options(tuple(given), tuple(tokens), True)
-        tokens = tokens[1:]
+    start = max(at - 1, 0)
+    written = tuple(token.quoted for token in tokens)[start:]
+    last = plain[min(start, len(plain) - 1)] if plain else ""
+    return Options(tuple(given), tuple(plain[start:]), written, complete, last)
+
+
+def _value(line: Line, plain: list[str], at: int, usage: str) -> str:
+    """The value of the option before `at`, a count of words; the option itself where it is the last."""
+    value = plain[min(at, len(plain)) - 1]
+    if at == len(plain):
+        raise _refuse(line, f"Nothing follows the value of {plain[at - 2]}.", usage)
+    if blank(value):
+        raise _refuse(line, f"The value of {plain[at - 2]} is blank.", usage)
+    return value
 
 
 def near(word: str, known: set[str]) -> str:
@@ -74,5 +86,11 @@ def near(word: str, known: set[str]) -> str:
     return f"Did you mean {found[0]}?" if found else ""
 
 
-def _refuse(line: Line, detail: str, hint: str) -> Exception:
+def lacking(line: Line, usage: str) -> MakejailError:
+    """The error (64) about an instruction whose operands are missing or blank; the caller raises it."""
+    summary = "The instruction lacks its arguments"
+    return problem(USAGE, "usage", summary, f"{line.name} lacks an operand, or has a blank one.", usage, line.span)
+
+
+def _refuse(line: Line, detail: str, hint: str) -> MakejailError:
     return problem(USAGE, "instruction-option", "The instruction's options are not valid", detail, hint, line.span)

@@ -2,7 +2,7 @@
 
 Statuses (sysexits(3) names): 64 usage, 65 data, 66 missing file, instruction or stage,
 69 something is not available, 74 a second FROM, 1 a line that cannot be tokenized; and of sh(1):
-1 a variable that must be set is not, 2 a script that cannot be read.
+1 a variable that must be set is not, 2 a script that cannot be read, 126 what is no program.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ DATA = 65
 MISSING = 66
 UNAVAILABLE = 69
 IO = 74
+NOT_EXECUTABLE = 126
 
 
 class MakejailError(SpecError):

@@ -29,9 +29,11 @@ BASES = {
     "gh": "https://github.com/",
     "github": "https://github.com/",
     "gh-ssh": "git@github.com:",
+    "github-ssh": "git@github.com:",
     "gl": "https://gitlab.com/",
     "gitlab": "https://gitlab.com/",
     "gl-ssh": "git@gitlab.com:",
+    "gitlab-ssh": "git@gitlab.com:",
 }
 _VALUED = ("--baseurl", "--branch", "--cachedir", "--file")
 _FLAGS = ("--global", "--local", "--tmp")
@@ -165,7 +167,7 @@ def read_git_options(given: list[str], span: Span | None = None) -> dict[str, st
     found: dict[str, str] = {}
     last = len(given) - 1
     at = 0
-    while at < last and given[at].startswith("--"):
+    while at < last and given[at].startswith("--") and given[at] != "--":
         option = given[at]
         if option in _FLAGS:
             found[option] = ""
@@ -176,7 +178,9 @@ def read_git_options(given: list[str], span: Span | None = None) -> dict[str, st
             detail = f"The value of {option} may not be the word before the last."
             raise _usage(detail, f"Put {given[last]} before {option}.", span)
         else:
-            found[option] = given[at + 1]
+            # Each base goes before what the address is by then.
+            before = found.get(option, "") if option == "--baseurl" else ""
+            found[option] = given[at + 1] + before
             at += 2
     return found
 

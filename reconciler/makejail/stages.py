@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 from difflib import get_close_matches
 
+from reconciler.makejail.lines import blank
 from reconciler.makejail.problem import DATA, MISSING, USAGE, problem
 from reconciler.model.diagnostic import Span
 
@@ -37,7 +38,7 @@ _CUSTOM = re.compile(r"custom:[A-Za-z0-9_][A-Za-z0-9_-]*\Z")
 
 def check_stage(name: str, span: Span | None) -> str:
     """Return `name` when it is a stage. Raises MakejailError 64, 65 or 66."""
-    if not name.strip():
+    if blank(name):
         raise problem(USAGE, "stage-empty", "STAGE needs a name", hint="Write, for example, STAGE start.", span=span)
     if name in FIXED or _CUSTOM.match(name):
         return name

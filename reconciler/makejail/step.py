@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from reconciler.makejail.effects import Effect
+from reconciler.makejail.lines import blank
 from reconciler.makejail.problem import USAGE, problem
 from reconciler.makejail.quoting import DoubleQuoted
 from reconciler.model.diagnostic import Diagnostic, Span
@@ -195,7 +196,7 @@ def _quoted(value: object) -> Iterator[DoubleQuoted]:
 
 def required(line: Line, usage: str) -> str:
     """Return the line's arguments. Raises MakejailError 64 when there are none."""
-    if not line.rest.strip():
+    if blank(line.rest):
         raise problem(
             USAGE,
             "usage",

@@ -10,7 +10,8 @@ one `%`, as in the original, which passes it through a format.
 
 from __future__ import annotations
 
-from reconciler.makejail.options import read_options
+from reconciler.makejail.lines import blank
+from reconciler.makejail.options import lacking, read_options
 from reconciler.makejail.problem import warning
 from reconciler.makejail.quoting import DoubleQuoted, literal_text
 from reconciler.makejail.step import Instruction, Line, State, Step, required
@@ -22,8 +23,8 @@ def _compile(line: Line, state: State) -> Step | None:
     required(line, _USAGE)
     options = read_options(line, {"--verbose"}, (), _USAGE)
     words = options.words
-    if not words:
-        required(Line(line.stage, line.name, "", line.span), _USAGE)
+    if not words or any(map(blank, words[:3])):
+        raise lacking(line, _USAGE)
     url = DoubleQuoted.host(words[0].replace("%%", "%"))
     inside = DoubleQuoted(literal_text(state.workdir) + "/") + DoubleQuoted.host(words[1] if len(words) > 1 else "")
     verbose = options.has("--verbose")

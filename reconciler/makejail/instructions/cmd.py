@@ -34,9 +34,9 @@ _PLACES = {
 
 def _compile(line: Line, state: State) -> Step | None:
     options = read_options(_checked(line), _FLAGS, _VALUED, _USAGE)
-    if options.option_is_operand or not options.operands:
+    if not options.complete:
         raise problem(USAGE, "usage", "CMD needs a command", hint=_USAGE, span=line.span)
-    code = " ".join(token.quoted for token in options.operands)
+    code = " ".join(options.written)
     target = next((place for place in _HOST_TARGETS if options.has(f"--{place}")), "jexec")
     env = tuple(DoubleQuoted(f"{name}=${{{name}}}") for name in state.passed)
     if target == "jexec":
@@ -74,8 +74,8 @@ def _mentioned(target: str) -> tuple[str, ...]:
 
 
 def _in_jail(line: Line, options: Options, env: tuple[DoubleQuoted, ...], code: str, passed: tuple[str, ...]) -> Step:
-    user, host_user = options.last("--juser"), options.last("--huser")
-    workdir = DoubleQuoted.host(options.last("--workdir") or "/")
+    user, host_user = options.value("--juser"), options.value("--huser")
+    workdir = DoubleQuoted.host(options.value("--workdir") or "/")
     extra = tuple(options.all("--env"))
     operands = {
         "target": "jexec",

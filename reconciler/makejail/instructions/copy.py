@@ -14,7 +14,8 @@ from __future__ import annotations
 import posixpath
 from dataclasses import replace
 
-from reconciler.makejail.options import Options, read_options
+from reconciler.makejail.lines import blank
+from reconciler.makejail.options import Options, lacking, read_options
 from reconciler.makejail.problem import warning
 from reconciler.makejail.quoting import DoubleQuoted, literal_text, single
 from reconciler.makejail.step import CopySource, Instruction, Line, State, Step, required
@@ -28,13 +29,13 @@ def _compile(line: Line, state: State) -> Step | None:
     required(line, _USAGE)
     options = read_options(line, _FLAGS, {"--jail"}, _USAGE)
     words = options.words
-    if not words:
-        required(Line(line.stage, line.name, "", line.span), _USAGE)
+    if not words or any(map(blank, words[:3])):
+        raise lacking(line, _USAGE)
     source = DoubleQuoted.host(words[0])
     target = words[1] if len(words) > 1 else ""
     # No slash is put before a relative WORKDIR: a habit of the original, shown in the operand.
     inside = DoubleQuoted(literal_text(state.workdir) + "/") + DoubleQuoted.host(target)
-    glob, other, verbose = _glob(options), options.last("--jail"), options.has("--verbose")
+    glob, other, verbose = _glob(options), options.value("--jail"), options.has("--verbose")
     shown = source
     if other is not None:
         shown = DoubleQuoted("${JAILDIR}/") + DoubleQuoted.host(other) + DoubleQuoted("/jail/") + source

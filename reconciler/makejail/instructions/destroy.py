@@ -9,7 +9,7 @@ is refused: a jail goes when no spec declares it, and its volumes stay. Remove i
 
 from __future__ import annotations
 
-from reconciler.makejail.options import read_options
+from reconciler.makejail.options import lacking, read_options
 from reconciler.makejail.quoting import DoubleQuoted
 from reconciler.makejail.step import Instruction, Line, State, Step, required
 
@@ -20,9 +20,9 @@ _INSTEAD = "A jail goes when no spec declares it: remove its document, or use re
 def _compile(line: Line, state: State) -> Step | None:
     required(line, _USAGE)
     options = read_options(line, {"--force", "--with-all-dependents"}, (), _USAGE)
-    if not options.words:
-        required(Line(line.stage, line.name, "", line.span), _USAGE)
-    jail = DoubleQuoted.host(options.words[0])
+    if not options.last:
+        raise lacking(line, _USAGE)
+    jail = DoubleQuoted.host(options.last)
     flags = [flag for flag, option in (("-f", "--force"), ("-R", "--with-all-dependents")) if options.has(option)]
     steps = (
         ("jail", "get", "-I", "--", jail, "ephemeral"),

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 
 from reconciler.makejail.effects import Device, ignored
+from reconciler.makejail.options import lacking
 from reconciler.makejail.quoting import DoubleQuoted
 from reconciler.makejail.step import Instruction, Line, State, Step, required
 from reconciler.makejail.tokens import words
@@ -22,7 +23,7 @@ _USAGE = "Write DEVICE RULE, such as DEVICE path 'bpf*' unhide."
 def _compile(line: Line, state: State) -> Step | None:
     applied = tuple(map(_word, words(required(line, _USAGE), line.span)))
     if not applied:
-        required(Line(line.stage, line.name, "", line.span), _USAGE)
+        raise lacking(line, _USAGE)
     rule = _word(line.rest)
     operands = {"apply": applied, "persist": (rule,)}
     plain = " ".join(words(line.rest))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 
+from reconciler.makejail.lines import blank
 from reconciler.makejail.problem import DATA, problem
 from reconciler.makejail.quoting import DoubleQuoted, Expansion, single
 from reconciler.makejail.step import EnvWord, Instruction, Line, State, Step, required
@@ -30,7 +31,7 @@ def _compile(line: Line, state: State) -> Step | None:
             _USAGE,
             line.span,
         )
-    if not value:
+    if blank(value):
         raise problem(DATA, "env-value", "A variable needs a value", f"{name} has none.", _USAGE, line.span)
     # Between double quotes a backslash before $ makes it literal; everything else is as in COPY.
     word = DoubleQuoted(f"{name}=" + re.sub(r'\\(?!\$)|[`"]|(?<!\\)\$(?=\()', r"\\\g<0>", value))

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from reconciler.makejail.lines import blank, head
 from reconciler.makejail.options import near
 from reconciler.makejail.problem import USAGE, problem
 from reconciler.makejail.quoting import DoubleQuoted
@@ -65,8 +66,10 @@ def _options(line: Line) -> dict[str, list[str]]:
     """Read the options, up to the first other word; one that lacks its value is passed over."""
     left = words(required(line, _USAGE), line.span)
     given: dict[str, list[str]] = {option: [] for option in (*_FLAGS, *_VALUED, "repeated")}
-    while left and left[0].startswith("--") and left[0] != "--":
+    while left and (blank(left[0]) or (left[0].startswith("--") and left[0] != "--")):
         option, *left = left
+        if blank(option):
+            continue
         if option in _FLAGS:
             given[option].append("")
         elif option not in _VALUED:
@@ -74,7 +77,7 @@ def _options(line: Line) -> dict[str, list[str]]:
             summary = "The instruction's options are not valid"
             raise problem(USAGE, "instruction-option", summary, detail, hint, line.span)
         elif left:
-            given[option].append(left.pop(0))
+            given[option].append(_checked(left.pop(0), option, line))
             if option == "--build-arg":
                 # The original collects it behind the options so far, and keeps only the last collection.
                 given["repeated"] = list(given["--option"])
@@ -87,9 +90,17 @@ def _file(file: str, state: State) -> DoubleQuoted:
     return DoubleQuoted.literal("${GLOBALS}/" + file) if known else DoubleQuoted.host(file)
 
 
-def _parameter(word: str) -> tuple[str, str]:
-    name, _, value = word.partition("=")
-    return f"--{name}", value
+def _checked(value: str, option: str, line: Line) -> str:
+    if blank(value):
+        summary, detail = "The instruction's options are not valid", f"The value of {option} is blank."
+        raise problem(USAGE, "instruction-option", summary, detail, _USAGE, line.span)
+    return value
+
+
+def _parameter(word: str) -> tuple[str, ...]:
+    """The words of one --arg: its name is not quoted in the original's script, so the shell splits it."""
+    name, value = head(word, "=")
+    return (*f"--{name}".split(" "), value)
 
 
 def _hosts(texts: list[str]) -> tuple[DoubleQuoted, ...]:

@@ -14,6 +14,7 @@ shared base, nothing is taken. Everything is quoted in the original's script but
 
 from __future__ import annotations
 
+from reconciler.makejail.lines import blank, head
 from reconciler.makejail.options import read_options
 from reconciler.makejail.problem import IO, USAGE, problem
 from reconciler.makejail.quoting import DoubleQuoted
@@ -25,19 +26,19 @@ _AJSPEC, _TAG, _ENTRYPOINT = ".ajspec", "latest", "gh+AppJail-makejails/"
 
 def _compile(line: Line, state: State) -> Step | None:
     required(line, _USAGE)
-    options = read_options(line, (), {"--ajspec", "--branch", "--entrypoint", "--platform"}, _USAGE)
-    if options.option_is_operand or not options.words:
-        raise problem(USAGE, "usage", "FROM needs an image", hint=_USAGE, span=line.span)
     if state.image:
         detail = "A jail is made of one image."
         raise problem(IO, "from-twice", "FROM stands twice", detail, "Remove one of the two.", line.span)
-    name, _, tag = options.words[0].partition(":")
-    platform = DoubleQuoted.host(options.last("--platform") or state.platform)
-    image = Image(platform, DoubleQuoted.host(name), DoubleQuoted.host(tag or _TAG), line.span)
+    options = read_options(line, (), {"--ajspec", "--branch", "--entrypoint", "--platform"}, _USAGE)
+    if not options.complete:
+        raise problem(USAGE, "usage", "FROM needs an image", hint=_USAGE, span=line.span)
+    name, tag = head(options.words[0], ":")
+    platform = DoubleQuoted.host(options.value("--platform") or state.platform)
+    image = Image(platform, DoubleQuoted.host(name), DoubleQuoted.host(_TAG if blank(tag) else tag), line.span)
     state.image = image
-    entrypoint = options.last("--entrypoint") or _ENTRYPOINT + name
+    entrypoint = options.value("--entrypoint") or _ENTRYPOINT + name
     if entrypoint != "none":
-        ajspec, branch = options.last("--ajspec") or _AJSPEC, options.last("--branch")
+        ajspec, branch = options.value("--ajspec") or _AJSPEC, options.value("--branch")
         state.imports.append(Step("FROM", line.rest, line.span, _operands(image, ajspec, branch, entrypoint)))
     return None
 

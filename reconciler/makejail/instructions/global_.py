@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 
+from reconciler.makejail.lines import head
 from reconciler.makejail.problem import DATA, problem
 from reconciler.makejail.step import Instruction, Line, State, Step, required
 
@@ -18,7 +19,7 @@ _USAGE = "Write GLOBAL :NAME: INSTRUCTION."
 
 
 def _compile(line: Line, state: State) -> Step | None:
-    name, _, text = required(line, _USAGE).partition(" ")
+    name, text = head(required(line, _USAGE), " ")
     if not _NAME.match(name):
         detail = f"{name!r} is no name between colons."
         raise problem(DATA, "global-name", "The name of a GLOBAL is not valid", detail, _USAGE, line.span)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 
 from reconciler.makejail.effects import ignored
+from reconciler.makejail.lines import head
 from reconciler.makejail.problem import DATA, problem
 from reconciler.makejail.quoting import DoubleQuoted
 from reconciler.makejail.step import Instruction, Line, State, Step, required
@@ -19,7 +20,7 @@ _KEY = re.compile(r"[a-z][a-z0-9]*((\.|-)?[a-z][a-z0-9]*)*\Z")
 
 
 def _compile(line: Line, state: State) -> Step | None:
-    key, _, text = required(line, "Write LABEL KEY=VALUE.").partition("=")
+    key, text = head(required(line, "Write LABEL KEY=VALUE."), "=")
     if not _KEY.match(key):
         hint = "Use small letters and digits, with single dots or dashes between them."
         raise problem(DATA, "label-key", "The key of a label is not valid", f"{key!r} is no key.", hint, line.span)

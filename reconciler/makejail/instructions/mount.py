@@ -11,6 +11,7 @@ volume does what it is for. `--nopersist` is for the build alone, and has no eff
 from __future__ import annotations
 
 from reconciler.makejail.effects import Mount, ignored
+from reconciler.makejail.lines import blank
 from reconciler.makejail.options import read_options
 from reconciler.makejail.problem import DATA, USAGE, problem
 from reconciler.makejail.quoting import DoubleQuoted
@@ -24,6 +25,9 @@ def _compile(line: Line, state: State) -> Step | None:
     required(line, _USAGE)
     options = read_options(line, {"--nopersist", "--nomount"}, {"--nro"}, _USAGE)
     words = options.words
+    if any(map(blank, words[:7])):
+        summary = "A field of a mount is blank"
+        raise problem(DATA, "mount-blank", summary, f"MOUNT {line.rest}", _USAGE, line.span)
     if len(words) < 2:
         raise problem(USAGE, "usage", "MOUNT needs a device and a mount point", hint=_USAGE, span=line.span)
     device, mountpoint, kind, flags, dump, order = (*words[:6], *_DEFAULTS[max(len(words[:6]) - 2, 0) :])
@@ -40,7 +44,7 @@ def _compile(line: Line, state: State) -> Step | None:
         order=order,
         persist=not options.has("--nopersist"),
         now=not options.has("--nomount"),
-        number=DoubleQuoted.host(options.last("--nro") or "auto"),
+        number=DoubleQuoted.host(options.value("--nro") or "auto"),
         span=line.span,
     )
     operands = _operands(mount)

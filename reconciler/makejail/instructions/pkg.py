@@ -12,6 +12,7 @@ gets others fails. `--update` and `--upgrade` cannot be pinned.
 
 from __future__ import annotations
 
+from reconciler.makejail.lines import blank
 from reconciler.makejail.options import Options, read_options
 from reconciler.makejail.problem import USAGE, problem
 from reconciler.makejail.quoting import DoubleQuoted
@@ -41,11 +42,11 @@ def _compile(line: Line, state: State) -> Step | None:
     actions = [action for action in _ACTIONS if options.has(action)]
     if len(actions) > 1:
         raise problem(USAGE, "usage", "PKG takes one action", " ".join(actions), _USAGE, line.span)
-    packages = tuple(DoubleQuoted.host(word) for word in options.words)
+    packages = tuple(DoubleQuoted.host(word) for word in options.words if not blank(word))
     action = _ACTIONS[actions[0]] if actions else ("install", "-y", "--")
     if "--" not in action:
         packages = ()
-    elif not packages:
+    elif not options.words:
         raise problem(USAGE, "usage", "PKG needs a package", hint=_USAGE, span=line.span)
     via = _via(options)
     return Step(

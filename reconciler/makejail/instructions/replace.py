@@ -10,6 +10,7 @@ there, and (65) where it does not hold the key.
 
 from __future__ import annotations
 
+from reconciler.makejail.lines import blank
 from reconciler.makejail.problem import USAGE, problem
 from reconciler.makejail.quoting import DoubleQuoted
 from reconciler.makejail.step import Instruction, Line, State, Step, required
@@ -20,12 +21,12 @@ _USAGE = "Write REPLACE FILE KEY VALUE."
 
 def _compile(line: Line, state: State) -> Step | None:
     given = words(required(line, _USAGE), line.span)
-    if len(given) < 2:
+    if len(given) < 2 or any(map(blank, given[:2])):
         raise problem(USAGE, "usage", "REPLACE needs a file and a key", hint=_USAGE, span=line.span)
     file, key, value, output = (*map(DoubleQuoted.host, given[:4]), *[DoubleQuoted("")] * 2)[:4]
     folder = DoubleQuoted.host(state.workdir) + DoubleQuoted("/")
     source = folder + file
-    target = folder + output if len(given) > 3 else source
+    target = source if blank("".join(given[3:4])) else folder + output
     root = DoubleQuoted("${APPJAIL_JAILDIR}")
     arguments = (source, key, value, target)
     return Step(

@@ -23,10 +23,10 @@ _USAGE = "Write RUN COMMAND [ARGUMENT…]."
 def _compile(line: Line, state: State) -> Step | None:
     required(line, _USAGE)
     options = read_options(line, {"--maintain-env", "--noclean"}, {"--juser", "--huser"}, _USAGE)
-    if not options.words:
+    if not options.last:
         raise problem(USAGE, "usage", "RUN needs a command", hint=_USAGE, span=line.span)
     command = (*(words(state.entrypoint, line.span) if state.entrypoint else ()), *options.words)
-    user, host_user = options.last("--juser"), options.last("--huser")
+    user, host_user = options.value("--juser"), options.value("--huser")
     assignments = next((at for at, word in enumerate(command) if "=" not in word), len(command))
     environment = state.run_environment
     cwd = state.workdir or "/"
@@ -63,7 +63,7 @@ def _inner(cwd: str, environment: tuple[EnvWord, ...], command: tuple[str, ...])
 
 def _target(state: State, options: Options) -> str:
     words = ["jexec"] if options.has("--noclean") else ["jexec", "-l"]
-    user, host_user = options.last("--juser"), options.last("--huser")
+    user, host_user = options.value("--juser"), options.value("--huser")
     if user:
         words += ["-U", DoubleQuoted.host(user).sh]
     elif host_user:

@@ -8,7 +8,7 @@ layer live, and a later build runs it again. To have a service start with the ja
 
 from __future__ import annotations
 
-from reconciler.makejail.options import read_options
+from reconciler.makejail.options import lacking, read_options
 from reconciler.makejail.quoting import DoubleQuoted
 from reconciler.makejail.step import Instruction, Line, State, Step, required
 
@@ -20,7 +20,7 @@ def _compile(line: Line, state: State) -> Step | None:
     options = read_options(line, {"--jail"}, (), _USAGE)
     argv = tuple(DoubleQuoted.host(word) for word in options.words)
     if not argv:
-        required(Line(line.stage, line.name, "", line.span), _USAGE)
+        raise lacking(line, _USAGE)
     return Step(
         "SERVICE",
         line.rest,

@@ -11,7 +11,8 @@ effect here; `--mark` without a value neither. Only in the build stage.
 from __future__ import annotations
 
 from reconciler.makejail.effects import Parameter, ignored
-from reconciler.makejail.options import read_options
+from reconciler.makejail.lines import blank
+from reconciler.makejail.options import lacking, read_options
 from reconciler.makejail.quoting import DoubleQuoted
 from reconciler.makejail.step import Instruction, Line, State, Step, required
 
@@ -21,12 +22,12 @@ _USAGE = "Write SET PARAMETER or SET PARAMETER=VALUE."
 def _compile(line: Line, state: State) -> Step | None:
     required(line, _USAGE)
     options = read_options(line, {"--mark"}, {"--column", "--row"}, _USAGE)
-    text = " ".join(token.quoted for token in options.operands)
-    if not text:
-        required(Line(line.stage, line.name, "", line.span), _USAGE)
+    if not options.written or any(map(blank, options.written)):
+        raise lacking(line, _USAGE)
+    text = " ".join(options.written)
     word = DoubleQuoted.host(text)
-    row = DoubleQuoted.host(options.last("--row") or "0")
-    given = options.last("--column")
+    row = DoubleQuoted.host(options.value("--row") or "0")
+    given = options.value("--column")
     column = None if given is None else DoubleQuoted.host(given)
     ops = [{"op": "set" if column is None else "setColumn", "row": row, "column": column, "param": word}]
     if options.has("--mark"):

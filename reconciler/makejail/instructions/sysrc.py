@@ -8,7 +8,7 @@ Always the jail's own sysrc: the host may have none, and would follow the jail's
 
 from __future__ import annotations
 
-from reconciler.makejail.options import Options, read_options
+from reconciler.makejail.options import Options, lacking, read_options
 from reconciler.makejail.quoting import DoubleQuoted
 from reconciler.makejail.step import Instruction, Line, State, Step, required
 
@@ -20,7 +20,7 @@ def _compile(line: Line, state: State) -> Step | None:
     options = read_options(line, {"--jexec", "--jail", "--local"}, (), _USAGE)
     argv = tuple(DoubleQuoted.host(word) for word in options.words)
     if not argv:
-        required(Line(line.stage, line.name, "", line.span), _USAGE)
+        raise lacking(line, _USAGE)
     return Step(
         "SYSRC",
         line.rest,

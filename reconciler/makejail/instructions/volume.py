@@ -11,7 +11,8 @@ folder of the host. Only in the build stage.
 from __future__ import annotations
 
 from reconciler.makejail.effects import Volume, ignored
-from reconciler.makejail.options import read_options
+from reconciler.makejail.lines import blank
+from reconciler.makejail.options import lacking, read_options
 from reconciler.makejail.quoting import DoubleQuoted
 from reconciler.makejail.step import Instruction, Line, State, Step, required
 
@@ -22,17 +23,17 @@ _FIELDS = ("group", "mountpoint", "owner", "perm", "type")
 def _compile(line: Line, state: State) -> Step | None:
     required(line, _USAGE)
     options = read_options(line, (), {f"--{field}" for field in _FIELDS}, _USAGE)
-    if not options.words:
-        required(Line(line.stage, line.name, "", line.span), _USAGE)
-    name = DoubleQuoted.host(options.words[0])
-    given = {field: options.last(f"--{field}") for field in _FIELDS}
+    if blank(options.last):
+        raise lacking(line, _USAGE)
+    name = DoubleQuoted.host(options.last)
+    given = {field: options.value(f"--{field}") for field in _FIELDS}
     group, mountpoint, owner, mode, kind = (
         None if text is None else DoubleQuoted.host(text) for text in given.values()
     )
     operands = {"name": name, "group": group, "mountpoint": mountpoint, "owner": owner, "perm": mode, "type": kind}
     instead = (
-        f"In the spec: volumes: [{{name: {options.words[0]}, "
-        f"mountpoint: {given['mountpoint'] or '/volumes/' + options.words[0]}}}]"
+        f"In the spec: volumes: [{{name: {options.last}, "
+        f"mountpoint: {given['mountpoint'] or '/volumes/' + options.last}}}]"
     )
     return Step(
         "VOLUME",
