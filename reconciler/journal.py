@@ -216,6 +216,9 @@ class Journal:
 
     def _move_aside(self, reason: str) -> None:
         """Begin a new file, and keep the damaged one for whoever wants to look."""
+        if not self._path.is_file():  # such as /dev/null, which must stay where it is
+            self._switch_off("it is not a regular file")
+            return
         self.close()
         aside = self._path.with_name(f"{self._path.name}.damaged-{int(self._now())}")
         try:

@@ -7,6 +7,7 @@ Exit statuses: 0 done, 1 failed, 64 usage; a command may have more.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -19,10 +20,22 @@ INTERRUPTED = 130
 COMPLETE = "_RECONCILE_COMPLETE"
 """The variable by which a shell's script of `reconcile completion` asks for what could follow."""
 
+_REFUSALS = {
+    errno.ENOSPC: "Make room on that file system (df -h), and run the same again; what was done stays done.",
+    errno.EDQUOT: "Make room within the quota, and run the same again; what was done stays done.",
+    errno.EACCES: "Run it as a user who may do this, or give the path to them.",
+    errno.EPERM: "Run it as a user who may do this.",
+    errno.EROFS: "That file system is mounted read-only.",
+    errno.EMFILE: "Allow more open files: ulimit -n 4096",
+}
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line; answers its exit status and never raises for what a user can cause."""
     args = list(sys.argv[1:] if argv is None else argv)
+    for name in ("stdout", "stderr"):  # None where a caller closed the descriptor, as in `reconcile plan >&-`
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 (as long as the process)
     if args[:1] == ["--version"]:
         from reconciler import __version__
 
@@ -53,11 +66,27 @@ def _run(args: list[str]) -> int:
     except KeyboardInterrupt:
         print("reconcile: interrupted", file=sys.stderr)
         return INTERRUPTED
+    except OSError as error:
+        if os.environ.get("RECONCILER_DEBUG"):
+            raise
+        _say_refused(error)
+        return 1
     except Exception as error:  # the outermost edge: an operator gets a sentence, a developer the traceback
         if os.environ.get("RECONCILER_DEBUG"):
             raise
         _say_internal(error)
         return 1
+
+
+def _say_refused(error: OSError) -> None:
+    from reconciler.cli.show import show
+    from reconciler.model.diagnostic import Diagnostic
+
+    named = isinstance(error.filename, str | bytes)
+    what = os.fsdecode(error.filename) if named else "standard output, or a file without a name"
+    hint = _REFUSALS.get(error.errno or 0, "Look at the path, its permissions and its file system.")
+    detail = f"{what}: {error.strerror or error}."
+    show((Diagnostic("system-refused", "This machine refused something that was needed", detail, hint),))
 
 
 def _say_internal(error: Exception) -> None:

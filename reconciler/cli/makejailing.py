@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -119,6 +120,8 @@ def check(file: str) -> Run:
 def tidy(file: Path, *, check: bool, write: bool) -> int:
     """Print the formatted text; or compare with it; or write it."""
     try:
+        if write and not file.is_file() and file.exists():
+            raise OSError(errno.EINVAL, "it is not a regular file")
         data = file.read_bytes()
     except OSError as error:
         unreadable = _unreadable(str(file), error.strerror or "it cannot be read")
@@ -128,10 +131,11 @@ def tidy(file: Path, *, check: bool, write: bool) -> int:
     if check:
         return int(formatted != data)
     if write and formatted != data:
-        new = file.with_name(f".{file.name}.new")
+        place = file.resolve()  # a link stays one
+        new = place.with_name(f".{place.name}.new")
         new.write_bytes(formatted)
-        new.chmod(file.stat().st_mode & 0o7777)
-        new.replace(file)
+        new.chmod(place.stat().st_mode & 0o7777)
+        new.replace(place)
     elif not write:
         sys.stdout.flush()
         sys.stdout.buffer.write(formatted)

@@ -48,6 +48,8 @@ def save(file: Path, session: Session, decided: Decided, mirror: str = "") -> No
         steps=_fingerprints(decided.plan),
         plan=document(session, decided),
     )
+    if file.exists() and not file.is_file():  # the rename would put a file in the place of a device
+        raise SpecError(_unusable(file, "it is there, and not a regular file"))
     fresh = file.with_name(f".{file.name}.{os.getpid()}.new")
     try:
         try:

@@ -15,23 +15,35 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from reconciler.model.diagnostic import Diagnostic, HostError
+
 TABLES = ("datasets", "snapshots", "mounts", "jails", "interfaces", "rules", "facts", "anchors")
+
+
+def _open(file: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(file, isolation_level=None, check_same_thread=False, timeout=60)
+    db.execute("PRAGMA journal_mode=WAL")
+    db.execute("PRAGMA synchronous=NORMAL")
+    db.execute(
+        "CREATE TABLE IF NOT EXISTS entry"
+        " (tab TEXT, key TEXT, value TEXT, turn INTEGER, PRIMARY KEY (tab, key)) WITHOUT ROWID"
+    )
+    db.execute("CREATE INDEX IF NOT EXISTS turns ON entry (turn)")
+    return db
 
 
 class State:
     """Tables by name; each maps a key to a JSON-able value. Change only inside `transaction()`."""
 
     def __init__(self, file: Path) -> None:
-        """Open or create the state file."""
+        """Open or create the state file. Raises HostError (code `sandbox-damaged`)."""
         file.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(file, isolation_level=None, check_same_thread=False, timeout=60)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.execute(
-            "CREATE TABLE IF NOT EXISTS entry"
-            " (tab TEXT, key TEXT, value TEXT, turn INTEGER, PRIMARY KEY (tab, key)) WITHOUT ROWID"
-        )
-        self._db.execute("CREATE INDEX IF NOT EXISTS turns ON entry (turn)")
+        try:
+            self._db = _open(file)
+        except sqlite3.DatabaseError as error:
+            detail = f"{file}: {error}."
+            hint = f"It is a simulation: remove {file.parent}, and a new one is made there."
+            raise HostError(Diagnostic("sandbox-damaged", "A simulated host cannot be read", detail, hint)) from error
         self._lock = threading.RLock()
         self._version = -1
         self._turn = 0
