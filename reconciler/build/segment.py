@@ -87,6 +87,8 @@ def _variables(room: Workspace, recipe: RunSegment) -> dict[str, str]:
     """What scripts of a Makejail find in their environment, ours and AppJail's."""
     return {
         "PATH": f"{room.work}/bin:{PATH}",
+        # For pkg(7), which asks before it fetches pkg(8); inside the jail nothing of this is seen.
+        "ASSUME_ALWAYS_YES": "yes",
         **dict(recipe.env),
         "RECONCILER_JAIL": room.jail,
         "RECONCILER_ENV": f"{room.work}/env",

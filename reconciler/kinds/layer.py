@@ -16,6 +16,7 @@ from reconciler.build.layers import built, located
 from reconciler.build.made import admit
 from reconciler.build.perform import perform
 from reconciler.build.recipe import ApplyBuilt, ApplyPackage, Recipe, RunSegment
+from reconciler.build.resolver import resolving
 from reconciler.build.segment import TIMEOUT
 from reconciler.build.workspace import Workspace
 from reconciler.kind import Desired, Kind, Place, Seen, make_dataset
@@ -89,7 +90,8 @@ class BuildLayer(Action):
             left = ""
             for one in run:
                 assert one.recipe is not None
-                left = perform(site, room, one.recipe, layer.ref, _environment(site, one), self.timeout)
+                with resolving(site, room, network=layer.network):
+                    left = perform(site, room, one.recipe, layer.ref, _environment(site, one), self.timeout)
             if layer.last:
                 room.clear()
             _commit(site, room, layer, live=bool(left))

@@ -21,6 +21,9 @@ CATALOGUE_TIMEOUT = 900.0
 CATALOGUES = "/var/cache/reconciler/pkg"
 """Where the host keeps catalogues of other ABIs than its own needs, one folder for each."""
 MAX_PACKAGES = 20_000
+ENVIRONMENT = (("ASSUME_ALWAYS_YES", "yes"),)
+"""The base system's /usr/sbin/pkg is pkg(7), which fetches pkg itself where it is not there yet. Without a terminal it
+does so only when told yes; `-y` counts when it follows the subcommand as the first word, so not after `-j JAIL`."""
 
 
 def install(jail: str, names: Sequence[str]) -> tuple[str, ...]:
@@ -44,7 +47,7 @@ class HostPackages:
 
     def install(self, jail: str, names: Sequence[str], *, output: Output | None = None) -> Completed:
         """Install packages and return how pkg ended, whatever its status."""
-        return self._runner.run(Command(install(jail, names), timeout=INSTALL_TIMEOUT, output=output))
+        return self._runner.run(Command(install(jail, names), timeout=INSTALL_TIMEOUT, env=ENVIRONMENT, output=output))
 
     def installed(self, jail: str) -> Mapping[str, str]:
         """Versions by name of what is installed in a jail. Raises HostError, code `pkg-catalogue-failed`."""
@@ -105,7 +108,7 @@ class HostPackages:
 
     def _checksum(self, pkg: tuple[str, ...], name: str, version: str) -> str:
         words = ("search", "-U", "-R", "--raw-format", "json-compact", "-e", "-S", "name", "--", name)
-        done = self._runner.run(Command((*pkg, *words), timeout=CATALOGUE_TIMEOUT))
+        done = self._runner.run(Command((*pkg, *words), timeout=CATALOGUE_TIMEOUT, env=ENVIRONMENT))
         for manifest in _manifests(done.stdout.decode("utf-8", "replace")):
             if (manifest.get("name"), manifest.get("version")) == (name, version):
                 found = manifest.get("sum")
@@ -113,7 +116,7 @@ class HostPackages:
         return ""
 
     def _ask(self, argv: tuple[str, ...], allowed: tuple[int, ...] = (0,)) -> Completed:
-        done = self._runner.run(Command(argv, timeout=CATALOGUE_TIMEOUT))
+        done = self._runner.run(Command(argv, timeout=CATALOGUE_TIMEOUT, env=ENVIRONMENT))
         if done.status not in allowed:
             said = (done.stderr or done.stdout).decode("utf-8", "replace").strip()
             hint = "Run it by hand on the host; check its repositories: pkg -vv"

@@ -29,7 +29,8 @@ _FLAGS = frozenset({"--chroot", "--jexec", "--jail", "--local", *_ACTIONS})
 _USAGE = "Write PKG PACKAGE… or PKG --remove PACKAGE…."
 _COMMANDS = {
     "host-into-jail": 'pkg -j "$RECONCILER_JAIL"',
-    "in-jail": 'jexec -l -U root "$RECONCILER_JAIL" pkg',
+    # The jail's own pkg(7) asks before it fetches pkg(8), unless it is told in its environment.
+    "in-jail": 'jexec -l -U root "$RECONCILER_JAIL" env ASSUME_ALWAYS_YES=yes pkg',
     # pkg -c would follow the jail's links from the host; -j enters the running jail instead.
     "chroot": 'pkg -j "$RECONCILER_JAIL"',
     "host": "pkg",
