@@ -66,12 +66,20 @@ def visible(text: str) -> str:
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
-@lru_cache(maxsize=64)
 def file_lines(file: str) -> tuple[str, ...]:
-    """The lines of a regular file of at most 16 MiB; nothing where it cannot be read."""
+    """The lines of a regular file of at most 16 MiB as it is now; nothing where it cannot be read."""
+    try:
+        found = os.stat(file)
+    except (OSError, ValueError):
+        return ()
+    return _lines(file, (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns))
+
+
+@lru_cache(maxsize=64)
+def _lines(file: str, _state: tuple[int, ...]) -> tuple[str, ...]:
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (OSError, ValueError):
+    except OSError:
         return ()
     with open(descriptor, "rb") as stream:
         status = os.fstat(descriptor)
