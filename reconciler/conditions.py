@@ -105,7 +105,44 @@ def _held(recipe: RunSegment) -> bool:
     return not loose and len(adds) <= len(recipe.files)
 
 
-def elsewhere(specs: Selected, seen: Seen) -> dict[str, Note]:
+def astray(specs: Selected, seen: Seen) -> dict[str, Note]:
+    """Jails whose data lies where the spec does not have it, or behind another key than it should, or a missing one."""
+    return _apart(specs, seen) | _keyless(specs, seen) | _elsewhere(specs, seen)
+
+
+def _apart(specs: Selected, seen: Seen) -> dict[str, Note]:
+    """Jails whose roots would not be encrypted as the dataset that holds them: a clone keeps its origin's key."""
+    found: dict[str, Note] = {}
+    made = {path: seen.rows[path].encryptionroot for path in ("releases", "layers") if path in seen.rows}
+    for name, sourced in specs.jails.items():
+        kept = {path: seen.rows[path].encryptionroot for path in ("jails", f"jails/{name}") if path in seen.rows}
+        if made and kept and len({*made.values(), *kept.values()}) > 1:
+            said = (f"{seen.place.dataset(path)}: {root or 'not encrypted'}" for path, root in (made | kept).items())
+            text = f"releases, layers and roots must share one encryption root, and have: {'; '.join(said)}."
+            found[name] = _note(name, "encryption-roots-differ", text, sourced, ())
+    return found
+
+
+def _keyless(specs: Selected, seen: Seen) -> dict[str, Note]:
+    """Jails with a dataset whose key is not loaded: it can be neither mounted nor written."""
+    rows = ((path, row) for path, row in seen.rows.items() if "@" not in path)
+    closed = [(path, row.encryptionroot) for path, row in rows if row.keystatus == "unavailable"]
+    found: dict[str, Note] = {}
+    for name, sourced in specs.jails.items() if closed else ():
+        roots = sorted({root for path, root in closed if path in ("releases", "layers") or _owner(path) == name})
+        if roots:
+            text = f"the key of {', '.join(roots)} is not loaded: zfs load-key {roots[0]}"
+            found[name] = _note(name, "key-not-loaded", text, sourced, ())
+    return found
+
+
+def _owner(path: str) -> str:
+    """The jail that a dataset below the pool belongs to, or below another one (`//POOL/volumes/JAIL/NAME`)."""
+    below = path.partition("/volumes/")[2] if path.startswith("//") else path.partition("/")[2]
+    return below.partition("/")[0]
+
+
+def _elsewhere(specs: Selected, seen: Seen) -> dict[str, Note]:
     """Jails with a volume whose data lies on another pool than the spec says: a new one would be empty."""
     found: dict[str, Note] = {}
     for name, sourced in specs.jails.items():

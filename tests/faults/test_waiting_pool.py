@@ -14,7 +14,9 @@ SPEC = "kind: Jail\nname: web\nrelease: 15.1-RELEASE\nstate: stopped\n"
 
 
 class Locked(RecordRunner):
-    """The key of the pool's datasets is not loaded."""
+    """The pool's datasets are encrypted, those below `of` by `root`, whose key has the given status."""
+
+    of, root, status = "zroot/reconciler", "zroot/reconciler", "unavailable"
 
     def run(self, command: Command) -> Completed:
         return self._without_key(super().run(command))
@@ -26,15 +28,15 @@ class Locked(RecordRunner):
         done, files = super().gather(commands, trees)  # type: ignore[arg-type]
         return [self._without_key(each) for each in done], files
 
-    @staticmethod
-    def _without_key(done: Completed) -> Completed:
+    def _without_key(self, done: Completed) -> Completed:
         if done.argv[:2] != ("zfs", "list") or "keystatus" not in " ".join(done.argv):
             return done
         columns = done.argv[done.argv.index("-o") + 1].split(",")
         place, root = columns.index("keystatus"), columns.index("encryptionroot")
         rows = [line.split("\t") for line in done.stdout.decode().splitlines()]
         for row in rows:
-            row[place], row[root] = "unavailable", "zroot/reconciler"
+            if f"{row[0]}/".startswith(f"{self.of}/"):
+                row[place], row[root] = self.status, self.root
         text = "".join("\t".join(row) + "\n" for row in rows)
         return Completed(done.argv, done.status, text.encode(), done.stderr)
 
@@ -46,6 +48,42 @@ def test_a_pool_without_its_key_is_waited_for(fleet: Fleet) -> None:
     with pytest.raises(Refused, match="load-key"):
         fleet.apply(locked)
     assert locked.changes == []
+
+
+OTHER = SPEC.replace("web", "other")
+
+
+def held_back(fleet: Fleet, below: str, status: str, text: str) -> dict[str, str]:
+    """Why jails are held back, where what is below a dataset is encrypted and nothing else is."""
+    locked = Locked(fleet.runner)
+    locked.of, locked.root, locked.status = below, below, status
+    fleet.write(text)
+    notes = fleet.session(locked).decide().plan.notes
+    return {note.scope: note.code for note in notes if note.failing}
+
+
+@pytest.mark.parametrize(
+    ("below", "status", "codes"),
+    [
+        ("jails", "available", {"web": "encryption-roots-differ", "other": "encryption-roots-differ"}),
+        ("releases", "available", {"web": "encryption-roots-differ", "other": "encryption-roots-differ"}),
+        ("jails/web", "available", {"web": "encryption-roots-differ"}),
+        ("state/web", "available", {}),
+        ("volumes/web", "available", {}),
+        ("volumes/web", "unavailable", {"web": "key-not-loaded"}),
+        ("state/web", "unavailable", {"web": "key-not-loaded"}),
+        ("releases", "unavailable", {"web": "key-not-loaded", "other": "key-not-loaded"}),
+    ],
+)
+def test_roots_and_what_they_are_cloned_from_have_one_key(
+    fleet: Fleet, below: str, status: str, codes: dict[str, str]
+) -> None:
+    # A clone keeps its origin's encryption root wherever it lies (seen on OpenZFS 2.3.2): zfs-load-key(8).
+    text = f"{SPEC}---\n{OTHER}"
+    fleet.write(text)
+    fleet.apply()
+    changed = text.replace("stopped", "stopped\nkeep: [/root/x]")
+    assert held_back(fleet, f"zroot/reconciler/{below}", status, changed) == codes
 
 
 @pytest.mark.parametrize("dataset", ["zroot/reconciler/jails/web", "zroot/reconciler/jails", "zroot/reconciler"])
