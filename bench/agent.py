@@ -216,24 +216,46 @@ def turn(agent: Agent) -> float:
 
 
 def idle(folder: Path, cycles: int) -> dict[str, float]:
-    """Memory of an agent of one jail that waits, and after so many turns."""
+    """Memory of an agent of one jail that waits, and after so many turns, in each tenth of which its page is looked at.
+
+    `grew_mb` is what the last half of the turns added.
+    """
     repository = Repository(folder)
     (repository.tree / "specs").mkdir()
     (repository.tree / "specs/web.yaml").write_text(JAIL % 50)
     repository.push()
-    agent = Agent(folder, repository, folder / "box", interval="1h", **{"web.listen": f"127.0.0.1:{free_port()}"})
+    port = free_port()
+    agent = Agent(folder, repository, folder / "box", interval="1h", **{"web.listen": f"127.0.0.1:{port}"})
     try:
         agent.rests(0)
         for _ in range(20):
             turn(agent)
-        before = agent.memory()
+        found = {"cycles": float(cycles), "idle_mb": agent.memory()}
+        pages(port)
         descriptors = len(os.listdir(f"/proc/{agent.process.pid}/fd"))
-        for _ in range(cycles):
+        for number in range(cycles):
             turn(agent)
-        more = len(os.listdir(f"/proc/{agent.process.pid}/fd")) - descriptors
-        return {"idle_mb": before, "after_mb": agent.memory(), "cycles": cycles, "descriptors_more": more}
+            if number % 10 == 0:
+                pages(port)
+            if number == 20:
+                found["in_use_mb"] = agent.memory()
+            if number == cycles // 2:
+                found["half_mb"] = agent.memory()
+        found["after_mb"] = agent.memory()
+        found["grew_mb"] = found["after_mb"] - found["half_mb"]
+        found["descriptors_more"] = len(os.listdir(f"/proc/{agent.process.pid}/fd")) - descriptors
+        return found
     finally:
         agent.end()
+
+
+def pages(port: int) -> None:
+    """Look at the page as a person does, and at the metrics as Prometheus does."""
+    for path in ("/", "/jails/web", "/metrics", "/status.json"):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        connection.request("GET", path)
+        connection.getresponse().read()
+        connection.close()
 
 
 def main() -> int:

@@ -39,6 +39,7 @@ class Pages:
         """Show `board`, and what `records` know beside it."""
         self._board, self._records, self._gate, self._now = board, records, gate, now
         self._commits: OrderedDict[str, Shown | None] = OrderedDict()
+        prepare()
 
     def routes(self) -> tuple[Route, ...]:
         """Everything that may be read."""
@@ -154,6 +155,13 @@ def static(ask: Ask) -> Answer:
     if ask.headers.get("if-none-match", "") == tag:
         return Answer(304, b"", kind, headers)
     return Answer(200, data, kind, headers)
+
+
+def prepare() -> None:
+    """Compile every template now: what that takes goes to the heap that the loop uses, not to a thread's for good."""
+    known = _templates()
+    for name in known.list_templates():
+        known.get_template(name)
 
 
 @cache
