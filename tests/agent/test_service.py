@@ -61,6 +61,7 @@ def place(tmp_path: Path) -> Iterator[Machine]:
         "/etc/rc.conf.d",
         "/var/run",
         "/var/log",
+        "/proc",
     ):
         made.ok("mkdir", "-p", folder)
     made.runner.write("/usr/local/etc/rc.d/reconciler", SCRIPT.read_bytes(), 0o555)
@@ -110,6 +111,36 @@ def test_a_configuration_that_cannot_be_used_starts_nothing_and_ends_nothing(pla
     assert place.service("status").status == 0 and "ending" not in place.said()
 
 
+def test_a_reload_checks_the_configuration_first(place: Machine):
+    assert place.service("start").status == 0
+    place.until(f"started with agent --config {CONFIG}")
+    place.runner.write(CONFIG, b"broken\n", 0o600)
+    refused = place.service("reload")
+    assert refused.status == 1 and b"agent.yaml:1:1" in refused.stderr
+    assert place.service("status").status == 0 and "hangup" not in place.said()
+
+
+def test_a_service_that_was_disabled_meanwhile_is_stopped_all_the_same(place: Machine):
+    assert place.service("start").status == 0
+    place.until(f"started with agent --config {CONFIG}")
+    place.runner.write("/etc/rc.conf.d/reconciler", b'reconciler_enable="NO"\n', 0o644)
+    assert place.service("stop").status == 0
+    assert place.said()[-1] == "ending" and place.service("status").status == 1
+
+
+def test_at_shutdown_it_is_not_waited_for_as_long_as_otherwise(place: Machine):
+    place.runner.write("/usr/local/bin/reconcile", PROGRAM.replace(b"; exit 0' TERM", b"' TERM"), 0o755)
+    conf = b'reconciler_enable="YES"\nreconciler_shutdown_timeout="0"\n'
+    place.runner.write("/etc/rc.conf.d/reconciler", conf, 0o644)
+    assert place.service("faststop").status == 0, "nothing is there to be stopped"
+    assert place.service("start").status == 0
+    place.until(f"started with agent --config {CONFIG}")
+    late = place.service("faststop")
+    assert late.status == 1 and b"still works after 0 seconds" in late.stderr
+    place.until("ending")
+    assert place.service("start").status == 1, "one at a time"
+
+
 @pytest.mark.parametrize("path", ["/usr/local/bin/reconcile", CONFIG])
 def test_what_is_missing_is_named(place: Machine, path: str):
     place.ok("rm", path)
@@ -120,21 +151,24 @@ def test_what_is_missing_is_named(place: Machine, path: str):
 def test_flags_and_the_log_go_where_they_should(place: Machine):
     conf = (
         "reconciler_enable=YES",
-        'reconciler_flags="--set interval=5m --adopt-source"',
+        """reconciler_flags="--set interval=5m --set 'labels={a: b}'\"""",
         "reconciler_logfile=/var/log/other.log",
     )
     place.runner.write("/etc/rc.conf.d/reconciler", "\n".join(conf).encode(), 0o644)
     assert place.service("start").status == 0
-    place.until(f"started with agent --config {CONFIG} --set interval=5m --adopt-source")
+    place.until(f"started with agent --config {CONFIG} --set interval=5m --set labels={{a: b}}")
     assert place.ok("stat", "-f", "%Lp", "/var/log/other.log").strip() == "0600"
     assert place.service("stop").status == 0
 
 
-def test_pid_files_of_processes_that_are_gone_mean_nothing(place: Machine):
-    for text in (b"999999\n", b"", b"-1\n", b"1; rm -rf /\n"):
+def test_pid_files_of_processes_that_are_gone_or_others_mean_nothing(place: Machine):
+    place.ok("sh", "-c", "sleep 300 & echo $! > /tmp/other; cp /tmp/other /var/run/reconciler-agent.pid")
+    other = (place.read("/tmp/other") or "").encode()
+    for text in (other, b"999999\n", b"", b"-1\n", b"1; rm -rf /\n"):
         place.runner.write("/var/run/reconciler.pid", text)
         assert place.service("status").status == 1
         assert place.service("stop").status == 1
+    place.ok("sh", "-c", "kill -0 $(cat /tmp/other)")
 
 
 def test_it_starts_after_the_jails_and_stops_before_them(place: Machine):
