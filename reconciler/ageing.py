@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
 from functools import cache
 
 from reconciler.allocate import Allocation
@@ -23,6 +22,7 @@ from reconciler.releases.tag import Tags, Updates
 from reconciler.releases.version import parse_version
 from reconciler.spec.document import Host
 from reconciler.spec.select import Selected
+from reconciler.today import today
 
 Known = Callable[[str], Support]
 
@@ -38,11 +38,11 @@ def known(host: Host, facts: Facts | None) -> Known:
     """What is known of a release's support here and today, without asking anybody."""
     prints = tuple(digest.removeprefix("sha256:") for digest in host.updates.key_prints)
     tags = Tags(Cache(default_folder(os.environ)), Updates(host.updates.server, prints))
-    today = datetime.now(UTC).date()
+    day = today()
 
     @cache
     def ask(release: str) -> Support:
-        return support(release, today, tags.known(release, facts.machine if facts else ""))
+        return support(release, day, tags.known(release, facts.machine if facts else ""))
 
     return ask
 

@@ -10,9 +10,14 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from reconciler.releases.eol import TABLE_DATE
+from reconciler.today import VARIABLE
 from tests.fleet import Fleet, mirror
 
 MEMORY = Path("/dev/shm")
+
+# Releases grow old: every test, and every command that it starts, lives on the day of the table of ends of life.
+os.environ[VARIABLE] = TABLE_DATE.isoformat()
 
 # What is tried is the same each time, so that a run tells of the code alone; EXPLORE=1 tries something new.
 settings.register_profile("same", derandomize=True, database=None)

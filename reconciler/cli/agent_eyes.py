@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler.agent import calendar, orders
@@ -25,6 +24,7 @@ from reconciler.cli.record import journal
 from reconciler.hosts.freebsd.run import LocalRunner
 from reconciler.model.diagnostic import Diagnostic, FetchError, Refused
 from reconciler.releases.tag import Tags, Updates
+from reconciler.today import today
 
 BY = "the status page"
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -70,8 +70,7 @@ def releases() -> Callable[[Sequence[Jail]], Sequence[Release]]:
     machine = _ARCHITECTURES.get(os.uname().machine, os.uname().machine)
 
     def known(jails: Sequence[Jail]) -> Sequence[Release]:
-        today = datetime.now(UTC).date()
-        return calendar.releases(jails, today, lambda release: tags.known(release, machine))
+        return calendar.releases(jails, today(), lambda release: tags.known(release, machine))
 
     return known
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
 from reconciler.cache import Cache, default_folder
@@ -15,6 +15,7 @@ from reconciler.model.diagnostic import Diagnostic, FetchError
 from reconciler.reconcile import Session
 from reconciler.releases.catalog import Layout
 from reconciler.releases.distribution import Distribution, Release
+from reconciler.today import today
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +36,12 @@ class Row:
         return bool(self.here or self.jails or self.wanted) or not self.release.archived
 
 
-def distribution(run: Session, offer: Offer, layout: Layout = "FreeBSD", today: date | None = None) -> Distribution:
+def distribution(run: Session, offer: Offer, layout: Layout = "FreeBSD", day: date | None = None) -> Distribution:
     """The distribution as a session's host sees it."""
     facts = run.facts
     return Distribution(
         layout, facts.machine, facts.arch, facts.osrelease, offer.mirror or None, offer.updates,
-        Cache(default_folder(os.environ)), offer.patience, today or datetime.now(UTC).date(),
+        Cache(default_folder(os.environ)), offer.patience, day or today(),
     )  # fmt: skip
 
 

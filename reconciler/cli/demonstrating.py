@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from reconciler.cli.paper import paper
+from reconciler.releases.eol import TABLE_DATE
+from reconciler.today import VARIABLE
 
 _MARK = ".made-by-reconcile-demo"
 _WIDTH = 98
@@ -85,6 +87,8 @@ class Stage:
             "RECONCILER_HOST": f"sandbox:{self.folder / 'host'}",
             "RECONCILER_JOURNAL": str(self.folder / "journal.db"),
             "XDG_CACHE_HOME": str(self.folder / "cache"),
+            # The example fleet's releases have their ends of life; the story stays the same when they are past.
+            VARIABLE: TABLE_DATE.isoformat(),
             "PYTHONPATH": str(Path(__file__).parents[2]),
         }
         return {k: v for k, v in os.environ.items() if not k.startswith("RECONCILER_")} | own

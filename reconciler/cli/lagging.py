@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from reconciler.cache import Cache, default_folder
 from reconciler.cli import session, show
@@ -16,6 +15,7 @@ from reconciler.reconcile import Session
 from reconciler.releases.eol import support
 from reconciler.releases.tag import SignedTag, Tags, Updates
 from reconciler.releases.version import Version, parse_version
+from reconciler.today import today
 
 
 def lagging(run: Session, found: Iterable[Status], *, ask: bool) -> list[Status]:
@@ -70,7 +70,7 @@ def _judged(status: Status, version: Version | None, tags: Mapping[str, SignedTa
     if version is None:
         return status
     tag = tags.get(version.release)
-    told = support(version.release, datetime.now(UTC).date(), tag)
+    told = support(version.release, today(), tag)
     behind = max(0, tag.tag.patch - version.level) if tag is not None else None
     until = told.until.isoformat() if told.until else ""
     notes = list(status.notes)

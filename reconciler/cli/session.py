@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler.cache import Cache, default_folder
@@ -22,6 +21,7 @@ from reconciler.site import LocalSite, Progress
 from reconciler.spec.cache import cache_folder
 from reconciler.spec.load import load
 from reconciler.spec.specset import SpecSet
+from reconciler.today import today
 from reconciler.wraps import ReadOnlyRunner
 
 DEFAULT_SPECS = Path("specs")
@@ -121,7 +121,7 @@ def site(
         session.place,
         Cache(default_folder(os.environ)),
         session.facts,
-        datetime.now(UTC).date().isoformat(),
+        today().isoformat(),
         offer.mirror or None,
         offer.updates,
         offer.patience,

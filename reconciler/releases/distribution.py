@@ -20,7 +20,7 @@ import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date
 from functools import cached_property, partial
 
 from reconciler.cache import Cache, default_folder
@@ -34,6 +34,7 @@ from reconciler.releases.url import ARCHIVE_MIRROR
 from reconciler.releases.version import Version, parse_version
 from reconciler.spec.document import Release as Document
 from reconciler.spec.document import Trust
+from reconciler.today import today
 from reconciler.wraps import retry
 
 LOOKUPS = 8
@@ -115,7 +116,7 @@ class Distribution:
     updates: Updates = field(default_factory=Updates)
     cache: Cache = field(default_factory=lambda: Cache(default_folder(os.environ)))
     patience: Patience = PATIENT
-    today: date = field(default_factory=lambda: datetime.now(UTC).date())
+    today: date = field(default_factory=today)
     problems: list[Diagnostic] = field(default_factory=list)
     """What could not be looked up so far, each as a warning; releases that it concerns are unknown, or missing."""
 

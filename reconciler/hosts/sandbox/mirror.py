@@ -14,24 +14,26 @@ import os
 import tarfile
 import threading
 from collections.abc import Callable
+from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from importlib import resources
 from pathlib import Path
 
 from reconciler.hosts.sandbox import signing, toys, update_mirror, userland
 from reconciler.hosts.sandbox.machine import Machine
+from reconciler.today import today
 
 RELEASES = ("15.1-RELEASE", "14.4-RELEASE")
 LEVELS = {"15.1-RELEASE": 1, "14.4-RELEASE": 3}
 """The newest patch level of each."""
-ENDS_OF_LIFE = {"15.1-RELEASE": 1806451200, "14.4-RELEASE": 1798675200}
-"""Ends of life in seconds since 1970, those that FreeBSD has announced: 2027-03-31 and 2026-12-31."""
+SUPPORTED = {"15.1-RELEASE": 129, "14.4-RELEASE": 39}
+"""Days from the making of the mirror to the end of life of each, so that no sandbox begins with what has passed."""
 SEED = "a"
 """Of the key that signs the tags. It guards nothing but the sandbox."""
 ABI = {"15": "FreeBSD:15:amd64", "14": "FreeBSD:14:amd64"}
 _TIME = 1781568000
 """Modification time of every member, in seconds since 1970: the day 15.1-RELEASE came out."""
-_FORMAT = "5"
+_FORMAT = "6"
 _FOLDERS = (
     ".sandbox", "bin", "boot", "boot/kernel", "dev", "etc", "etc/cron.d", "etc/defaults", "etc/mtree",
     "etc/newsyslog.conf.d", "etc/pkg", "etc/rc.conf.d", "etc/rc.d", "etc/ssh", "etc/ssl", "lib", "libexec", "media",
@@ -127,8 +129,8 @@ def ensure_mirror(machine: Machine) -> Path:
     return directory
 
 
-def build(directory: Path) -> None:
-    """Write releases and packages below `directory`."""
+def build(directory: Path, day: date | None = None) -> None:
+    """Write releases and packages below `directory`; ends of life are counted from `day`, today when absent."""
     for release in RELEASES:
         folder = directory / "releases" / "amd64" / "amd64" / release
         folder.mkdir(parents=True, exist_ok=True)
@@ -137,17 +139,17 @@ def build(directory: Path) -> None:
         digest = hashlib.sha256(data).hexdigest()
         line = f'base.txz\t{digest}\t{members}\tbase\t"Base system (MANDATORY)"\ton\n'
         _put(folder / "MANIFEST", line.encode())
-    _updates(directory / "updates")
+    _updates(directory / "updates", day or today())
     for abi in ABI.values():
         packages(directory / "pkg" / abi / "latest")
 
 
-def _updates(folder: Path) -> None:
+def _updates(folder: Path, day: date) -> None:
     """The update server: tags, and the patches that they lead to."""
     key = signing.make_key(SEED)
     folder.mkdir(parents=True, exist_ok=True)
     for release in RELEASES:
-        update_mirror.publish(folder, patches(release), key)
+        update_mirror.publish(folder, patches(release, day), key)
     _put(folder / "key-print", key.key_print.encode())
 
 
@@ -168,7 +170,12 @@ def base(release: str) -> tuple[bytes, int]:
     return _archive(sorted(folders), files(release), prefix="./")
 
 
-def patches(release: str) -> update_mirror.Offer:
+def end_of_life(release: str, day: date) -> date:
+    """The last supported day of a release of a mirror that was made on `day`."""
+    return day + timedelta(days=SUPPORTED[release])
+
+
+def patches(release: str, day: date) -> update_mirror.Offer:
     """What freebsd-update(8) makes of a release: its version, and one file of each kind of change."""
     level = LEVELS[release]
     old = files(release)
@@ -177,7 +184,8 @@ def patches(release: str) -> update_mirror.Offer:
     new["etc/defaults/rc.conf"] = (0o644, _TEXTS["etc/defaults/rc.conf"] + 'patched_enable="NO"\n')
     new["usr/share/patched"] = (0o444, f"This came with patch level {level}.\n")
     del new["etc/newsyslog.conf"]
-    return update_mirror.Offer(release, level, old, new, ENDS_OF_LIFE[release])
+    end = datetime.combine(end_of_life(release, day), time(), UTC)
+    return update_mirror.Offer(release, level, old, new, int(end.timestamp()))
 
 
 def files(release: str) -> dict[str, tuple[int, str]]:

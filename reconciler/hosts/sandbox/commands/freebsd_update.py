@@ -16,7 +16,6 @@ import secrets
 import shutil
 import stat
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler.hosts.sandbox import beneath, update_client
@@ -26,6 +25,7 @@ from reconciler.hosts.sandbox.modes import parse_mode
 from reconciler.hosts.sandbox.mounts import Place
 from reconciler.hosts.sandbox.update_client import Entry, Index
 from reconciler.model.command import Command, Completed
+from reconciler.today import today
 
 _RUNNING = re.compile(r"(?P<release>[0-9]+\.[0-9]+-(?:RELEASE|(?:ALPHA|BETA|RC)[0-9]+))(?:-p(?P<level>[0-9]+))?")
 _USAGE = "usage: freebsd-update [options] command ..."
@@ -131,7 +131,7 @@ def _fetch(run: Run) -> None:
         answer.say(f"No updates needed to update system to {run.release}-p{tag.patch}.")
     else:
         _download(run, get, work.real, before, after, tag.patch)
-    if tag.eol < datetime.now(UTC).timestamp():
+    if tag.eol_date < today():
         ended = tag.eol_date.isoformat()
         answer.say(f"\nWARNING: {run.release}-p{run.level} HAS PASSED ITS END-OF-LIFE DATE.\n"
                    f"Any security issues discovered after {ended}\nwill not have been corrected.")  # fmt: skip
