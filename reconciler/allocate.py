@@ -18,7 +18,7 @@ from reconciler.kinds.config import have as have_config
 from reconciler.kinds.jail import Jail
 from reconciler.kinds.layer import Layer, anew, resumed
 from reconciler.kinds.layer import here as layers_here
-from reconciler.kinds.release import Release
+from reconciler.kinds.release import Release, is_packaged
 from reconciler.kinds.root import Root
 from reconciler.kinds.root import have as have_roots
 from reconciler.kinds.volume import dataset_of
@@ -323,10 +323,10 @@ def _release(inputs: Inputs, spec: document.Jail) -> tuple[Release, tuple[Releas
     name = spec.release or ""
     here, fetched = inputs.levels.get(name, ()), inputs.fetched.get(name, 0)
     level = _level(inputs, name, spec.patch_level)
-    found = inputs.specs.releases.get(name)
-    source = found.doc if found else None
-    below = max((one for one in (*here, fetched) if one < level), default=level)
-    if level in here or level == fetched or below == level:
+    source = found.doc if (found := inputs.specs.releases.get(name)) else None
+    known = here if is_packaged(source) else (*here, fetched)  # packages lead to their newest level at once
+    below = max((one for one in known if one < level), default=level)
+    if level in known or below == level:
         return Release(f"{name}-p{level}", level, source), ()
     base = Release(f"{name}-p{below}", below, source)
     return Release(f"{name}-p{level}", level, source, base.name), (base,)

@@ -12,10 +12,10 @@ from pathlib import Path
 from reconciler.cache import Cache
 from reconciler.guard import Consent
 from reconciler.hosts.freebsd.host import FreeBSDHost
-from reconciler.hosts.sandbox import processes
+from reconciler.hosts.sandbox import base_mirror, processes
 from reconciler.hosts.sandbox.machine import Machine
 from reconciler.hosts.sandbox.runner import SandboxRunner
-from reconciler.hosts.sandbox.signing import make_key
+from reconciler.hosts.sandbox.signing import SigningKey, make_key
 from reconciler.hosts.sandbox.update_mirror import Offer, publish
 from reconciler.model.command import Runner
 from reconciler.model.outcome import Report, Result
@@ -74,7 +74,8 @@ def mirror(folder: Path, *releases: str) -> str:
 
 
 KEY = make_key("fleet", 2048)
-UPDATES = Updates("http://update.test", (KEY.key_print,))
+REPOSITORY = "base/${ABI}/base_release_${VERSION_MINOR}"
+UPDATES = Updates("http://update.test", (KEY.key_print,), f"http://update.test/{REPOSITORY}", (KEY.key_print,))
 EOL = 1806451200  # 2027-03-31
 
 
@@ -106,6 +107,23 @@ class Fleet:
         new["etc/rc"] = (0o644, f"# p{level}\nexit 0\n")
         del new["etc/ssh/ssh_host_rsa_key"]
         publish(self.server, Offer(release, level, old, new, eol), KEY)
+
+    @property
+    def repository(self) -> Path:
+        """The folder of the base packages of 15.1 that this host reaches."""
+        return self.server / "base" / "FreeBSD:15:amd64" / "base_release_1"
+
+    def publish_base(self, release: str, level: int, key: SigningKey | None = KEY) -> None:
+        """Packages of a release at a level: one changes with each, a file comes, and one that needs it is new."""
+        tree = {**files_of(f"{release}-p{level}" if level else release), "usr/bin/true": (0o555, "#!/bin/sh\n")}
+        if level:
+            tree |= {"etc/rc": (0o644, f"# p{level}\nexit 0\n"), "lib/libpatched.so": (0o444, f"of p{level}\n")}
+        packages = base_mirror.divided(release, level, "FreeBSD:15:amd64", tree, FOLDERS.split())
+        if level:
+            version = packages[0].version
+            packages[0] = replace(packages[0], needs=("FreeBSD-split",))
+            packages.append(base_mirror.Package("FreeBSD-split", version, packages[0].abi, {"lib/split": (0o444, "x")}))
+        base_mirror.publish(self.repository, packages, key)
 
     def session(self, runner: Runner | None = None, **options: object) -> Session:
         """A run's beginning."""

@@ -17,10 +17,13 @@ from reconciler.releases import freebsd_update
 from reconciler.releases.freebsd_update import CONFIG, INSIDE
 from reconciler.releases.tag import Tag, Updates, parse_tag
 from reconciler.releases.version import Version, read_userland_version
+from reconciler.url import redact
 
 INSTALLS = 3
 """How often `install` is run at most; it says when there is more to do, and patches need one."""
 TIMEOUT = 3 * 3600.0
+NOTHING = -1
+"""The level of a tree in which nothing is yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +63,7 @@ def patch(site: Site, room: Workspace, wanted: Wanted, ref: Ref, *, base: str = 
     Raises HostError: `patch-level-unavailable` before anything is installed, when the server's newest level is
     another; `update-fetch-failed`, `update-install-failed`, `update-server-unusable`, `release-unreadable`.
     """
-    if not site.online:
-        raise HostError(_offline(wanted))
+    refuse_offline(site, wanted, wanted.updates.server)
     work = f"{room.work}/update"
     tree = base or room.path
     files = site.host.files
@@ -74,7 +76,7 @@ def patch(site: Site, room: Workspace, wanted: Wanted, ref: Ref, *, base: str = 
         said = freebsd_update.fetched(site.host.patches.fetch(*asked, output=told))
         offered = _tag(site, work, wanted)
         if offered.patch != wanted.level or not freebsd_update.ready(site.host.patches.ready(*asked)):
-            raise unavailable(wanted, offered.patch)
+            raise unavailable(wanted, offered.patch, wanted.updates.server)
         for _ in range(INSTALLS):
             _install(site, room, work, wanted, tree, ref)
             if not freebsd_update.ready(site.host.patches.ready(*asked)):
@@ -83,7 +85,7 @@ def patch(site: Site, room: Workspace, wanted: Wanted, ref: Ref, *, base: str = 
         files.clear(room.work)
     level = observed_level(site, room.path, wanted.release)
     if level != wanted.level:
-        raise unavailable(wanted, level)
+        raise unavailable(wanted, level, wanted.updates.server)
     return Patched(level, said.skipped, said.end_of_life)
 
 
@@ -98,13 +100,12 @@ def _install(site: Site, room: Workspace, work: str, wanted: Wanted, tree: str, 
         room.stop()
 
 
-def _offline(wanted: Wanted) -> Diagnostic:
-    return Diagnostic(
-        "download-denied",
-        "A download is not allowed",
-        f"{_name(wanted.release, wanted.level)} is not on this host, and patches come from {wanted.updates.server}.",
-        "Leave out --offline, or set downloads: allow in the Host document's policy.",
-    )
+def refuse_offline(site: Site, wanted: Wanted, source: str) -> None:
+    """Raises HostError (`download-denied`) where the host may not be asked to download from `source`."""
+    if not site.online:
+        detail = f"{_name(wanted.release, wanted.level)} is not on this host, and it comes from {redact(source)}."
+        hint = "Leave out --offline, or set downloads: allow in the Host document's policy."
+        raise HostError(Diagnostic("download-denied", "A download is not allowed", detail, hint))
 
 
 def _tag(site: Site, work: str, wanted: Wanted) -> Tag:
@@ -148,18 +149,19 @@ def observed_level(site: Site, path: str, release: str) -> int:
     return found.level
 
 
-def unavailable(wanted: Wanted, offered: int) -> HostError:
-    """The error of a level that is nowhere, with those that are somewhere."""
-    there = [f"{_name(wanted.release, level)} is on this host" for level in sorted({*wanted.here, wanted.now})]
-    if offered not in (*wanted.here, wanted.now):
-        there.append(f"{_name(wanted.release, offered)} is what {wanted.updates.server} leads to")
+def unavailable(wanted: Wanted, offered: int, source: str) -> HostError:
+    """The error of a level that is nowhere, with those that are somewhere. `source` leads to the level `offered`."""
+    here = sorted({*wanted.here, wanted.now} - {NOTHING})
+    there = [f"{_name(wanted.release, level)} is on this host" for level in here]
+    if offered not in here:
+        there.append(f"{_name(wanted.release, offered)} is what {redact(source)} leads to")
     return HostError(
         Diagnostic(
             "patch-level-unavailable",
             "There is no such patch level",
             f"{_name(wanted.release, wanted.level)} was asked for. {'; '.join(there)}. "
             "FreeBSD's servers lead to the newest level alone.",
-            f"Write `patch_level: {max(offered, *wanted.here, wanted.now)}`.",
+            f"Write `patch_level: {max(offered, *here)}`.",
         )
     )
 

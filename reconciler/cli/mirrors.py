@@ -29,23 +29,34 @@ def patience_of(document: Host, *, offline: bool) -> Patience:
 @contextmanager
 def offered(given: str, url: str, document: Host, patience: Patience = PATIENT) -> Iterator[Offer]:
     """What was given, else what the Host document says; for a sandbox its own, served on loopback for so long."""
-    asked = document.updates
-    updates = Updates(asked.server, tuple(digest.removeprefix("sha256:") for digest in asked.key_prints))
+    updates = asked_of(document)
     scheme, _, directory = url.partition(":")
     if scheme != "sandbox":
         yield Offer(given, updates, patience)
         return
+    from reconciler.hosts.sandbox import base_mirror
     from reconciler.hosts.sandbox.machine import Machine
     from reconciler.hosts.sandbox.mirror import ensure_mirror, key_print, serve
 
     folder = ensure_mirror(Machine(Path(directory).expanduser()))
     address, stop = serve(folder)
     if "updates" not in document.model_fields_set:
-        updates = Updates(f"{address}/updates", (key_print(folder),))
+        print_ = key_print(folder)
+        updates = Updates(f"{address}/updates", (print_,), f"{address}/base/${{ABI}}/{base_mirror.FOLDER}", (print_,))
     try:
         yield Offer(given or f"{address}/releases", updates, patience)
     finally:
         stop()
+
+
+def asked_of(document: Host) -> Updates:
+    """The update server and the base repository of a Host document."""
+    asked = document.updates
+    prints, fingerprints = (
+        tuple(digest.removeprefix("sha256:") for digest in digests)
+        for digests in (asked.key_prints, asked.fingerprints)
+    )
+    return Updates(asked.server, prints, asked.repository, fingerprints)
 
 
 def key_prints(url: str, document: Host) -> tuple[str, ...]:

@@ -137,6 +137,12 @@ def _documents(asked: Asked, current: Session, names: Sequence[str], offer: Offe
     return found
 
 
+def _packaged(name: str) -> Diagnostic:
+    detail = f"{name} is made of packages (method: pkgbase), which an apply has from their repository."
+    hint = "Write a jail with this release, and apply."
+    return Diagnostic("pkgbase-by-apply", "A release made of packages is not fetched ahead", detail, hint)
+
+
 def _document(asked: Asked, current: Session, name: str, offer: Offer) -> Document:
     if parse_version(name).patch is not None:
         detail = f"A mirror holds a release's sets, not each of its patch levels, so {name} cannot be fetched as such."
@@ -146,6 +152,8 @@ def _document(asked: Asked, current: Session, name: str, offer: Offer) -> Docume
         )
     sourced = current.selected.releases.get(name)
     document = sourced.doc if sourced is not None else Document(name=name)
+    if document.method == "pkgbase":
+        raise FetchError(_packaged(name))
     changes: dict[str, object] = {}
     if document.mirror is None and offer.mirror:
         changes["mirror"] = offer.mirror

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from reconciler.build.patch import Wanted, lines, observed_level, patch
+from reconciler.build import packaged
+from reconciler.build.levels import reach
+from reconciler.build.patch import NOTHING, Wanted, lines, observed_level
 from reconciler.build.workspace import Workspace
 from reconciler.kind import SEALED, Desired, Kind, Place, Seen, attributes, make_dataset
 from reconciler.model.action import Action, Site
@@ -69,6 +71,28 @@ class FetchRelease(Action):
 
 
 @dataclass(frozen=True, slots=True)
+class InstallRelease(Action):
+    """Install base packages into an empty tree, read the level, seal."""
+
+    def title(self) -> str:
+        """A verb and its object."""
+        return f"install release {self.subject.name} from packages"
+
+    def apply(self, site: Site) -> None:
+        """As fetching: under the final name, and there once @sealed is."""
+        wanted = self.subject
+        assert isinstance(wanted, Release)
+        asked = _asked(site, wanted)
+        dataset = f"{site.pool}/releases/{wanted.name}"
+        with Workspace(site, dataset) as room:
+            room.discard_unfinished()
+            make_dataset(site, dataset, {"mountpoint": "legacy", "canmount": "noauto"})
+            room.mount()
+            level = packaged.install(site, room, asked, wanted.ref)
+        _seal(site, dataset, wanted, level)
+
+
+@dataclass(frozen=True, slots=True)
 class PatchRelease(Action):
     """Clone the release at a lower level, patch the clone, read its level, seal."""
 
@@ -89,7 +113,7 @@ class PatchRelease(Action):
             origin = f"{site.pool}/releases/{wanted.base}@sealed"
             make_dataset(site, dataset, {"mountpoint": "legacy", "canmount": "noauto"}, origin=origin)
             room.mount()
-            patched = patch(site, room, asked, wanted.ref)
+            patched = reach(site, room, asked, wanted.ref)
         for line in lines(patched, wanted.name):
             site.output(wanted.ref)(f"{line}\n".encode())
         _seal(site, dataset, wanted, patched.level, patched.skipped)
@@ -100,7 +124,7 @@ def _asked(site: Site, wanted: Release) -> Wanted:
     same = [row.user for row in rows if row.name.endswith("@sealed") and row.user.get("release") == wanted.release]
     here = tuple(sorted(int(user["patch_level"]) for user in same if user.get("patch_level", "").isdigit()))
     sets = tuple(wanted.source.sets) if wanted.source is not None else ("base",)
-    now = int(wanted.base.rpartition("-p")[2])
+    now = int(wanted.base.rpartition("-p")[2]) if wanted.base else NOTHING
     return Wanted(wanted.release, wanted.level, now, site.updates, sets, here)
 
 
@@ -120,6 +144,11 @@ class SetRelease(Action):
         for name, value in changed:
             # A mountpoint cannot be taken from what a running jail uses; readonly counts only once it is remounted.
             site.host.datasets.set(f"{site.pool}/releases/{after.name}", {name: value}, remount=name == "readonly")
+
+
+def is_packaged(source: Any) -> bool:
+    """Whether a Release document (None where there is none) says that the release is made of packages."""
+    return source is not None and source.method == "pkgbase"
 
 
 def _seal(site: Site, dataset: str, wanted: Release, level: int, skipped: tuple[str, ...] = ()) -> None:
@@ -169,7 +198,8 @@ def have(seen: Seen) -> Iterable[Release]:
 def steps(before: Release | None, after: Release | None) -> Iterable[Action]:
     """Fetch or patch what is missing; what nobody wants stays until `reconcile gc`."""
     if before is None and after is not None:
-        yield PatchRelease(before, after) if after.base else FetchRelease(before, after)
+        anew = InstallRelease if is_packaged(after.source) else FetchRelease
+        yield PatchRelease(before, after) if after.base else anew(before, after)
     elif before is not None and after is not None and before.level == after.level:
         yield SetRelease(before, after)
 

@@ -12,7 +12,8 @@ from urllib.parse import quote
 
 from reconciler.build.copied import carry, check_folders, copy, discard_copied
 from reconciler.build.layers import located
-from reconciler.build.patch import Patched, Wanted, lines, patch
+from reconciler.build.levels import reach
+from reconciler.build.patch import Patched, Wanted, lines
 from reconciler.build.recorded import recordings
 from reconciler.build.seal import seal
 from reconciler.build.workspace import Workspace
@@ -149,7 +150,7 @@ def _begin(site: Site, root: Root, dataset: str) -> None:
 def _patched(site: Site, root: Root, room: Workspace) -> Patched:
     check_folders(site, room, root.tip.name)
     wanted = Wanted(root.release, root.level, root.carried, site.updates, root.sets)
-    patched = patch(site, room, wanted, root.ref)
+    patched = reach(site, room, wanted, root.ref)
     for line in lines(patched, root.name):
         site.output(root.ref)(f"{line}\n".encode())
     return patched

@@ -290,6 +290,24 @@ class Patches(Protocol):
     def ready(self, base: str, work: str, config: str, release: str) -> Completed: ...
 
 
+class BasePackages(Protocol):
+    """pkg(8) of the host for base systems made of packages, with a work folder of our own (see `releases.pkgbase`).
+
+    `update` has the catalogue of the repository, `offered` says what is in it, `fetch` makes a repository of some of
+    its packages in the work folder, from which `upgrade` brings a running jail to the newest, and `install` fills an
+    empty tree. `abi` is as FreeBSD:15:amd64. What a command ended with is the caller's to judge; all raise HostError
+    when it cannot run.
+    """
+
+    def update(self, work: str, abi: str, *, output: Output | None = None) -> Completed: ...
+    def offered(self, work: str, abi: str) -> Mapping[str, Offer]: ...
+    def fetch(self, work: str, abi: str, names: Sequence[str], *, output: Output | None = None) -> Completed: ...
+    def upgrade(self, jail: str, abi: str, *, output: Output | None = None) -> Completed: ...
+    def install(
+        self, tree: str, work: str, abi: str, names: Sequence[str], *, output: Output | None = None
+    ) -> Completed: ...
+
+
 class Host(Protocol):
     """Everything a kind may ask of a host."""
 
@@ -309,6 +327,8 @@ class Host(Protocol):
     def packages(self) -> Packages: ...
     @property
     def patches(self) -> Patches: ...
+    @property
+    def base(self) -> BasePackages: ...
     @property
     def limits(self) -> Limits: ...
     @property

@@ -99,7 +99,7 @@ def fetched(done: Completed) -> Fetched:
     """
     end_of_life = _EOL in done.stdout or _EOL in done.stderr
     if done.status and (_PACKAGED in done.stdout or _PACKAGED in done.stderr):
-        hint = "Use a release that is made of distribution sets, or patch_level: 0."
+        hint = "Install pkg on the host, which upgrades such a base: pkg bootstrap"
         raise failed("pkgbase-unavailable", "A base system made of packages cannot be patched", done, hint)
     if done.status and not (done.status == 1 and end_of_life):
         raise failed(

@@ -48,11 +48,14 @@ class Updates:
     """Where patches of releases come from, and whose signature counts.
 
     `server` is the URL of the folder that holds RELEASE/MACHINE; `key_prints` are SHA256 digests (64 hex
-    digits) of public keys that may sign.
+    digits) of public keys that may sign. `repository` is where base systems made of packages come from, as in
+    pkg.conf(5), and `fingerprints` the SHA256 of keys that may sign its catalogue: FreeBSD's own when there are none.
     """
 
     server: str = SERVER
     key_prints: tuple[str, ...] = KEY_PRINTS
+    repository: str = "pkg+https://pkg.FreeBSD.org/${ABI}/base_release_${VERSION_MINOR}"
+    fingerprints: tuple[str, ...] = ()
 
     def url(self, release: str, machine: str, file: str) -> str:
         """The URL of a file of a release. Raises FetchError (`mirror-url-malformed`, `release-name-malformed`)."""

@@ -14,6 +14,7 @@ from reconciler.spec.fields import (
     HOSTNAME,
     OPTIONS,
     POOL,
+    REPOSITORY,
     SERVER,
     TIMEZONE,
     AbsolutePath,
@@ -244,9 +245,7 @@ class Trust(Model):
         description="https: the mirror's own, over TLS, loopback or file:; pinned: `digest`; manifests-dir: a copy.",
     )
     digest: Digest | None = Field(default=None, description="SHA256 of MANIFEST, for `pinned`.")
-    directory: AbsolutePath | None = Field(
-        default=None, description="Folder of installed MANIFESTs, for `manifests-dir`."
-    )
+    directory: AbsolutePath | None = Field(default=None, description="Folder of MANIFESTs, for `manifests-dir`.")
 
 
 class Release(Model):
@@ -255,11 +254,16 @@ class Release(Model):
     kind: Literal["Release"] = Field(default="Release", description="The kind of document.")
     name: ReleaseName = Field(description="Release, such as 15.1-RELEASE.")
     hosts: tuple[str, ...] = Field(default=(), description="Names of Host documents it is for; all when absent.")
+    method: Literal["sets", "pkgbase"] = Field(
+        default="sets", description="sets: distribution sets of a mirror; pkgbase: packages, of `updates.repository`."
+    )
     mirror: str | None = Field(
         default=None,
         description="URL (https:, http:, file:) of the folder that holds MACHINE/ARCH/RELEASE; FreeBSD's when absent.",
     )
-    sets: tuple[PackageName, ...] = Field(default=("base",), description="Distribution sets, such as base, lib32.")
+    sets: tuple[PackageName, ...] = Field(
+        default=("base",), description="Sets, such as base, lib32; with pkgbase such as base-jail, minimal-jail."
+    )
     trust: Trust = Field(default=Trust(), description="What makes its MANIFEST trusted.")
 
 
@@ -344,6 +348,14 @@ class UpdateServer(Model):
     key_prints: Annotated[tuple[Digest, ...], Field(min_length=1)] = Field(
         default=("sha256:800651ef4b4c71c27e60786d7b487188970f4b4169cc055784e21eb71d410cc5",),
         description="SHA256 of each public key (pub.ssl) that may sign; FreeBSD's own KeyPrint when absent.",
+    )
+    repository: str = Field(
+        default="pkg+https://pkg.FreeBSD.org/${ABI}/base_release_${VERSION_MINOR}",
+        pattern=REPOSITORY,
+        description="URL of the base packages (pkgbase), as in pkg.conf(5).",
+    )
+    fingerprints: tuple[Digest, ...] = Field(
+        default=(), description="SHA256 of each key that may sign base packages; FreeBSD's own when absent."
     )
 
 

@@ -124,6 +124,7 @@ TIMEZONE = r"^[A-Za-z0-9_+-]{1,40}(/[A-Za-z0-9_+-]{1,40}){0,3}$"
 HOSTNAME = r"^[A-Za-z0-9.-]{1,255}$"
 POOL = r"^[A-Za-z][A-Za-z0-9_.:-]*(/[A-Za-z0-9_.:-]+)+$"
 SERVER = r"^(https?://[^\s/?#@]+|file://)(/[^\s?#]*)?$"
+REPOSITORY = r"^(pkg\+)?(https?://[^\s/?#@]+|file://)(/[^\s?#]*)?$"
 FSTYPE = r"^[a-z0-9]+$"
 OPTIONS = r"^[^\s]+$"
 
@@ -140,6 +141,7 @@ PATTERNS = {
     HOSTNAME: "a host name of letters, digits, '.' and '-'",
     POOL: "a dataset below a pool, such as zroot/reconciler",
     SERVER: "an http:, https: or file: URL",
+    REPOSITORY: "an http:, https: or file: URL, or one with pkg+ before it",
     FSTYPE: "a file system type such as nullfs or tmpfs",
     OPTIONS: "mount options without spaces, such as ro,noexec",
 }

@@ -109,3 +109,15 @@ def test_a_host_may_be_told_to_download_nothing(desk, tmp_path):
     assert answer.status == 1 and "download-denied" in answer.err
     folder = mirror(tmp_path / "mirror", "15.1-RELEASE")
     assert desk.run("release", "fetch", "15.1-RELEASE", "--mirror", folder).status == 0
+
+
+def test_a_sandbox_has_base_packages_and_they_are_not_fetched_ahead(desk):
+    document = "kind: Release\nname: 15.1-RELEASE\nmethod: pkgbase\nsets: [base-jail]\n"
+    jail = "kind: Jail\nname: web\nrelease: 15.1-RELEASE\nstate: stopped\npatch_level: 1\n"
+    desk.write("r.yaml", f"{document}---\n{jail}")
+    ahead = desk.run("release", "fetch", "15.1-RELEASE")
+    assert ahead.status == 1 and "pkgbase-by-apply" in ahead.err
+    done = desk.run("apply")
+    assert done.status == 0 and "install release 15.1-RELEASE-p1 from packages" in done.out, done
+    listed = {r["name"]: r for r in json.loads(desk.run("release", "list", "--json").out)["releases"]}
+    assert listed["15.1-RELEASE"]["here"] == [1]

@@ -62,7 +62,7 @@ class HostFiles:
         run(self._runner, Command(("chmod", f"{mode:04o}", path)), "file-failed", "A file could not be changed")
 
     def listed(self, path: str, kind: str) -> tuple[str, ...]:
-        """Paths, relative to `path`, of folders (d) or links (l) below it; no link is followed."""
+        """Paths, relative to `path`, of folders (d), links (l) or files (f) below it; no link is followed."""
         done = run(self._runner, Command(listed(path, kind)), "file-failed", "A folder could not be listed")
         found = (item.decode("utf-8", "surrogateescape") for item in done.stdout.split(b"\0"))
         return tuple(item.removeprefix(f"{path}/") for item in found if item.startswith(f"{path}/"))

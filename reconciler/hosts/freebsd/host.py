@@ -9,6 +9,7 @@ from reconciler.hosts.freebsd.jail import JailJails
 from reconciler.hosts.freebsd.mount import HostMounts
 from reconciler.hosts.freebsd.network import HostNetwork
 from reconciler.hosts.freebsd.pkg import HostPackages
+from reconciler.hosts.freebsd.pkgbase import HostBase
 from reconciler.hosts.freebsd.rctl import HostLimits
 from reconciler.hosts.freebsd.update import HostPatches
 from reconciler.hosts.freebsd.zfs import ZFSDatasets
@@ -31,6 +32,7 @@ class FreeBSDHost:
         self._network = HostNetwork(runner)
         self._packages = HostPackages(runner)
         self._patches = HostPatches(runner)
+        self._base = HostBase(runner)
         self._limits = HostLimits(runner)
         self._devices = HostDevices(runner)
 
@@ -73,6 +75,11 @@ class FreeBSDHost:
     def patches(self) -> ports.Patches:
         """freebsd-update(8)."""
         return self._patches
+
+    @property
+    def base(self) -> ports.BasePackages:
+        """pkg(8), for base systems made of packages."""
+        return self._base
 
     @property
     def limits(self) -> ports.Limits:

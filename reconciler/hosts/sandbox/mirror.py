@@ -19,7 +19,7 @@ from functools import partial
 from importlib import resources
 from pathlib import Path
 
-from reconciler.hosts.sandbox import signing, toys, update_mirror, userland
+from reconciler.hosts.sandbox import base_mirror, signing, toys, update_mirror, userland
 from reconciler.hosts.sandbox.machine import Machine
 from reconciler.today import today
 
@@ -142,6 +142,9 @@ def build(directory: Path, day: date | None = None) -> None:
     _updates(directory / "updates", day or today())
     for abi in ABI.values():
         packages(directory / "pkg" / abi / "latest")
+    key = signing.make_key(SEED)
+    place = directory / "base" / ABI["15"] / base_mirror.FOLDER.replace("${VERSION_MINOR}", "1")
+    base_mirror.publish(place, base_packages("15.1-RELEASE", LEVELS["15.1-RELEASE"]), key)
 
 
 def _updates(folder: Path, day: date) -> None:
@@ -166,8 +169,7 @@ def _put(path: Path, data: bytes) -> None:
 
 def base(release: str) -> tuple[bytes, int]:
     """base.txz of a release and how many members it has."""
-    folders = {*_FOLDERS, *(place.lstrip("/") for _, place in userland.loader_places()), "usr/lib64"}
-    return _archive(sorted(folders), files(release), prefix="./")
+    return _archive(sorted(folders()), files(release), prefix="./")
 
 
 def end_of_life(release: str, day: date) -> date:
@@ -186,6 +188,19 @@ def patches(release: str, day: date) -> update_mirror.Offer:
     del new["etc/newsyslog.conf"]
     end = datetime.combine(end_of_life(release, day), time(), UTC)
     return update_mirror.Offer(release, level, old, new, int(end.timestamp()))
+
+
+def base_packages(release: str, level: int) -> list[base_mirror.Package]:
+    """A release as packages, at a level: the same files as its base.txz, and two sets for jails."""
+    tree = files(release)
+    if level:
+        tree["bin/freebsd-version"] = (0o555, _VERSION_SCRIPT.format(release=f"{release}-p{level}"))
+    return base_mirror.divided(release, level, ABI[release.partition(".")[0]], tree, sorted(folders()))
+
+
+def folders() -> frozenset[str]:
+    """The folders of a release."""
+    return frozenset({*_FOLDERS, *(place.lstrip("/") for _, place in userland.loader_places()), "usr/lib64"})
 
 
 def files(release: str) -> dict[str, tuple[int, str]]:

@@ -67,6 +67,8 @@ def _trust(item: Sourced[Release]) -> Found:
             detail,
             "For example https://download.freebsd.org/releases",
         )
+    if item.doc.method == "pkgbase":
+        yield from _packaged(item)
     for policy, key, value in (
         ("pinned", "digest", trust.digest),
         ("manifests-dir", "directory", trust.directory),
@@ -85,6 +87,17 @@ def _trust(item: Sourced[Release]) -> Found:
             detail = f"`{key}` counts only with the trust policy `{policy}`, and the policy is `{trust.policy}`."
             hint = f"Write policy: {policy}, or remove `{key}`."
             yield error(item, ("trust", key), "bad-value", "Value is not allowed", detail, hint)
+
+
+def _packaged(item: Sourced[Release]) -> Found:
+    hint = "Where packages come from, and who signs them, is in the Host document: updates.repository, fingerprints."
+    for key in ("mirror", "trust"):
+        if key in item.doc.model_fields_set:
+            detail = f"`{key}` is about distribution sets, and `{item.name}` is made of packages (method: pkgbase)."
+            yield error(item, (key,), "bad-value", "Value is not allowed", detail, hint)
+    if "sets" not in item.doc.model_fields_set:
+        detail = f"`{item.name}` is made of packages, and its document does not say which sets."
+        yield error(item, ("method",), "missing-key", "Required key is missing", detail, "sets: [base-jail]")
 
 
 def _without_release(view: View) -> Found:

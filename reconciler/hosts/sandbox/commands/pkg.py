@@ -1,6 +1,7 @@
 """pkg(8): packages of the sandbox's repository, installed into a jail by the jail's own tar.
 
-What is installed is recorded in the root, `var/db/pkg/local.jsonl`, one JSON object in a line.
+What is installed is recorded in the root, under the name of the real one's record, one JSON object in a line.
+With repositories of its own (`-R`), and as `pkg repo`, it is base_pkg.py.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ import lzma
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.hosts.sandbox import jailtable, mirror, processes
+from reconciler.hosts.sandbox import base_pkg, jailtable, mirror, processes
 from reconciler.hosts.sandbox.answer import Answer, Refusal
 from reconciler.hosts.sandbox.machine import Machine, Simulated
 from reconciler.hosts.sandbox.task import Task
 from reconciler.model.command import Command, Completed
 
-_RECORD = "/var/db/pkg/local.jsonl"
+_RECORD = f"/{base_pkg.RECORD}"
 Package = dict[str, Any]
 
 
@@ -49,6 +50,8 @@ class Root:
 def main(machine: Machine, command: Command) -> Completed:
     """Answer pkg on the host; `-j JAIL` works in that jail."""
     words = list(command.argv[1:])
+    if base_pkg.asks_for(words):
+        return base_pkg.answered(machine, command)
     jid = 0
     while words and words[0].startswith("-"):
         if words[0] == "-j" and len(words) > 1:
