@@ -16,6 +16,7 @@ from reconciler.build.layers import built, located
 from reconciler.build.made import admit
 from reconciler.build.perform import perform
 from reconciler.build.recipe import ApplyBuilt, ApplyPackage, Recipe, RunSegment
+from reconciler.build.recorded import hold
 from reconciler.build.resolver import resolving
 from reconciler.build.segment import TIMEOUT
 from reconciler.build.workspace import Workspace
@@ -33,7 +34,8 @@ class Layer(Resource):
 
     `network`: its build jail shares the host's stack. `live`: what it left besides files is lost, so nothing is
     built on it but in the run that makes it. `build` counts how often it was built anew on purpose. A first
-    missing segment says how many `hits` came before it, and which live ones run `again`.
+    missing segment says how many `hits` came before it, and which live ones run `again`. `held`: no `zfs
+    destroy` by hand takes it away.
     """
 
     kind: ClassVar[str] = "layer"
@@ -48,6 +50,7 @@ class Layer(Resource):
     live: bool = field(default=False, compare=False)
     hits: int = field(default=0, compare=False)
     again: tuple[int, ...] = field(default=(), compare=False)
+    held: bool = True
 
     def needs(self) -> frozenset[Ref]:
         """The container, the parent, the jails that it names, the package's own layers, and a clean place to work."""
@@ -60,7 +63,8 @@ class Layer(Resource):
 
     def facts(self) -> Mapping[str, str]:
         """What a plan shows."""
-        return {"digest": self.name[:12], **({"build": str(self.build)} if self.build else {})}
+        build = {"build": str(self.build)} if self.build else {}
+        return {"digest": self.name[:12], **build, **({} if self.held else {"held": "no"})}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,21 @@ class BuildLayer(Action):
             site.host.datasets.set(room.dataset, {"readonly": "on"})
         else:
             site.scratch()[room.dataset] = (layer.name, room)
+
+
+@dataclass(frozen=True, slots=True)
+class HoldLayer(Action):
+    """Put the hold on a layer that a run was killed before it could, or that somebody took away."""
+
+    def title(self) -> str:
+        """A verb and its object."""
+        return f"hold layer {self.subject.name[:8]}"
+
+    def apply(self, site: Site) -> None:
+        """Hold the snapshot that is there."""
+        before = self.before
+        assert isinstance(before, Layer)
+        hold(site, before.snapshot)
 
 
 def _admit(site: Site, layer: Layer) -> None:
@@ -214,7 +233,7 @@ def _commit(site: Site, room: Workspace, layer: Layer, *, live: bool) -> None:
     snapshot = f"{room.dataset}@{layer.name}"
     properties = {"reconciler:digest": layer.name, **({"reconciler:live": "on"} if live else {})}
     site.host.datasets.snapshot([snapshot], properties)
-    site.host.datasets.hold("reconciler", snapshot)
+    hold(site, snapshot)
 
 
 def want(desired: Desired) -> Iterable[Layer]:
@@ -280,7 +299,8 @@ def here(seen: Seen) -> Mapping[str, Layer]:
     if "layers" not in seen.worked_out:
         found: dict[str, Layer] = {}
         for digest, row in snapshots(seen.rows):
-            layer = Layer(digest, built(row.name), snapshot=row.name, live=row.user.get("live") == "on")
+            live, held = row.user.get("live") == "on", row.holds > 0
+            layer = Layer(digest, built(row.name), snapshot=row.name, live=live, held=held)
             if digest not in found or found[digest].build < layer.build:
                 found[digest] = layer
         seen.worked_out["layers"] = found
@@ -300,7 +320,9 @@ def align(before: Layer, after: Layer) -> Layer:
 
 def steps(before: Layer | None, after: Layer | None) -> Iterable[Action]:
     """Build what is missing, or wanted anew; what nobody wants stays until `reconcile gc`."""
-    if after is not None:
+    if before is not None and after is not None and before.build >= after.build:
+        yield HoldLayer(before, after)
+    elif after is not None:
         yield BuildLayer(before, after)
 
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from reconciler.build import packaged
 from reconciler.build.levels import reach
 from reconciler.build.patch import NOTHING, Wanted, lines, observed_level
+from reconciler.build.recorded import hold
 from reconciler.build.workspace import Workspace
 from reconciler.kind import SEALED, Desired, Kind, Place, Seen, attributes, make_dataset
 from reconciler.model.action import Action, Site
@@ -22,7 +23,8 @@ LONGEST = 4000  # bytes of a property's value, which holds 8191
 class Release(Resource):
     """A sealed release by `15.1-RELEASE-p0`. `source` is what the mirror is asked for.
 
-    `base` names the release that it is patched from, "" for one that is fetched.
+    `base` names the release that it is patched from, "" for one that is fetched. `held`: no `zfs destroy` by hand takes
+    it away.
     """
 
     kind: ClassVar[str] = "release"
@@ -30,6 +32,7 @@ class Release(Resource):
     source: Any = field(default=None, compare=False)
     base: str = field(default="", compare=False)
     attributes: tuple[tuple[str, str], ...] = SEALED
+    held: bool = True
 
     @property
     def release(self) -> str:
@@ -43,7 +46,7 @@ class Release(Resource):
 
     def facts(self) -> Mapping[str, str]:
         """What a plan shows."""
-        return {"patch level": str(self.level), **dict(self.attributes)}
+        return {"patch level": str(self.level), "held": "yes" if self.held else "no", **dict(self.attributes)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +147,8 @@ class SetRelease(Action):
         for name, value in changed:
             # A mountpoint cannot be taken from what a running jail uses; readonly counts only once it is remounted.
             site.host.datasets.set(f"{site.pool}/releases/{after.name}", {name: value}, remount=name == "readonly")
+        if not before.held:
+            hold(site, f"{site.pool}/releases/{after.name}@sealed")
 
 
 def is_packaged(source: Any) -> bool:
@@ -158,7 +163,7 @@ def _seal(site: Site, dataset: str, wanted: Release, level: int, skipped: tuple[
         properties["reconciler:skipped"] = " ".join(skipped)[:LONGEST]
     site.host.datasets.set(dataset, {"readonly": "on"})
     site.host.datasets.snapshot([f"{dataset}@sealed"], properties)
-    site.host.datasets.hold("reconciler", f"{dataset}@sealed")
+    hold(site, f"{dataset}@sealed")
 
 
 def _checked(site: Site, path: str, wanted: Release) -> int:
@@ -192,7 +197,8 @@ def have(seen: Seen) -> Iterable[Release]:
         if path.startswith("releases/") and path.endswith("@sealed") and row.user.get("patch_level", "").isdigit():
             name = path[len("releases/") : -len("@sealed")]
             level = int(row.user["patch_level"])
-            yield Release(name, level, attributes=attributes(seen.rows[f"releases/{name}"]))
+            closed = attributes(seen.rows[f"releases/{name}"])
+            yield Release(name, level, attributes=closed, held=row.holds > 0)
 
 
 def steps(before: Release | None, after: Release | None) -> Iterable[Action]:

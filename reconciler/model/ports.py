@@ -17,7 +17,7 @@ from reconciler.model.command import Completed, Output
 
 @dataclass(frozen=True, slots=True)
 class DatasetRow:
-    """One dataset or snapshot of `zfs list -Hp`. Sizes in bytes; `-` is absent from the mappings.
+    """One dataset or snapshot of `zfs list -Hp`. Sizes in bytes; `-` is absent from the mappings. `holds` counts.
 
     `user` holds the properties asked for below `reconciler:`, by the part after the colon.
     """
@@ -38,6 +38,7 @@ class DatasetRow:
     available: int
     native: Mapping[str, str] = field(default_factory=dict)
     user: Mapping[str, str] = field(default_factory=dict)
+    holds: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,8 @@ def _volume_options(volume: Volume) -> str:
     return ",".join(options)
 
 
-def _inner(runtime: Runtime) -> list[_Entry]:
+def inner(runtime: Runtime) -> list[_Entry]:
+    """What is mounted below the root, parents first: device, absolute path in the jail, type, options."""
     jail = runtime.jail
     entries = [
         (runtime.volume_dataset(volume), volume.mountpoint, "zfs", _volume_options(volume)) for volume in jail.volumes
@@ -45,7 +46,7 @@ def mountpoints(jail: Jail) -> tuple[str, ...]:
 
 def targets(runtime: Runtime) -> tuple[str, ...]:
     """Absolute mount points in the order they are mounted."""
-    inside = ["/dev", *(path for _, path, _, _ in _inner(runtime))]
+    inside = ["/dev", *(path for _, path, _, _ in inner(runtime))]
     return (runtime.live, *(runtime.live + path for path in inside))
 
 
@@ -55,7 +56,7 @@ def fstab(runtime: Runtime) -> str:
         _line(runtime.root, runtime.live, "zfs", "rw"),
         _line("devfs", f"{runtime.live}/dev", "devfs", f"rw,ruleset={runtime.devfs_ruleset}"),
     ]
-    lines += [_line(device, runtime.live + path, fstype, options) for device, path, fstype, options in _inner(runtime)]
+    lines += [_line(device, runtime.live + path, fstype, options) for device, path, fstype, options in inner(runtime)]
     return "".join(lines)
 
 

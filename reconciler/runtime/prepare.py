@@ -6,6 +6,7 @@ import ipaddress
 import re
 
 from reconciler.runtime.fstab import targets
+from reconciler.runtime.nested import folders, left
 from reconciler.runtime.quote import fstab as escaped
 from reconciler.runtime.quote import sh
 from reconciler.runtime.runtime import Runtime
@@ -141,7 +142,8 @@ def prepare(runtime: Runtime) -> str:
         "STATE": sh(runtime.state_dataset),
         "NUMBER": str(runtime.devfs_ruleset),
     }
-    parts = [begin(runtime, "prepare", "exec.prepare: before anything is mounted."), _fill(_ROOT, values)]
+    parts = [begin(runtime, "prepare", "exec.prepare: before anything is mounted."), left()]
+    parts += [_fill(_ROOT, values), folders(runtime)]
     if runtime.jail.devfs:
         parts.append(_fill(_OWN_RULES, values))
     parts.append(_fill(_RULESET, values))

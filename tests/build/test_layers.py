@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.model.command import Command
+from reconciler.model.command import Command, Completed
 from reconciler.model.outcome import Report
+from reconciler.wrapper import Wrapper
 from tests.fleet import Fleet, problems
 from tests.laws.dead import Died, DyingRunner
 
@@ -232,3 +233,31 @@ def test_a_makejail_beside_the_specs_is_named_by_the_line_that_somebody_wrote(fl
     (said,) = (note for note in plan.notes if note.code == "unpinned")
     assert said.text.startswith("PKG reads the network")
     assert str(said.span).endswith("/makejails/web.makejail:2:1")
+
+
+class NoHold(Wrapper):
+    """The run is killed when it comes to hold a snapshot below a dataset."""
+
+    below = ""
+
+    def run(self, command: Command) -> Completed:
+        """Anything else goes through."""
+        if command.argv[:2] == ("zfs", "hold") and command.argv[-1].startswith(f"{POOL}/{self.below}"):
+            raise Died
+        return self.inner.run(command)
+
+
+@pytest.mark.parametrize(("below", "told"), [("releases", "correct dataset releases/"), ("layers", "hold layer ")])
+def test_a_hold_that_a_kill_prevented_is_put_by_the_next_run(fleet: Fleet, below: str, told: str) -> None:
+    fleet.write(WEB)
+    makejail(fleet, "CMD echo one >/root/log")
+    dying = NoHold(fleet.runner)
+    dying.below = below
+    with pytest.raises(Died):
+        fleet.apply(dying)
+    assert any(told in title for title in fleet.titles()), fleet.titles()
+    assert problems(fleet.apply()) == []
+    assert fleet.titles() == []
+    snapshots = shell(fleet, "zfs", "list", "-H", "-o", "name,userrefs", "-t", "snapshot", "-r", POOL).splitlines()
+    held = {line.split("/")[2]: line.endswith("\t1") for line in snapshots}
+    assert held == {"releases": True, "layers": True, "jails": False}

@@ -46,8 +46,10 @@ USER = (
 NATIVE = ("quota", "reservation", "recordsize", "compression", "exec", "setuid")
 """Native properties that go into `DatasetRow.native`."""
 
-VOLATILE = ("written", "used", "available")
-"""Columns that change by themselves. They stand last, so that a digest can leave them out."""
+VOLATILE = ("userrefs", "written", "used", "available")
+"""Columns that change by themselves or that anybody may change. They stand last, so that a digest can leave them out.
+
+`userrefs`: how many holds a snapshot has."""
 
 _FIXED = (
     "name",
@@ -137,7 +139,7 @@ def parse_listing(completed: Completed, *, jailed: bool = True) -> tuple[Dataset
         native = share.get(values)
         if native is None:
             native = share[values] = {k: v for k, v in zip(NATIVE, values, strict=True) if v != "-"}
-        own = cells[first_user:-3]
+        own = cells[first_user : -len(VOLATILE)]
         user = nothing if own.count("-") == len(own) else {k: v for k, v in zip(USER, own, strict=True) if v != "-"}
         if len(user) == 1:  # roots of one chain are sealed with one digest
             user = alone.setdefault(tuple(user.items()), user)
@@ -156,7 +158,7 @@ def _row(
     name = cells[0]
     kind, guid, origin, mountpoint, canmount, mounted, readonly, keystatus, encryptionroot = cells[1 + jailed :][:9]
     try:
-        for cell in cells[-3:]:  # thousands of rows are of one size, and all have the same left
+        for cell in cells[-len(VOLATILE) :]:  # thousands of rows are of one size, and all have the same left
             if cell not in sizes:
                 sizes[cell] = int(cell)
         return DatasetRow(
@@ -176,6 +178,7 @@ def _row(
             sizes[cells[-1]],
             native,
             user,
+            sizes[cells[-4]],
         )
     except ValueError as error:
         raise unreadable(completed, f"a size is no number: {name!r}: {error}") from error
