@@ -22,6 +22,11 @@ BLANKS = re.compile(r"[ \t]+")  # fstab(5) knows no other; str.split() would als
 
 # Compared where the spec asks for them; a mount may have more of its own.
 FLAGS = frozenset({"noexec", "nosuid"})
+# What the kernel shows as the source of a file system that has none, whatever fstab says (vfs_mountedfrom(9)).
+SOURCES = {
+    "devfs": "devfs", "fdescfs": "fdescfs", "linprocfs": "linprocfs", "linsysfs": "linsysfs", "mqueuefs": "mqueue",
+    "procfs": "procfs", "tmpfs": "tmpfs",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +131,7 @@ def of_fstab(text: str, place: Place, jail: str) -> Iterable[Mount]:
         if target == live or target.startswith(live + "/"):
             rel = target[len(live) :]
             words = frozenset(options.split(","))
+            source = SOURCES.get(fstype, source)
             yield Mount(f"{jail}:{rel}", source, fstype, "ro" in words, jail, options, words & FLAGS)
 
 

@@ -14,7 +14,19 @@ _Entry = tuple[str, str, str, str]
 
 
 def _line(device: str, path: str, fstype: str, options: str) -> str:
+    if fstype == "zfs":
+        options = for_zfs(options)
     return f"{escaped(device)} {escaped(path)} {fstype} {options} 0 0\n"
+
+
+def for_zfs(options: str) -> str:
+    """Mount options as ZFS of FreeBSD takes them.
+
+    It knows `nosuid` as `nosetuid`: while it mounts, its property `setuid` takes the flag away again that mount(8)
+    has set, unless that word says otherwise (module/os/freebsd/zfs/zfs_vfsops.c). `noexec` and `ro` have one name.
+    """
+    words = options.split(",")
+    return f"{options},nosetuid" if "nosuid" in words and "nosetuid" not in words else options
 
 
 def _volume_options(volume: Volume) -> str:

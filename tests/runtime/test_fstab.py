@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 
 from reconciler.hosts.sandbox import fstab as reader
 from reconciler.runtime import files, mountpoints, pointer
+from reconciler.runtime.fstab import for_zfs
 from reconciler.runtime.quote import fstab as escaped
 from reconciler.spec.document import Jail
 from tests.runtime.jails import FULL, jail, jails, runtime
@@ -16,14 +17,29 @@ zroot/reconciler/jails/web/5 /reconciler/live/web zfs rw 0 0
 devfs /reconciler/live/web/dev devfs rw,ruleset=5 0 0
 fdesc /reconciler/live/web/dev/fd fdescfs rw 0 0
 tmpfs /reconciler/live/web/run/secrets tmpfs rw,mode=0755,size=16m,noexec,nosuid 0 0
-zroot/reconciler/volumes/web/www /reconciler/live/web/usr/local/www zfs rw,nosuid 0 0
+zroot/reconciler/volumes/web/www /reconciler/live/web/usr/local/www zfs rw,nosuid,nosetuid 0 0
 /data/my\\040files\\0431 /reconciler/live/web/usr/local/www/x\\040y nullfs ro 0 0
-fast/reconciler/volumes/web/log /reconciler/live/web/var/log zfs rw,noexec,nosuid 0 0
+fast/reconciler/volumes/web/log /reconciler/live/web/var/log zfs rw,noexec,nosuid,nosetuid 0 0
 """
 
 
 def test_the_fstab_of_a_full_jail_is_this() -> None:
     assert files(runtime(FULL))["fstab"][1] == TEXT
+
+
+@pytest.mark.parametrize(
+    ("options", "shown"),
+    [("rw", "rw"), ("ro,noexec", "ro,noexec"), ("nosuid,ro", "nosuid,ro,nosetuid"), ("nosetuid", "nosetuid")],
+)
+def test_zfs_is_told_nosuid_by_its_own_word(options: str, shown: str) -> None:
+    # OpenZFS, module/os/freebsd/zfs/zfs_vfsops.c: zfs_register_callbacks asks for "nosetuid" alone.
+    assert for_zfs(options) == shown
+
+
+def test_a_zfs_mount_of_the_spec_is_told_too() -> None:
+    mounts = [{"device": "tank/data", "mountpoint": "/data", "type": "zfs", "options": "ro,nosuid"}]
+    line = files(runtime(jail(mounts=mounts)))["fstab"][1].splitlines()[-1]
+    assert line == "tank/data /reconciler/live/web/data zfs ro,nosuid,nosetuid 0 0"
 
 
 def test_the_first_line_points_at_the_live_root() -> None:

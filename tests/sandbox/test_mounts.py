@@ -123,3 +123,18 @@ def test_a_reboot_leaves_data_and_takes_what_lived_in_memory(host: Host) -> None
     assert not list((host.machine.directory / "tmpfs").glob("*"))
     host.do("mount -t zfs zroot/root /live/web")
     assert host.read("/live/web/file") == b"kept too"
+
+
+@pytest.mark.parametrize(("asked", "shown"), [("nosuid", False), ("nosuid,nosetuid", True), ("nosetuid", True)])
+def test_zfs_takes_away_a_nosuid_that_is_not_in_its_own_words(host: Host, asked: str, shown: bool) -> None:
+    # OpenZFS, module/os/freebsd/zfs/zfs_vfsops.c: setuid_changed_cb clears MNT_NOSUID where the property is on.
+    host.do(f"mount -t zfs -o rw,noexec,{asked} zroot/root /live/web")
+    (line,) = (line for line in host.do("mount").splitlines() if line.startswith("zroot/root "))
+    assert ("nosuid" in line) is shown and "noexec" in line
+
+
+@pytest.mark.parametrize("fstype", ["procfs", "fdescfs", "tmpfs", "linprocfs"])
+def test_a_file_system_without_a_source_shows_its_own_name(host: Host, fstype: str) -> None:
+    # vfs_mountedfrom() of sys/fs/pseudofs, fdescfs, tmpfs, devfs: whatever fstab(5) calls it.
+    host.do(f"mount -t {fstype} any /live/web")
+    assert f"{fstype} on /live/web ({fstype}" in host.do("mount")

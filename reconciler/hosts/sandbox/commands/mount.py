@@ -36,8 +36,10 @@ _OWN: dict[str, frozenset[str]] = {
     "procfs": frozenset(),
     "linprocfs": frozenset(),
     "linsysfs": frozenset(),
-    "zfs": frozenset(),
+    "zfs": frozenset({"setuid", "nosetuid"}),
 }
+# File systems without a source show this one, whatever was asked for (vfs_mountedfrom of each of them).
+_SOURCELESS = frozenset({"devfs", "fdescfs", "linprocfs", "linsysfs", "procfs", "tmpfs"})
 _LOCAL = frozenset({"nullfs", "tmpfs", "zfs", "procfs", "linprocfs", "linsysfs"})
 
 
@@ -155,7 +157,7 @@ def _attach(machine: Machine, request: _Request) -> None:
     shown, args = _words(request)
     missing = 64 if request.fstype == "nullfs" else 1
     target, is_folder = _existing(machine, request, request.target, missing)
-    source = request.source
+    source = request.fstype if request.fstype in _SOURCELESS else request.source
     if request.fstype == "nullfs":
         source, folder = _existing(machine, request, request.source, missing)
         if folder != is_folder:

@@ -10,7 +10,9 @@ from reconciler.hosts.sandbox.commands.zfs.names import existing
 from reconciler.hosts.sandbox.commands.zfs.usage import usage
 from reconciler.hosts.sandbox.machine import Machine
 
-_SHOWN = (("atime", "noatime"), ("exec", "noexec"), ("setuid", "nosuid"))
+# Property, the option that overrules it, what mount(8) shows. ZFS does not know mount(8)'s own `nosuid`, and its
+# property takes that flag away while it mounts (zfs_register_callbacks of FreeBSD's zfs_vfsops.c).
+_SHOWN = (("atime", "noatime", "noatime"), ("exec", "noexec", "noexec"), ("setuid", "nosetuid", "nosuid"))
 
 
 def mount_options(machine: Machine, name: str, extra: Iterable[str] = ()) -> list[str]:
@@ -18,7 +20,7 @@ def mount_options(machine: Machine, name: str, extra: Iterable[str] = ()) -> lis
     owner = name.split("@")[0]
     shown = [
         "local",
-        *(word for prop, word in _SHOWN if machine.pool.value(owner, prop)[0] == "off" or word in extra),
+        *(word for prop, option, word in _SHOWN if machine.pool.value(owner, prop)[0] == "off" or option in extra),
     ]
     if "@" in name or "ro" in extra or machine.pool.value(owner, "readonly")[0] == "on":
         shown.append("read-only")
