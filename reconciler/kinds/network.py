@@ -135,7 +135,7 @@ def have(seen: Seen) -> Iterable[Attachment]:
         outer = names(seen.place.hostid, row.name).outer if members else ""
         for bridge in members.get(outer, ()):
             yield Attachment(f"{row.name}:member:{bridge}/{outer}", row.name)
-        if seen.observed.firewall.get(f"reconciler/{row.name}"):
+        if f"reconciler/{row.name}" in seen.observed.firewall:
             yield Attachment(f"{row.name}:pf:reconciler/{row.name}", row.name)
     for bridge, addresses in _bridges(seen).items():
         yield from (Attachment(f":gateway:{bridge}|{address}") for address in addresses)

@@ -131,9 +131,8 @@ def _traces(seen: Seen) -> Iterable[tuple[str, str, str]]:
         words = rule.split(":", 2)
         if words[0] == "jail" and len(words) == 3:
             yield words[1], "limits", rule
-    for anchor, rules in seen.observed.firewall.items():
-        if rules and anchor.startswith("reconciler/"):
-            yield anchor.removeprefix("reconciler/"), "anchors", anchor
+    for anchor in sorted(seen.observed.firewall):
+        yield anchor.removeprefix("reconciler/"), "anchors", anchor
 
 
 def _outer(row: InterfaceRow) -> bool:

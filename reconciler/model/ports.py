@@ -114,8 +114,8 @@ class Observed:
     `waiting` (not imported, key not loaded, parent not mounted: never taken for absent), or
     `refused` (no ZFS, a boot environment); `pool_reason` says why. `pools` says the same of each
     of the request's extra pools, by its name, as (state, reason).
-    `limits` are rctl rules as printed; `firewall` the pf rules of each anchor of ours that has any,
-    by its whole name (`reconciler/web`);
+    `limits` are rctl rules as printed; `firewall` the pf anchors of ours that have any rule, by
+    their whole names (`reconciler/web`);
     `devices` the numbers of devfs rulesets; `files` our configuration by path relative to the mountpoint.
     """
 
@@ -128,7 +128,7 @@ class Observed:
     mounts: tuple[MountRow, ...] = ()
     interfaces: tuple[InterfaceRow, ...] = ()
     limits: frozenset[str] = frozenset()
-    firewall: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    firewall: frozenset[str] = frozenset()
     devices: frozenset[int] = frozenset()
     files: Mapping[str, bytes] = field(default_factory=dict)
 
@@ -336,7 +336,7 @@ class Host(Protocol):
     def devices(self) -> Devices: ...
 
     def observe(self, request: Request) -> Observation:
-        """Read everything asked for, in at most 8 commands and one round trip."""
+        """Read everything asked for, in at most 9 commands and one round trip."""
         ...
 
     def parse(self, request: Request, observation: Observation) -> Observed:

@@ -128,12 +128,11 @@ def a_bridge_comes_with_its_description_and_addresses_and_goes(place: Place) -> 
 def rules_of_an_anchor_are_replaced_whole_and_flushed(place: Place) -> None:
     nat = "nat on vtnet0 inet from 10.77.0.0/24 to any -> 10.0.2.15\n"
     place.host.network.load_anchor("reconciler/web", nat)
-    (rule,) = see(place, "firewall").firewall["reconciler/web"]
-    assert rule.startswith("nat on vtnet0 inet from 10.77.0.0/24 to any -> 10.0.2.15")
+    assert see(place, "firewall").firewall == {"reconciler/web"}
     refuses("pf-failed", lambda: place.host.network.load_anchor("reconciler/web", "no such rule\n"))
-    assert see(place, "firewall").firewall["reconciler/web"] == (rule,)
+    assert see(place, "firewall").firewall == {"reconciler/web"}
     place.host.network.flush_anchor("reconciler/web")
-    assert not see(place, "firewall").firewall.get("reconciler/web")
+    assert not see(place, "firewall").firewall
 
 
 @check

@@ -74,8 +74,8 @@ def _network(observed: Observed, running: set[str]) -> Iterator[str]:
         pair = "bridge" not in row.groups and row.description.startswith("reconciler: ") and not row.members
         if unnamed or (pair and "_" in row.name and jail not in running):
             yield f"interface {row.name} ({row.description})"
-    for anchor, rules in observed.firewall.items():
-        if rules and anchor.removeprefix("reconciler/") not in running:
+    for anchor in sorted(observed.firewall):
+        if anchor.removeprefix("reconciler/") not in running:
             yield f"pf anchor {anchor}"
 
 

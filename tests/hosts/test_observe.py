@@ -42,7 +42,9 @@ def test_a_dataset_of_an_imported_pool_that_is_not_there_is_absent():
 
 def test_a_pool_that_is_not_imported_is_waited_for():
     found = states(row("tank/reconciler"), MISSING, pools=b"tank\tONLINE\n")
-    assert found["zroot/reconciler"] == ("waiting", "the pool zroot is not imported: zpool import zroot")
+    why = "the pool zroot is not imported: zpool import zroot"
+    others = " (imported are: tank; `pool:` of a Host document says which one to use)"
+    assert found["zroot/reconciler"] == ("waiting", why + others)
 
 
 def test_an_extra_pool_that_is_not_imported_is_waited_for_and_ours_is_ready():
@@ -92,9 +94,9 @@ def test_a_listing_that_fails_for_another_reason_is_an_error():
         states(b"", b"Permission denied the ZFS utilities must be run as root.\n")
 
 
-def test_at_most_eight_commands_are_asked():
+def test_at_most_nine_commands_are_asked():
     whole = Request("zroot/reconciler", "/reconciler")
-    assert len(observe.commands(whole, jailed=True)) == 8
+    assert len(observe.commands(whole, jailed=True)) == 9
     for facet in FACETS - {"files"}:
         assert 1 <= len(observe.commands(Request("a", "/a", frozenset({facet})), jailed=True)) <= 2
 

@@ -66,43 +66,34 @@ def _address(words: list[str]) -> str:
 
 
 def rules() -> tuple[str, ...]:
-    """Print translation rules of pf: those of the main ruleset, and of every anchor it calls, nested."""
-    return ("pfctl", "-a", "*", "-s", "nat")
+    """Print the translation rules of pf's main ruleset.
 
-
-def parse_rules(completed: Completed) -> tuple[dict[str, tuple[str, ...]], bool]:
-    """The rules of each anchor of ours by its whole name, and whether the main ruleset calls our anchor.
-
-    An anchor that both a nat-anchor and an rdr-anchor call is printed under each, whole: taken once.
+    Not `-a '*'`: how pfctl(8) goes down into an anchor that is called as `reconciler/*` differs between versions,
+    and some stumble over the star (pfctl_show_nat of sbin/pfctl/pfctl.c).
     """
-    found: dict[str, dict[str, None]] = {}
-    called = False
-    path: list[str] = []
+    return ("pfctl", "-s", "nat")
+
+
+def parse_called(completed: Completed) -> bool:
+    """Whether the main ruleset calls our anchor."""
     for line in lines(completed.stdout):
         words = line.split()
-        opens = words[-1] == "{"
-        if words == ["}"]:
-            if not path:
-                raise unreadable(completed, "a brace closes no anchor")
-            path.pop()
-        elif words[0] in {"nat-anchor", "rdr-anchor", "binat-anchor"} and len(words) > 1:
+        if words[0] in {"nat-anchor", "rdr-anchor"} and len(words) > 1:
             name = words[1].strip('"').removesuffix("/*")
-            called = called or (not path and name in {ANCHOR, "*"})
-            if opens:
-                path.append(name)
-                if path[0] == ANCHOR:
-                    found.setdefault("/".join(path), {})
-        elif path and path[0] == ANCHOR:
-            found.setdefault("/".join(path), {})[line.strip()] = None
-    return {name: tuple(rules) for name, rules in found.items() if rules}, called
+            if name in {ANCHOR, "*"}:
+                return True
+    return False
 
 
-def bridge(name: str, description: str) -> tuple[str, ...]:
-    """Make a bridge. The description comes first: it marks the bridge as ours even if the renaming fails.
+def anchors() -> tuple[str, ...]:
+    """Name all anchors of pf, whoever loaded them. The kernel forgets one that has lost its last rule."""
+    return ("pfctl", "-v", "-s", "Anchors")
 
-    The name comes last: nothing after it has to know that the interface is called otherwise by now.
-    """
-    return ("ifconfig", "bridge", "create", "description", description, "up", "name", name)
+
+def parse_anchors(completed: Completed) -> frozenset[str]:
+    """The anchors below ours, by their whole names."""
+    names = {line.strip() for line in lines(completed.stdout)}
+    return frozenset(name for name in names if name.startswith(f"{ANCHOR}/"))
 
 
 def family(address: str) -> str:
@@ -121,8 +112,17 @@ class HostNetwork:
         run(self._runner, Command(("ifconfig", *words)), "network-failed", "A network change failed")
 
     def create_bridge(self, name: str, description: str) -> None:
-        """Make a bridge with a description that says it is ours."""
-        run(self._runner, Command(bridge(name, description)), "network-failed", "A network change failed")
+        """Make a bridge with a description that says it is ours.
+
+        The description comes first: it marks the bridge as ours even if the renaming fails. One that has its name
+        is complete.
+        """
+        command = Command(("ifconfig", "bridge", "create"))
+        made = text(run(self._runner, command, "network-failed", "A network change failed").stdout).strip()
+        self._ifconfig(made, "description", description)
+        self._ifconfig(made, "up")
+        if made != name:
+            self._ifconfig(made, "name", name)
 
     def destroy(self, interface: str) -> None:
         """Destroy a cloned interface; of an epair both halves go."""

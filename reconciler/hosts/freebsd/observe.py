@@ -1,6 +1,6 @@
 """One observation: which commands read what, and what they say together.
 
-At most eight commands, however many jails there are; a ninth (`zpool list`) only when the dataset
+At most nine commands, however many jails there are; a tenth (`zpool list`) only when the dataset
 listing failed, to tell a pool that is not there from a dataset that is not there yet, and one more listing
 where datasets are delegated to jails.
 """
@@ -41,7 +41,8 @@ def commands(request: Request, *, jailed: bool) -> tuple[tuple[str, ...], ...]:
         ({"mounts"}, mount.listing()),
         ({"interfaces"}, network.interfaces()),
         ({"limits"}, rctl.listing()),
-        ({"firewall", "facts"}, network.rules()),
+        ({"facts"}, network.rules()),
+        ({"firewall"}, network.anchors()),
         ({"devices"}, devfs.listing()),
         ({"facts"}, sysctl.query()),
     )
@@ -104,10 +105,7 @@ def parse(request: Request, observation: Observation, *, jailed: bool) -> Observ
     """Make values of an observation. Raises HostError for a command that failed or is not understood."""
     done = {tool(completed.argv): completed for completed in reversed(observation.raw)}
     plain = [completed for completed in observation.raw if tool(completed.argv) == "zfs"][1:]
-    firewall: dict[str, tuple[str, ...]] = {}
-    features: dict[str, bool] = {}
-    if listing := done.get("pfctl"):
-        firewall, features = _firewall(listing)
+    pf = {completed.argv: completed for completed in observation.raw if tool(completed.argv) == "pfctl"}
     jails = jail.parse_listing(_good(done["jls"])) if "jls" in done else ()
     mounts = mount.parse_listing(_good(done["mount"])) if "mount" in done else ()
     # Last, since its rows are most of all: the text of the others, decoded, never stands beside them.
@@ -118,7 +116,7 @@ def parse(request: Request, observation: Observation, *, jailed: bool) -> Observ
         pools = pool_states(request, rows, listing, done.get("zpool"))
     state, reason = pools.pop(request.pool, ("ready", ""))
     return Observed(
-        facts=sysctl.parse_query(done["sysctl"], features) if "sysctl" in done else None,
+        facts=sysctl.parse_query(done["sysctl"], _pf(pf[network.rules()])) if "sysctl" in done else None,
         pool_state=state,
         pool_reason=reason,
         pools=pools,
@@ -127,7 +125,7 @@ def parse(request: Request, observation: Observation, *, jailed: bool) -> Observ
         mounts=mounts,
         interfaces=network.parse_interfaces(_good(done["ifconfig"])) if "ifconfig" in done else (),
         limits=rctl.parse_listing(done["rctl"]) if "rctl" in done else frozenset(),
-        firewall=firewall,
+        firewall=_anchors(pf[network.anchors()]) if network.anchors() in pf else frozenset(),
         devices=devfs.parse_listing(_good(done["devfs"])) if "devfs" in done else frozenset(),
         files=observation.files,
     )
@@ -139,11 +137,14 @@ def _good(completed: Completed) -> Completed:
     return completed
 
 
-def _firewall(completed: Completed) -> tuple[dict[str, tuple[str, ...]], dict[str, bool]]:
+def _pf(completed: Completed) -> dict[str, bool]:
     if network.unavailable(completed):
-        return {}, {"pf": False, "pf_anchor": False}
-    rules, called = network.parse_rules(_good(completed))
-    return rules, {"pf": True, "pf_anchor": called}
+        return {"pf": False, "pf_anchor": False}
+    return {"pf": True, "pf_anchor": network.parse_called(_good(completed))}
+
+
+def _anchors(completed: Completed) -> frozenset[str]:
+    return frozenset() if network.unavailable(completed) else network.parse_anchors(_good(completed))
 
 
 def pool_states(
@@ -201,7 +202,9 @@ def _mounted(row: DatasetRow, mountpoint: str | None) -> tuple[str, str]:
 def _absent(name: str, missing: set[str], health: Mapping[str, str], *, asked: bool) -> tuple[str, str]:
     pool = name.split("/")[0]
     if pool not in health:
-        return "waiting", f"the pool {pool} is not imported: zpool import {pool}"
+        others = ", ".join(sorted(health))
+        others = f" (imported are: {others}; `pool:` of a Host document says which one to use)" if others else ""
+        return "waiting", f"the pool {pool} is not imported: zpool import {pool}{others}"
     if health[pool] in {"SUSPENDED", "FAULTED", "UNAVAIL"}:
         return "waiting", f"the pool {pool} is {health[pool]}: zpool status {pool}"
     if not asked:

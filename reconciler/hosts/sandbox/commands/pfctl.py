@@ -185,7 +185,9 @@ def _recursive(machine: Machine, anchor: str, kind: str, answer: Answer, indent:
 
 def _anchors(machine: Machine, asked: Asked, answer: Answer) -> None:
     above = f"{asked.anchor.rstrip('*').rstrip('/')}/" if asked.anchor.rstrip("*") else ""
-    for anchor in sorted(machine.state.table("anchors")):
+    table = machine.state.table("anchors")
+    parents = {"/".join(anchor.split("/")[:depth]) for anchor in table for depth in range(1, anchor.count("/") + 1)}
+    for anchor in sorted({*table, *parents}):
         inner = anchor[len(above) :]
         if anchor.startswith(above) and inner and ("v" in asked.flags or "/" not in inner):
             answer.say(f"  {anchor}")
