@@ -50,6 +50,22 @@ def test_a_jail_that_is_gone_but_for_its_root_is_released(tmp_path):
     assert (tmp_path / "asked").read_text().splitlines()[-1] == "released"
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "jail: web: mount.fstab: /r/live/web/data: not a mount point",
+        "ifconfig: ioctl (SIOCDIFADDR): Can't assign requested address\njail: web: /sbin/ifconfig ... -alias: failed",
+    ],
+)
+def test_a_jail_of_which_a_part_was_gone_before_is_released(tmp_path, said):
+    # check_path of usr.sbin/jail/command.c; run_command of the same for addresses.
+    (tmp_path / "release.sh").write_text(f"echo released >> {tmp_path}/asked\n")
+    (tmp_path / "said").write_text(said)
+    runner = host(tmp_path, jail=f"cat {tmp_path}/said >&2; exit 1", jls="exit 1")
+    JailJails(runner).stop(f"{tmp_path}/jail.conf", "web")
+    assert (tmp_path / "asked").read_text().splitlines()[-1] == "released"
+
+
 def test_a_jail_that_still_runs_did_not_stop(tmp_path):
     runner = host(tmp_path, jail=f'echo "{BUSY}" >&2; exit 1', jls="echo 7")
     with pytest.raises(HostError, match="jail-stop-failed"):

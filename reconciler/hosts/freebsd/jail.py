@@ -8,7 +8,6 @@ from sys import intern
 from typing import Any
 
 from reconciler.hosts.freebsd.failure import failed, run, text, unreadable
-from reconciler.hosts.freebsd.mount import busy
 from reconciler.model.command import Command, Completed, Output, Runner
 from reconciler.model.ports import JailRow
 
@@ -137,11 +136,12 @@ class JailJails:
     def stop(self, conf: str, name: str, output: Output | None = None) -> None:
         """Stop a jail with its own configuration. Code `jail-stop-failed` when a hook fails.
 
-        When it is gone but its root is in use, jail(8) gives up before exec.release: that is run here, and
-        what is still mounted is the caller's to unmount (see `HostMounts.unmount`).
+        When it is gone but something of it could not be taken away (its root is in use, a part of it was
+        unmounted before, or an address was), jail(8) leaves off before exec.release: that is run here, and what
+        is still mounted is the caller's to unmount (see `HostMounts.unmount`).
         """
         done = self._runner.run(Command(stop(conf, name), timeout=START_TIMEOUT, output=output))
-        if busy(done) and self._runner.run(Command(("jls", "-j", name, "jid"))).status != 0:
+        if done.status != 0 and self._runner.run(Command(("jls", "-j", name, "jid"))).status != 0:
             release = Command(("sh", f"{conf.rpartition('/')[0]}/release.sh"), timeout=START_TIMEOUT, output=output)
             done = self._runner.run(release)
         if done.status != 0:
