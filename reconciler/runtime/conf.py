@@ -82,9 +82,16 @@ def vnet_commands(interface: str, vnet: Vnet) -> list[tuple[str, ...]]:
     return commands
 
 
+_DAD = "n=0; while [ $n -lt 10 ] && /sbin/ifconfig | /usr/bin/grep -q ' tentative'; do /bin/sleep 1; n=$((n+1)); done"
+"""An IPv6 address is of no use until it has been looked for on the network (RFC 4862): daemons could not bind to it."""
+
+
 def _start_stop(runtime: Runtime) -> list[str]:
     jail = runtime.jail
     start = [words(argv) for argv in vnet_commands(runtime.names.inner, runtime.vnet)] if runtime.vnet else []
+    ours = [runtime.vnet.address] if runtime.vnet else [entry.address for entry in jail.network.addresses]
+    if any(":" in address for address in ours):
+        start.append(_DAD)
     start.append(str(jail.parameters.get("exec.start", DEFAULT_START)))
     stop = str(jail.parameters.get("exec.stop", DEFAULT_STOP))
     lines = [f"exec.start {'+=' if number else '='} {quoted(text)};" for number, text in enumerate(start)]

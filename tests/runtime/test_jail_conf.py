@@ -70,6 +70,20 @@ def test_an_ipv6_vnet_jail_gets_an_ipv6_route() -> None:
     assert start[1] == "/sbin/route add -inet6 default 2001:db8::1"
 
 
+@pytest.mark.parametrize(
+    "network",
+    [
+        {"vnet": {"bridge": "lan", "address": "2001:db8::2/64"}},
+        {"addresses": [{"interface": "em0", "address": "10.0.0.5/24"}, {"interface": "em0", "address": "fd00::5/64"}]},
+    ],
+)
+def test_rc_waits_until_no_ipv6_address_is_tentative(network: dict[str, Any]) -> None:
+    # libexec/rc/rc.d/jail sleeps for as long as duplicate address detection takes, when it makes jails of its own.
+    start = read(jail(network=network)).all("exec.start")
+    assert "' tentative'" in start[-2] and start[-1] == "/bin/sh /etc/rc"
+    assert not any("tentative" in line for line in read(FULL).all("exec.start"))
+
+
 def test_addresses_name_their_interface_by_family() -> None:
     addresses = [
         {"interface": "em0", "address": "10.0.0.5/24"},
