@@ -6,6 +6,7 @@ Pure. An unmet condition holds back the jail that has it; everybody else goes on
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from ipaddress import ip_address
 
 from reconciler.allocate import Allocation
 from reconciler.build.recipe import InstallPackages, Recipe, RunSegment
@@ -163,6 +164,36 @@ def _elsewhere(specs: Selected, seen: Seen) -> dict[str, Note]:
                 found[name] = _note(name, "volume-elsewhere", text_, sourced, ("volumes", number))
                 break
     return found
+
+
+def of_the_host(specs: Selected, seen: Seen) -> dict[str, Note]:
+    """Jails with an address that the host has for itself: when the jail stops, jail(8) takes it from the host.
+
+    One that stands in the jail's own jail.conf may be left over from a start that was cut off.
+    """
+    held = {bare(address): row.name for row in seen.observed.interfaces for address in row.addresses}
+    for row in seen.observed.jails:
+        for key in ("ip4.addr", "ip6.addr"):
+            shown = row.parameters.get(key, ())
+            for address in shown if isinstance(shown, tuple) else shown.split(","):
+                held.pop(bare(address) if address else "", None)
+    found: dict[str, Note] = {}
+    for name, sourced in specs.jails.items():
+        if sourced.doc.state != "running":
+            continue
+        known = seen.observed.files.get(f"jails/{name}/jail.conf", b"").decode("utf-8", "replace")
+        for number, entry in enumerate(sourced.doc.network.addresses):
+            if bare(entry.address) in held and f"|{entry.address}" not in known:
+                text = f"{entry.address} is an address that the host has on {held[bare(entry.address)]} for itself; "
+                text += "with the jail's stop the host would lose it. Give the jail another one, or `inherit: true`."
+                found[name] = _note(name, "address-of-host", text, sourced, ("network", "addresses", number))
+                break
+    return found
+
+
+def bare(address: str) -> str:
+    """An address without prefix length and scope, as it compares."""
+    return str(ip_address(address.partition("/")[0].partition("%")[0]))
 
 
 def _note(name: str, code: str, text: str, sourced: Sourced[Jail], path: tuple[str | int, ...]) -> Note:

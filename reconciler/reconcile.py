@@ -324,7 +324,7 @@ class Session:
     def skipped(self) -> dict[str, Note]:
         """Jails that this run leaves alone, and why."""
         skipped = conditions.unmet(self.selected, self.facts, self.compiled[0])
-        skipped |= conditions.astray(self.selected, self.seen)
+        skipped |= conditions.astray(self.selected, self.seen) | conditions.of_the_host(self.selected, self.seen)
         skipped |= {n.scope: n for n in doubts(self.selected, self.allocated, self.seen) if n.failing}
         for name in renames(self.selected, self.seen):
             former = self.selected.jails[name].doc.renamed_from
