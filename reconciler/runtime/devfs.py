@@ -15,7 +15,8 @@ from reconciler.runtime.runtime import Runtime
 SYSTEM = 4
 SYSTEM_VNET = 5
 _WORD = re.compile(r"^[^\s'\"\\$`]+$")
-_CONDITIONS = frozenset({"path", "type", "major"})
+_CONDITIONS = frozenset({"path", "type"})
+_TYPES = frozenset({"disk", "mem", "tape", "tty"})
 _ACTIONS = {"hide": 0, "unhide": 0, "group": 1, "user": 1, "mode": 1, "include": 1}
 
 
@@ -33,11 +34,15 @@ def rule_words(rule: str) -> tuple[str, ...]:
         word = rest.pop(0)
         if word in _ACTIONS:
             acts += 1
+        elif word in _CONDITIONS and acts:
+            raise ValueError(f"{word!r} comes after an action; devfs(8) wants the conditions first")
         needed = 1 if word in _CONDITIONS else _ACTIONS.get(word)
         if needed is None:
             raise ValueError(f"{word!r} is neither a condition nor an action of devfs(8)")
         if len(rest) < needed:
             raise ValueError(f"{word!r} needs a value")
+        if word == "type" and rest[0] not in _TYPES:
+            raise ValueError(f"{rest[0]!r} is no type that devfs(8) knows: {', '.join(sorted(_TYPES))}")
         del rest[:needed]
     if not acts:
         raise ValueError("the rule has no action: hide, unhide, group, user, mode or include")

@@ -29,6 +29,11 @@ CASES: list[tuple[dict[str, Any], str | None, list[str]]] = [
     ({"devfs": ["path"]}, "em0", ["devfs-rule-invalid"]),
     ({"devfs": ["reveal all"]}, "em0", ["devfs-rule-invalid"]),
     ({"devfs": ["add"]}, "em0", ["devfs-rule-invalid"]),
+    # sbin/devfs/rule.c, rulespec_intok: conditions first, no `major`, four types.
+    ({"devfs": ["hide path bpf0"]}, "em0", ["devfs-rule-invalid"]),
+    ({"devfs": ["major 5 unhide"]}, "em0", ["devfs-rule-invalid"]),
+    ({"devfs": ["type char unhide"]}, "em0", ["devfs-rule-invalid"]),
+    ({"devfs": ["type tty path 'ttyu*' unhide mode 0660"]}, "em0", []),
     ({"mounts": [{"device": "/a", "mountpoint": "/dev"}]}, "em0", ["mountpoint-twice"]),
     ({"mounts": [{"device": "data", "mountpoint": "/a"}]}, "em0", ["mount-unwritable"]),
     ({"mounts": [{"device": "/a\nb", "mountpoint": "/a"}]}, "em0", ["mount-unwritable"]),
