@@ -7,7 +7,12 @@ import pytest
 from reconciler.model.command import Command
 from tests.fleet import Fleet, problems
 
-SPEC = "kind: Jail\nname: web\nrelease: 15.1-RELEASE\nnetwork: {{addresses: [{{interface: vtnet0, address: \"{}\"}}]}}\n"
+SPEC = """\
+kind: Jail
+name: web
+release: 15.1-RELEASE
+network: {{addresses: [{{interface: vtnet0, address: "{}"}}]}}
+"""
 
 
 @pytest.mark.parametrize("address", ["10.0.2.15/24", "10.0.2.15/32", "fe80::1/128"])
