@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
@@ -106,6 +106,13 @@ makejail: {text: "CMD echo one > /etc/one"}
 healthcheck: {command: [test, -f, /etc/one], interval: 0, retries: 1}
 """
 UNHEALTHY = HEALTHY.replace("CMD echo one > /etc/one", "CMD echo two > /etc/two")
+THICK = """
+kind: Jail
+name: thick
+update: {strategy: in_place}
+volumes: [{name: data, mountpoint: /var/db/data}]
+"""
+THICK_LATER = f"{THICK}patch_level: 1\n"
 FIRST = """
 kind: Jail
 name: first
@@ -124,7 +131,8 @@ class Scenario:
     """A converge to be killed. `before` is converged first, when there is something; `volumes` then hold a canary.
 
     `earlier` is converged before that. `bystanders` are jails that the change is not about: they must go on running,
-    untouched. `held` is a jail whose new root fails its check: its last good one must run in the end.
+    untouched. `held` is a jail whose new root fails its check: its last good one must run in the end. `patched`: the
+    host reaches an update server that leads 15.1-RELEASE to -p1.
     """
 
     name: str
@@ -135,6 +143,7 @@ class Scenario:
     folders: tuple[Path, ...] = ()
     earlier: dict[str, str] = field(default_factory=dict)
     held: str = ""
+    patched: bool = False
 
 
 def small() -> tuple[Scenario, ...]:
@@ -164,6 +173,7 @@ def small() -> tuple[Scenario, ...]:
             "an old root expires", EXPIRING.replace("one", "two"), EXPIRING.replace("one", "three"), earlier=EXPIRING
         ),
         part("a root that is not healthy", HEALTHY, UNHEALTHY, volumes="ill/data", held="ill"),
+        replace(part("a release and a root patched", THICK, THICK_LATER, volumes="thick/data"), patched=True),
     )  # fmt: skip
 
 

@@ -20,14 +20,17 @@ from reconciler.cli.lock import locked
 from reconciler.faults import FailRunner
 from reconciler.guard import Consent
 from reconciler.hosts.freebsd.host import FreeBSDHost
+from reconciler.hosts.sandbox import mirror as sandbox_mirror
 from reconciler.hosts.sandbox import processes
+from reconciler.hosts.sandbox.update_mirror import publish
 from reconciler.model.command import Command, Completed, Runner
 from reconciler.model.diagnostic import ReconcilerError, Refused
 from reconciler.readonly import is_read_only
+from reconciler.today import today
 from reconciler.wrapper import Wrapper
 from tests.crash import invariants
 from tests.crash.fleets import Scenario, write
-from tests.fleet import Fleet, problems
+from tests.fleet import KEY, Fleet, problems
 
 POOL = "zroot/reconciler"
 # A copied host's files look written to; which ones were is not what is tried here.
@@ -145,6 +148,8 @@ def prepare(scenario: Scenario, folder: Path, mirror: str) -> Path | None:
 
     def work() -> list[str]:
         fleet = Fleet(folder, mirror)
+        if scenario.patched:
+            publish(fleet.server, sandbox_mirror.patches("15.1-RELEASE", today()), KEY)
         failed = []
         for texts in filter(None, (scenario.earlier, scenario.before)):
             write(fleet.specs, texts, scenario.folders)
