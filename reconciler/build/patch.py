@@ -16,7 +16,7 @@ from reconciler.model.value import Ref
 from reconciler.releases import freebsd_update
 from reconciler.releases.freebsd_update import CONFIG, INSIDE
 from reconciler.releases.tag import Tag, Updates, parse_tag
-from reconciler.releases.version import Version, read_userland_version
+from reconciler.releases.version import Version, parse_version, read_userland_version
 from reconciler.url import redact
 
 INSTALLS = 3
@@ -63,6 +63,8 @@ def patch(site: Site, room: Workspace, wanted: Wanted, ref: Ref, *, base: str = 
     Raises HostError: `patch-level-unavailable` before anything is installed, when the server's newest level is
     another; `update-fetch-failed`, `update-install-failed`, `update-server-unusable`, `release-unreadable`.
     """
+    if not parse_version(wanted.release).patchable:
+        raise HostError(_unpatchable(wanted))
     refuse_offline(site, wanted, wanted.updates.server)
     work = f"{room.work}/update"
     tree = base or room.path
@@ -98,6 +100,15 @@ def _install(site: Site, room: Workspace, work: str, wanted: Wanted, tree: str, 
         freebsd_update.installed(room.exec(argv, stdin=script, output=site.output(ref), timeout=TIMEOUT))
     finally:
         room.stop()
+
+
+def _unpatchable(wanted: Wanted) -> Diagnostic:
+    return Diagnostic(
+        "release-not-patched",
+        "There are no patches for releases of this kind",
+        f"{_name(wanted.release, wanted.level)} was asked for; builds of a branch and HardenedBSD's are not patched.",
+        "Write `patch_level: 0`, or leave it out.",
+    )
 
 
 def refuse_offline(site: Site, wanted: Wanted, source: str) -> None:

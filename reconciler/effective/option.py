@@ -10,7 +10,7 @@ from reconciler.effective.part import Asked, Found, Part, ignored, incomplete, p
 from reconciler.effective.template import template_parts
 from reconciler.makejail.wishes import Wish
 
-_RELEASE = re.compile(r"[0-9]+\.[0-9]+-(RELEASE|STABLE|CURRENT|ALPHA[0-9]*|BETA[0-9]*|RC[0-9]*)\Z")
+_RELEASE = re.compile(r"[0-9]+\.[0-9]+-(RELEASE|STABLE|CURRENT|ALPHA[0-9]*|BETA[0-9]*|RC[0-9]*)(-HBSD)?\Z")
 _DURATIONS = ("interval", "timeout", "start_period")
 
 

@@ -22,13 +22,12 @@ from urllib.parse import unquote, urlsplit
 
 from reconciler.download import PATIENT, Patience, fetch_bytes
 from reconciler.model.diagnostic import Diagnostic, FetchError
-from reconciler.releases.url import ARCHIVE_MIRROR, DEFAULT_MIRROR, split_mirror
+from reconciler.releases.url import ARCHIVE_MIRROR, DEFAULT_MIRROR, HARDENEDBSD_MIRROR, split_mirror
 from reconciler.releases.version import parse_version
 from reconciler.url import redact
 
 Layout = Literal["FreeBSD", "HardenedBSD"]
 
-HARDENEDBSD_MIRROR = "https://installers.hardenedbsd.org/pub"
 INDEX_LIMIT = 1024 * 1024
 """Bytes of an index page that are read; FreeBSD's have about 3000."""
 NAMES_LIMIT = 2000

@@ -80,6 +80,8 @@ def support(release: str, today: date, tag: SignedTag | None = None) -> Support:
         version = parse_version(release)
     except FetchError:
         return UNKNOWN
+    if version.vendor:
+        return UNKNOWN
     until = TABLE.get(version.release) or (BRANCHES.get(version.major) if version.branch == "STABLE" else None)
     if until is None:
         return UNKNOWN

@@ -216,12 +216,14 @@ def _level(plan: FetchPlan, script: bytes) -> int:
     """The level that the base set's script states; a base of another release is refused."""
     stated = read_userland_version(script)
     if stated.release != plan.version.release:
+        moved = plan.version.vendor == stated.vendor != ""
+        hint = f"Write `release: {stated.release}`." if moved else "Use another mirror."
         raise FetchError(
             Diagnostic(
                 "release-mismatch",
                 "The mirror has another release under this name",
                 f"{plan.url('base.txz')} is {stated}, not {plan.version.release}.",
-                "Use another mirror.",
+                hint,
             )
         )
     return stated.level

@@ -1,7 +1,8 @@
 """Where a release lies on a mirror, and which mirrors may be believed. Pure.
 
 Layout (bsdinstall(8)): `MIRROR/MACHINE/ARCH/RELEASE/FILE`, with machine as `uname -m` and arch as
-`uname -p` say: `amd64/amd64`, `arm64/aarch64`.
+`uname -p` say: `amd64/amd64`, `arm64/aarch64`. HardenedBSD keeps the last build of each branch:
+`MIRROR/15-stable/MACHINE/ARCH/installer/LATEST/FILE`, or `current`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ DEFAULT_MIRROR = "https://download.freebsd.org/releases"
 ARCHIVE_MIRROR = "http://ftp-archive.freebsd.org/pub/FreeBSD-Archive/old-releases"
 """Where releases go after their end of life. It has no TLS, so it needs `pinned` or `manifests-dir`."""
 
+HARDENEDBSD_MIRROR = "https://installers.hardenedbsd.org/pub"
+
+_HARDENED = re.compile(r"(?P<major>[0-9]+)\.[0-9]+-(?P<branch>STABLE|CURRENT)-HBSD", re.ASCII)
 _PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}", re.ASCII)
 
 
@@ -24,11 +28,16 @@ def release_url(mirror: str | None, machine: str, arch: str, release: str, file:
 
     Raises FetchError (`mirror-url-malformed`) for a mirror or a part that cannot be in a URL.
     """
-    root = DEFAULT_MIRROR if mirror is None else mirror
+    hardened = _HARDENED.fullmatch(release)
+    own = HARDENEDBSD_MIRROR if hardened else DEFAULT_MIRROR
+    root = own if mirror is None else mirror
     split_mirror(root)
     for part in (machine, arch, release, file):
         if not _PART.fullmatch(part) or ".." in part:
             raise FetchError(_malformed(root, f"{part[:60]!r} cannot be a folder or file on a mirror."))
+    if hardened:
+        branch = "current" if hardened["branch"] == "CURRENT" else f"{hardened['major']}-stable"
+        return "/".join([root.rstrip("/"), branch, machine, arch, "installer", "LATEST", file])
     return "/".join([root.rstrip("/"), machine, arch, release, file])
 
 

@@ -18,7 +18,7 @@ _BRANCHES = ("CURRENT", "PRERELEASE", "ALPHA", "BETA", "RC", "RELEASE", "STABLE"
 _NUMBERED = frozenset({"ALPHA", "BETA", "RC"})
 _NAME = re.compile(
     r"(?P<major>[1-9][0-9]{0,2})\.(?P<minor>0|[1-9][0-9]{0,2})"
-    r"-(?P<branch>[A-Z]{2,10})(?P<number>[1-9][0-9]?)?(?:-p(?P<patch>0|[1-9][0-9]{0,4}))?",
+    r"-(?P<branch>[A-Z]{2,10})(?P<number>[1-9][0-9]?)?(?:-(?P<vendor>HBSD))?(?:-p(?P<patch>0|[1-9][0-9]{0,4}))?",
     re.ASCII,
 )
 _USERLAND = re.compile(r'^USERLAND_VERSION=(["\']?)([A-Za-z0-9.-]{1,64})\1[ \t]*$', re.ASCII | re.MULTILINE)
@@ -30,7 +30,7 @@ class Version:
     """One release, with its patch level where one is given (`15.1-RELEASE-p3`).
 
     `number` is that of ALPHA, BETA and RC, 0 where there is none. An absent `patch` asks for no level in
-    particular: it orders just before level 0 and is not equal to it.
+    particular: it orders just before level 0 and is not equal to it. `vendor` is HBSD for HardenedBSD's builds.
     """
 
     major: int
@@ -38,11 +38,18 @@ class Version:
     branch: str = "RELEASE"
     number: int = 0
     patch: int | None = None
+    vendor: str = ""
 
     @property
     def release(self) -> str:
         """The name without the patch level, as on a mirror: `15.1-RELEASE`."""
-        return f"{self.major}.{self.minor}-{self.branch}{self.number or ''}"
+        name = f"{self.major}.{self.minor}-{self.branch}{self.number or ''}"
+        return f"{name}-{self.vendor}" if self.vendor else name
+
+    @property
+    def patchable(self) -> bool:
+        """Whether there are patches for it: builds of a branch are replaced, and only FreeBSD publishes patches."""
+        return self.branch not in ("CURRENT", "PRERELEASE", "STABLE") and not self.vendor
 
     @property
     def level(self) -> int:
@@ -93,6 +100,7 @@ def parse_version(text: str) -> Version:
         branch,
         int(found["number"] or 0),
         None if patch is None else int(patch),
+        found["vendor"] or "",
     )
 
 

@@ -112,7 +112,7 @@ _NAME = r"^[a-z][a-z0-9_-]{0,30}$"
 _ZONE = r"^[^%]*%[a-zA-Z][a-zA-Z0-9_.]{0,14}\Z"
 _INTERFACE = r"^[a-zA-Z][a-zA-Z0-9_.]{0,14}$"
 _DIGEST = r"^sha256:[0-9a-f]{64}$"
-_RELEASE = r"^[0-9]+\.[0-9]+-(RELEASE|STABLE|CURRENT|ALPHA[0-9]*|BETA[0-9]*|RC[0-9]*)$"
+_RELEASE = r"^[0-9]+\.[0-9]+-(RELEASE|STABLE|CURRENT|ALPHA[0-9]*|BETA[0-9]*|RC[0-9]*)(-HBSD)?$"
 _ACCOUNT = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}$"
 _PUBLIC_KEY = (
     r"^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-ssh-ed25519@openssh\.com"

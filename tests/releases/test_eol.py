@@ -30,6 +30,7 @@ def signed(until: date, seen: date = TODAY) -> SignedTag:
         ("15.0-RELEASE", "EOL since 2026-09-30"),
         ("9.3-RELEASE", "EOL since 2016-12-31"),
         ("14.9-STABLE", "supported until 2028-11-30"),
+        ("14.9-STABLE-HBSD", "unknown"),
         ("13.5-STABLE", "EOL since 2026-04-30"),
         ("15.9-RELEASE", "unknown"),
         ("15.2-BETA1", "unknown"),

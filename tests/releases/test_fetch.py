@@ -320,3 +320,33 @@ def test_for_unpacking_a_file_that_rotted_after_its_download_is_never_whole(
     path.write_bytes(BASE[:-9] + bytes([BASE[-9] ^ 1]) + BASE[-8:])
     with pytest.raises(FetchError):
         b"".join(chunks)
+
+
+def test_a_build_of_hardenedbsd_is_fetched_from_its_layout(running: Mirror, cache: Cache) -> None:
+    built = {"base.txz": base_set("15.1-STABLE-HBSD")}
+    place = "/15-stable/arm64/aarch64/installer/LATEST"
+    running.files = {f"{place}/MANIFEST": manifest_of(built), f"{place}/base.txz": built["base.txz"]}
+    running.faults, running.asked = {}, []
+    plan = plan_fetch(Release(name="15.1-STABLE-HBSD", mirror=running.url), "arm64", "aarch64")
+    fetched = fetch(plan, cache)
+    assert (fetched.level, fetched.version.release) == (0, "15.1-STABLE-HBSD")
+    assert [path for path, _ in running.asked] == [f"{place}/MANIFEST", f"{place}/base.txz"]
+    moved = plan_fetch(Release(name="15.0-STABLE-HBSD", mirror=running.url), "arm64", "aarch64")
+    with pytest.raises(FetchError) as failed:
+        fetch(moved, cache)
+    found = failed.value.diagnostics[0]
+    assert (found.code, found.hint) == ("release-mismatch", "Write `release: 15.1-STABLE-HBSD`.")
+    own = plan_fetch(Release(name="16.0-CURRENT-HBSD"), "amd64", "amd64").url("MANIFEST")
+    assert own == "https://installers.hardenedbsd.org/pub/current/amd64/amd64/installer/LATEST/MANIFEST"
+
+
+@pytest.mark.parametrize("asked", ["15.1-STABLE", "15.1-STABLE-HBSD"])
+def test_hardenedbsd_and_freebsd_are_not_taken_for_each_other(running: Mirror, cache: Cache, asked: str) -> None:
+    built = {"15.1-STABLE": "15.1-STABLE-HBSD"}.get(asked, "15.1-STABLE")
+    plan = plan_fetch(Release(name=asked, mirror=running.url), "amd64", "amd64")
+    sets, folder = {"base.txz": base_set(built)}, plan.url("x").removeprefix(running.url).removesuffix("/x")
+    running.files = {f"{folder}/MANIFEST": manifest_of(sets), f"{folder}/base.txz": sets["base.txz"]}
+    with pytest.raises(FetchError) as failed:
+        fetch(plan, cache)
+    found = failed.value.diagnostics[0]
+    assert (found.code, found.hint) == ("release-mismatch", "Use another mirror.")

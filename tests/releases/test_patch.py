@@ -20,7 +20,7 @@ from reconciler.kinds.release import Release
 from reconciler.model.command import Command
 from reconciler.model.outcome import Report
 from reconciler.model.value import Ref
-from tests.fleet import KEY, Fleet, problems
+from tests.fleet import KEY, Fleet, mirror, problems
 
 SPEC = "kind: Jail\nname: web\nrelease: 15.1-RELEASE\nstate: stopped\npatch_level: {level}\n"
 PAST = 1700000000
@@ -200,3 +200,18 @@ def test_what_is_packed_is_whole_or_nothing() -> None:
     data = buffer.getvalue()
     assert unpacked(data) == b"text" * 100
     assert all(unpacked(data[:end]) is None for end in range(len(data)))
+
+
+@pytest.mark.parametrize("release", ["15.1-STABLE", "15.1-STABLE-HBSD"])
+def test_builds_of_a_branch_are_not_patched(fleet: Fleet, release: str, tmp_path: Path) -> None:
+    where = mirror(tmp_path / "mirror", release)
+    if release.endswith("HBSD"):
+        (tmp_path / "mirror/15-stable/amd64/amd64/installer").mkdir(parents=True)
+        (tmp_path / f"mirror/amd64/amd64/{release}").rename(tmp_path / "mirror/15-stable/amd64/amd64/installer/LATEST")
+    fleet.mirror = where
+    fleet.write(SPEC.format(level=0).replace("15.1-RELEASE", release))
+    assert problems(fleet.apply()) == []
+    assert releases(fleet) == {f"{release}-p0"}
+    fleet.write(SPEC.format(level=1).replace("15.1-RELEASE", release))
+    assert failures(fleet.apply())[0] == "release-not-patched"
+    assert releases(fleet) == {f"{release}-p0"}

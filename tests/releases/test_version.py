@@ -24,6 +24,7 @@ VERSIONS = st.builds(Version, st.integers(1, 40), NUMBERS, st.just("RELEASE"), s
         ("15.1-BETA2", "15.1-RC1"),
         ("15.1-RC3", "15.1-RELEASE"),
         ("15.1-RELEASE-p7", "15.1-STABLE"),
+        ("15.1-STABLE-HBSD", "15.2-STABLE-HBSD"),
         ("16.0-CURRENT", "16.0-ALPHA1"),
         ("15.1-RELEASE", "15.1-RELEASE-p0"),
     ],
@@ -49,7 +50,8 @@ def test_a_printed_version_reads_back_at_the_same_level(version: Version) -> Non
 @pytest.mark.parametrize(
     "text",
     ["", "15.1", "15-RELEASE", "15.01-RELEASE", "015.1-RELEASE", "15.1-RELEASE-p", "15.1-RELEASE-p01", "15.1-RELEASE3",
-     "15.1-FOO", "15.1-RELEASE\n", "١٥.1-RELEASE", "15.1-RELEASE-p1/../x", "15.1-release"],
+     "15.1-FOO", "15.1-STABLE-FOO", "15.1-STABLE-HBSD-HBSD",
+     "15.1-RELEASE\n", "١٥.1-RELEASE", "15.1-RELEASE-p1/../x", "15.1-release"],
 )  # fmt: skip
 def test_what_is_no_release_name_is_refused(text: str) -> None:
     with pytest.raises(FetchError) as caught:
