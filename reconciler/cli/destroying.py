@@ -103,5 +103,5 @@ def _take(run: Session, found: Belongings) -> None:
                 run.host.datasets.destroy(snapshot.name)
         run.host.datasets.destroy(row.name)
         # The place where it was mounted may outlive it; a folder without a jail.conf is an error at every boot.
-        if row.mountpoint.startswith(run.place.mountpoint + "/") and not run.host.files.names(row.mountpoint):
-            run.host.files.clear(row.mountpoint)
+        if row.mountpoint.startswith(run.place.mountpoint + "/"):
+            run.host.files.rmdir(row.mountpoint)

@@ -164,6 +164,7 @@ class RenameDataset(Action):
         if subject.mountpoint:
             mountpoint = f"{subject.mountpoint.rpartition('/')[0]}/{new}"
             site.host.datasets.set(self.to, {"mountpoint": mountpoint})
+            site.host.files.rmdir(subject.mountpoint)  # zfs leaves a place that was set by hand
             if subject.name == f"jails/{old}":
                 _follow(site, f"{mountpoint}/fstab", old, new)
 

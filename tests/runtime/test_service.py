@@ -114,6 +114,13 @@ def test_a_jail_whose_own_dataset_is_not_mounted_is_named(place: Place) -> None:
     assert running(place) == {"web"}
 
 
+def test_a_folder_that_a_dataset_left_behind_is_no_jail(place: Place) -> None:
+    place.ok("mkdir", "/reconciler/jails/former")
+    started = place.service("faststart")
+    assert started.status == 0 and not started.stderr
+    assert running(place) == {"db", "web"}
+
+
 def test_jails_that_depend_on_each_other_start_all_the_same(place: Place) -> None:
     place.write(jail(name="db", depends_on=["web"]), 1)
     started = place.service("faststart")

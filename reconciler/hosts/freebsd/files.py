@@ -57,6 +57,10 @@ class HostFiles:
         """Remove a folder of ours and all that is in it; fine where there is none. Links are not followed."""
         run(self._runner, Command(("rm", "-rf", path)), "file-failed", "A file could not be changed")
 
+    def rmdir(self, path: str) -> None:
+        """Remove an empty folder of ours; one that holds something, is a mount point or is not there stays as it is."""
+        self._runner.run(Command(("rmdir", path)))
+
     def chmod(self, path: str, mode: int) -> None:
         """Set the mode of a file or folder of ours."""
         run(self._runner, Command(("chmod", f"{mode:04o}", path)), "file-failed", "A file could not be changed")
