@@ -13,7 +13,8 @@ from reconciler.model.value import Ref
 
 RULE = "reconciler-root-1"
 # What identifies one machine must not be shared by clones: host keys, the host's id, saved entropy.
-STRIPPED = ("etc/ssh/ssh_host_*", "etc/hostid", "etc/machine-id", "var/db/entropy/*", "entropy", "boot/entropy")
+STRIPPED = ("etc/ssh/ssh_host_*", "etc/hostid", "etc/machine-id", "var/db/machine-id", "entropy", "boot/entropy",
+            "var/db/entropy/*", "var/db/entropy-file")  # fmt: skip
 
 
 def text(folders: Iterable[str], *, strip: bool = True) -> str:

@@ -97,8 +97,10 @@ class Workspace:
         """Make the build jail over the mounted dataset: devices, no address of a live jail.
 
         With `network` it shares the host's stack; without, it has none. `mount` is a line of fstab(5)
-        that jail(8) mounts before it starts.
+        that jail(8) mounts before it starts. Raises HostError, code `devfs-ruleset-empty` among others.
         """
+        if DEVFS_RULESET not in self.site.observe("devices").devices:
+            raise HostError(_no_ruleset(self.dataset))
         # jail(8) mounts devfs itself: it refuses a symbolic link at /dev, which a hostile layer might hold.
         stack = "inherit" if network else "disable"
         parameters = {
@@ -135,3 +137,13 @@ class Workspace:
     def script(self, path: str, env: Mapping[str, str], output: Output | None, timeout: float) -> Completed:
         """Run a script of ours on the host, which reaches into the build jail, for at most `timeout` seconds."""
         return self.site.host.files.script(path, env, timeout=timeout, output=output)
+
+
+def _no_ruleset(dataset: str) -> Diagnostic:
+    # Seen on FreeBSD 15.1: devfs mounted with a ruleset that has no rules shows every device of the host.
+    return Diagnostic(
+        "devfs-ruleset-empty",
+        "The devfs rules for jails are not loaded",
+        f"Ruleset {DEVFS_RULESET} has no rules, so a jail over {dataset} would see every device of the host.",
+        "service devfs onestart",
+    )

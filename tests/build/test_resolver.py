@@ -44,3 +44,13 @@ def test_a_build_without_network_is_lent_nothing(fleet: Fleet) -> None:
     fleet.write(WEB + '---\nkind: Host\nname: here\nmatch: {hostname: "*"}\nbuild: {network: none}\n')
     makejail(fleet, "CMD [ ! -e /etc/resolv.conf ]")
     assert problems(fleet.apply()) == []
+
+
+def test_nothing_is_built_where_a_jail_would_see_every_device(fleet: Fleet) -> None:
+    # Seen on FreeBSD 15.1: `devfs rule -s 555 show` of a set without rules ends with 0, and devfs shows all.
+    fleet.write(WEB)
+    makejail(fleet, "CMD true")
+    shell(fleet, "devfs", "rule", "-s", "4", "delset")
+    (failed, *_others) = fleet.apply().failed
+    assert failed.diagnostics[0].code == "devfs-ruleset-empty"
+    assert [name for name in shell(fleet, "jls", "name").split() if name.startswith("rcb-")] == []
