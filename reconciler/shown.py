@@ -10,7 +10,9 @@ from reconciler.kinds.root import Root
 from reconciler.spec import document
 
 # Parameters of jail.conf that jls cannot show, so that they are not compared.
-UNSHOWN = ("exec.", "mount.", "allow.mount.no", "stop.timeout", "interface", "depend", "command", "ip_hostname")
+UNSHOWN = (
+    "exec.", "mount.", "allow.mount.no", "stop.timeout", "interface", "depend", "command", "ip_hostname", "meta", "env",
+)  # fmt: skip
 
 
 def shown_jail(spec: document.Jail, started: str, root: Root, ruleset: int, hostid: str) -> Jail:

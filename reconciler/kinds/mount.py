@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from posixpath import normpath
 from typing import ClassVar
 
 from reconciler.kind import Desired, Kind, Place, Seen
@@ -131,7 +132,8 @@ def of_fstab(text: str, place: Place, jail: str) -> Iterable[Mount]:
         if target == live or target.startswith(live + "/"):
             rel = target[len(live) :]
             words = frozenset(options.split(","))
-            source = SOURCES.get(fstype, source)
+            # mount_nullfs(8) shows the path that it found; only what the text alone tells is known here.
+            source = normpath(source) if fstype == "nullfs" else SOURCES.get(fstype, source)
             yield Mount(f"{jail}:{rel}", source, fstype, "ro" in words, jail, options, words & FLAGS)
 
 

@@ -14,7 +14,7 @@ import json
 from reconciler.runtime.runtime import Runtime
 
 RULE = 1
-_HIDDEN = ("exec.", "mount.", "stop.timeout", "ip_hostname", "zfs.dataset")
+_HIDDEN = ("exec.", "mount.", "stop.timeout", "ip_hostname", "zfs.dataset", "meta", "env")
 _START = frozenset(prefix + name for prefix in ("", "pre", "post") for name in ("create", "start"))
 
 

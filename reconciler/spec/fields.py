@@ -81,24 +81,23 @@ def _below_root(value: str) -> str:
 
 
 def _address(value: str) -> str:
+    # As ifconfig(8) shows it, so that what is there compares; one without prefix length stands for itself alone.
     try:
-        ipaddress.ip_interface(value)
         if "%" in value:
             raise ValueError("an address of a jail has no zone")
+        return str(ipaddress.ip_interface(value))
     except ValueError as error:
         raise ValueError(f"expected an address with prefix length such as 10.77.0.2/24, not {value!r}") from error
-    return value
 
 
 def _plain_address(value: str) -> str:
     try:
-        ipaddress.ip_address(value)
         # The library takes any text for a zone, line ends included: fe80::1%em0 is the form that means something.
         if "%" in value and not re.search(_ZONE, value):
             raise ValueError("the zone is no interface name")
+        return str(ipaddress.ip_address(value))
     except ValueError as error:
         raise ValueError(f"expected an address such as 10.77.0.1, not {value!r}") from error
-    return value
 
 
 def _mode(value: Any) -> str:

@@ -161,6 +161,7 @@ def leave_vnet(machine: Machine, jid: int) -> None:
         else:
             move(machine, interface, interface["home"])
     set_fact(machine, f"route.{jid}.default", None)
+    set_fact(machine, f"route.{jid}.default6", None)
 
 
 def add_address(machine: Machine, interface: Interface, text: str) -> None:

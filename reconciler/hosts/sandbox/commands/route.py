@@ -28,15 +28,17 @@ def answered(machine: Machine, command: Command, *, jid: int) -> Completed:
         if command.argv[0].endswith("netstat"):
             _netstat(machine, jid, words, answer)
         else:
-            _route(machine, jid, [w for w in words if w not in ("-n", "-4", "-q", "-net", "-inet")], answer)
+            family = "inet6" if {"-6", "-inet6"} & set(words) else "inet"
+            rest = [w for w in words if w not in ("-n", "-4", "-6", "-q", "-net", "-inet", "-inet6")]
+            _route(machine, jid, family, rest, answer)
     except Refusal as refusal:
         answer.warn(f"{command.argv[0].rpartition('/')[2]}: {refusal.message}", refusal.status)
     return answer.completed(command)
 
 
-def _route(machine: Machine, jid: int, words: list[str], answer: Answer) -> None:
+def _route(machine: Machine, jid: int, family: str, words: list[str], answer: Answer) -> None:
     verb, target = [*words, "", ""][:2]
-    name = f"route.{jid}.default"
+    name = f"route.{jid}.default" + ("6" if family == "inet6" else "")
     gateway = fact(machine, name)
     if verb in ("add", "change") and target in ("default", "0.0.0.0/0", "0/0") and len(words) > 2:
         new = words[2]
@@ -67,7 +69,7 @@ def _towards(machine: Machine, jid: int, address: str) -> str | None:
     except ValueError:
         return None
     for interface in network.inside(machine, jid):
-        for own, length in interface["inet"]:
+        for own, length in interface["inet6" if wanted.version == 6 else "inet"]:
             if wanted in ipaddress.ip_interface(f"{own}/{length}").network:
                 return str(interface["name"])
     return None
