@@ -169,8 +169,10 @@ def _elsewhere(specs: Selected, seen: Seen) -> dict[str, Note]:
 def of_the_host(specs: Selected, seen: Seen) -> dict[str, Note]:
     """Jails with an address that the host has for itself: when the jail stops, jail(8) takes it from the host.
 
-    One that stands in the jail's own jail.conf may be left over from a start that was cut off.
+    One that stands in the jail's own jail.conf may be left over from a start that was cut off. And jails with an
+    address on an interface that is not there.
     """
+    interfaces = {row.name for row in seen.observed.interfaces}
     held = {bare(address): row.name for row in seen.observed.interfaces for address in row.addresses}
     for row in seen.observed.jails:
         for key in ("ip4.addr", "ip6.addr"):
@@ -183,6 +185,13 @@ def of_the_host(specs: Selected, seen: Seen) -> dict[str, Note]:
             continue
         known = seen.observed.files.get(f"jails/{name}/jail.conf", b"").decode("utf-8", "replace")
         for number, entry in enumerate(sourced.doc.network.addresses):
+            if entry.interface not in interfaces:
+                name_ = entry.interface
+                text = f"the host has no interface {name_} for {entry.address}. A loopback interface is made with: "
+                text += f"ifconfig {name_} create; at boot with: sysrc cloned_interfaces+={name_}"
+                at = ("network", "addresses", number, "interface")
+                found[name] = _note(name, "interface-missing", text, sourced, at)
+                break
             if bare(entry.address) in held and f"|{entry.address}" not in known:
                 text = f"{entry.address} is an address that the host has on {held[bare(entry.address)]} for itself; "
                 text += "with the jail's stop the host would lose it. Give the jail another one, or `inherit: true`."

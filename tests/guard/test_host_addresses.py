@@ -32,3 +32,12 @@ def test_an_address_that_an_earlier_start_left_does_not(fleet: Fleet) -> None:
     assert "web: start jail" in fleet.titles()
     assert problems(fleet.apply()) == []
     assert fleet.titles() == []
+
+
+def test_a_missing_interface_holds_the_jail_back_until_it_is_there(fleet: Fleet) -> None:
+    fleet.write(SPEC.format("10.9.9.9/32").replace("vtnet0", "lo7"))
+    decided = fleet.decide()
+    assert ("interface-missing", True) in [(n.code, n.failing) for n in decided.plan.notes]
+    fleet.runner.run(Command(("ifconfig", "lo7", "create")))
+    assert problems(fleet.apply()) == []
+    assert fleet.titles() == []

@@ -9,7 +9,7 @@ from tests.fleet import Fleet, problems
 WRITTEN = {
     # ifconfig(8) and jls(8) show addresses in their shortest form, with their prefix length.
     "address": "network: {addresses: [{interface: vtnet0, address: 10.0.2.90}]}",
-    "inet6": 'network: {addresses: [{interface: lo0, address: "FD00:0:0::7"}, {interface: lo0, address: "fd01::1/64"}]}',
+    "inet6": 'network: {addresses: [{interface: lo0, address: "FD00:0::7"}, {interface: lo0, address: "fd01::1/64"}]}',
     "vnet": 'network: {vnet: {bridge: lan, address: "fd00:0:0::2/64", gateway: "fd00:0::1"}}',
     # jls(8) of 14 knows neither, and that of 15 shows them by their keys.
     "meta": 'parameters: {meta: "k=v", env: "A=1"}',
