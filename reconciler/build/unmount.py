@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from reconciler.model.action import Site
 from reconciler.model.diagnostic import HostError
 
-TRIES = 20
+TRIES = 60
 PAUSE = 0.5  # seconds; a killed process may take moments to let go, on a busy machine seconds
 
 

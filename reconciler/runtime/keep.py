@@ -49,7 +49,7 @@ mark() {
 # collect ROOT: make keep.tar of the tree below ROOT, in a jail without network
 collect() {
     # One that a killed jail(8) left stays although nothing runs in it.
-    if /usr/sbin/jls -j "KEEP-$jail" jid >/dev/null 2>&1; then /usr/sbin/jail -r "KEEP-$jail" || :; fi
+    if /usr/sbin/jls -j "KEEP-$jail" jid >/dev/null 2>&1; then /usr/sbin/jail -R "KEEP-$jail" || :; fi
     if ! /usr/sbin/jail -c name="KEEP-$jail" path="$1" command=/bin/sh -c "$inside" sh @PATTERNS@ \
         > "$state/keep.tar.new"; then
         /bin/rm -f "$state/keep.tar.new"

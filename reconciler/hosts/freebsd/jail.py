@@ -153,8 +153,11 @@ class JailJails:
         run(self._runner, command, "jail-start-failed", "A jail did not start")
 
     def remove(self, name: str) -> None:
-        """Remove a jail made by `create`. What is mounted below its root stays: sweep it."""
-        run(self._runner, Command(("jail", "-r", name)), "jail-stop-failed", "A jail did not stop")
+        """Remove a jail made by `create`. What is mounted below its root stays: sweep it.
+
+        Without /etc/jail.conf (-R): it says nothing of this jail, and one that cannot be read is an error to -r.
+        """
+        run(self._runner, Command(("jail", "-R", name)), "jail-stop-failed", "A jail did not stop")
 
     def modify(self, name: str, parameters: Mapping[str, str]) -> None:
         """Change parameters of a running jail."""
