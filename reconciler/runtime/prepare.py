@@ -30,14 +30,15 @@ state=@STATE@
 /bin/mkdir -p "$live" || fail "cannot make $live"
 newline='
 '
-dying() { /usr/sbin/jls -d path dying | /usr/bin/grep -qxF "$1 true"; }
+dying() { /usr/sbin/jls -d path dying | /usr/bin/grep -qxF "$live true"; }
 mounts() { /sbin/mount -p | /usr/bin/tr '\t' ' '; }
 table=$(mounts) || fail "cannot read the mount table"
 for path in @TARGETS@; do
     case "$newline$table" in
     *" $path "*)
-        # A removed jail holds its root until the last of its connections has timed out.
-        /sbin/umount "$path" || { dying "$path" && /sbin/umount -f "$path"; } ||
+        # A removed jail holds its root until the last of its connections has timed out, and what the
+        # processes had open that it was killed with until they are gone.
+        /sbin/umount "$path" || { dying && /sbin/umount -f "$path"; } ||
             fail "$path is still mounted and in use"
         ;;
     esac

@@ -69,6 +69,15 @@ def test_a_stop_by_hand_is_remembered_until_a_start_by_hand(place: Place) -> Non
     assert place.read("/reconciler/jails/web/stopped-by-operator") is None
 
 
+def test_a_jail_of_which_somebody_unmounted_a_part_is_restarted_all_the_same(place: Place) -> None:
+    # usr.sbin/jail/command.c, check_path: "not a mount point" ends the removal before exec.release.
+    assert place.service("start").status == 0
+    place.ok("umount", "/reconciler/live/web/dev")
+    restarted = place.service("restart", "web")
+    assert restarted.status == 0, restarted
+    assert running(place) == {"db", "web"} and "/reconciler/live/web/dev" in place.mounted()
+
+
 def test_a_suspended_jail_is_not_started_at_boot(place: Place) -> None:
     place.runner.write("/reconciler/jails/db/suspended", b"")
     assert b"db is suspended" in place.service("faststart").stderr
