@@ -7,16 +7,18 @@ so. Plans ask no network: what is known of a release is its last verified tag, o
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 
 from reconciler.allocate import Allocation
 from reconciler.cache import Cache, default_folder
-from reconciler.conditions import unpinned
+from reconciler.conditions import unkept, unpinned
 from reconciler.kind import Seen
 from reconciler.model.action import Note
 from reconciler.model.diagnostic import FetchError, Span
 from reconciler.model.ports import Facts
+from reconciler.model.ports import Host as Ports
+from reconciler.packages.store import Store
 from reconciler.releases.eol import Support, support
 from reconciler.releases.tag import Tags, Updates
 from reconciler.releases.version import parse_version
@@ -27,11 +29,20 @@ from reconciler.today import today
 Known = Callable[[str], Support]
 
 
-def doubts(specs: Selected, allocated: Mapping[str, Allocation], seen: Seen) -> tuple[Note, ...]:
-    """Everything that policy warns of or (failing) denies, of what would be built now."""
+def doubts(
+    specs: Selected, allocated: Mapping[str, Allocation], seen: Seen, offline: Ports | None = None
+) -> tuple[Note, ...]:
+    """Everything that policy warns of or (failing) denies, of what would be built now.
+
+    `offline` is the host where nothing may be downloaded: its store is looked into, if that decides something.
+    """
     facts = seen.observed.facts
     aged = old_or_new(specs, allocated, seen, known(specs.host, facts)) if facts is not None else ()
-    return (*unpinned(specs, allocated, seen).values(), *aged)
+    lacking: Iterable[Note] = ()
+    if offline is not None:
+        stored = cache(Store(offline, seen.place.pool, seen.place.mountpoint).all)
+        lacking = unkept(specs, allocated, seen, stored)
+    return (*unpinned(specs, allocated, seen).values(), *aged, *lacking)
 
 
 def known(host: Host, facts: Facts | None) -> Known:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from reconciler import runtime
 from reconciler.build import seal
+from reconciler.build.pins import Pins, pins_of
 from reconciler.build.recipe import ApplyBuilt, ApplyImage, ApplyPackage, InstallPackages, Recipe, RunSegment, copied
 from reconciler.kind import Seen, digest
 from reconciler.kinds.config import Config, generation
@@ -286,16 +287,15 @@ def _segments(
         files = tuple(PinnedFile(url, held[url]) for url in segment.urls if url in held)
         others = tuple((other, tips[other]) for other in segment.others if other in tips)
         total, jail = len(program.segments), part or name
-        run = RunSegment(segment, number, total, jail, given, context, "", pins, files, others, part)
+        run = RunSegment(segment, number, total, jail, given, context, "", files, others, part, pins)
         found.append((run, segment.span))
     return found
 
 
-def _pins(inputs: Inputs, spec: document.Jail, names: tuple[str, ...]) -> tuple[str, ...]:
+def _pins(inputs: Inputs, spec: document.Jail, names: tuple[str, ...]) -> Pins | None:
     """What the lock says of packages and of all that they need; nothing unless it says it of each."""
     facts = inputs.seen.observed.facts
-    found = inputs.lock.closure(abi_of(spec.release or "", facts.arch), names) if names and facts else None
-    return tuple(sorted(f"{name} {pin.version} {pin.checksum}".rstrip() for name, pin in (found or {}).items()))
+    return pins_of(inputs.lock, abi_of(spec.release or "", facts.arch), names) if names and facts else None
 
 
 def _platform(inputs: Inputs) -> str:

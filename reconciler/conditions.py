@@ -5,7 +5,7 @@ Pure. An unmet condition holds back the jail that has it; everybody else goes on
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from ipaddress import ip_address
 
 from reconciler.allocate import Allocation
@@ -104,6 +104,23 @@ def _held(recipe: RunSegment) -> bool:
     packages = [step for step in steps if step.name == "PKG"]
     loose = packages and (not recipe.pins or any("--upgrade" in step.text.split() for step in packages))
     return not loose and len(adds) <= len(recipe.files)
+
+
+def unkept(
+    specs: Selected, allocated: Mapping[str, Allocation], seen: Seen, stored: Callable[[], Container[str]]
+) -> Iterable[Note]:
+    """Jails for which pinned packages would be installed now that are not `stored` (SHA256), with no network."""
+    here = {digest for digest, _row in snapshots(seen.rows)}
+    for name, allocation in allocated.items():
+        for layer in needed(allocation.chain, here):
+            recipe = layer.recipe
+            pins = recipe.kept if isinstance(recipe, InstallPackages | RunSegment) and layer.name not in here else None
+            lacking = [one for one, pin in pins.packages.items() if pin.checksum not in stored()] if pins else []
+            if lacking and name in specs.jails:
+                said = ", ".join(sorted(lacking)[:5]) + (f" and {len(lacking) - 5} more" if len(lacking) > 5 else "")
+                text = f"the pool's store does not have {said} as pinned, and downloads are off."
+                yield Note(name, "pkg-not-kept", text, layer.where, failing=True)
+                break
 
 
 def astray(specs: Selected, seen: Seen) -> dict[str, Note]:
@@ -249,10 +266,7 @@ def _kernel(name: str, sourced: Sourced[Jail], facts: Facts) -> Iterable[Note]:
         text = "limits need kern.racct.enable=1 in /boot/loader.conf and a reboot of the host."
         yield _note(name, "racct-off", text, sourced, ("limits",))
     for key in spec.parameters:
-        plain = key
-        head, _, last = key.rpartition(".")
-        if last.startswith("no") and head.startswith("allow"):
-            plain = f"{head}.{last[2:]}"
+        plain = positive(key)
         known = facts.parameters
         if (
             known
@@ -262,6 +276,12 @@ def _kernel(name: str, sourced: Sourced[Jail], facts: Facts) -> Iterable[Note]:
         ):
             text = f"this host's kernel knows no jail parameter {key!r}."
             yield _note(name, "parameter-unknown", text, sourced, ("parameters", key))
+
+
+def positive(parameter: str) -> str:
+    """`allow.noraw_sockets` is read as `allow.raw_sockets`: jls knows only that name."""
+    head, dot, last = parameter.rpartition(".")
+    return f"{head}{dot}{last[2:]}" if head.startswith("allow") and last.startswith("no") else parameter
 
 
 def _policy(name: str, sourced: Sourced[Jail], policy: Policy, programs: Mapping[str, Program]) -> Iterable[Note]:

@@ -52,7 +52,7 @@ class Options:
     `retry` lifts rejections; `resumed` looks at suspended jails as if they were not; `rebuild` names jails
     whose Makejail is built anew, whatever is there; `fetched` are the patch levels of releases that were looked
     into before they are on the host; `waiting` are jails that this run leaves alone, and why; `source` is what the
-    folder of specs is called in the pool, where its path is none that lasts.
+    folder of specs is called in the pool, where its path is none that lasts; `offline`: nothing is to be downloaded.
     """
 
     path: Path
@@ -66,6 +66,7 @@ class Options:
     fetched: Mapping[str, int] = field(default_factory=dict)
     waiting: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
+    offline: bool = False
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,7 @@ class Session:
             unasked -= {"devices"} if jail.devfs else set()
             sourced.forget()  # there are many, and it is long until they are asked for again
         shown = {k for k in parameters if not k.startswith(("exec.", "mount.", "meta", "env"))}
-        plain = {_positive(k) for k in shown}
+        plain = {conditions.positive(k) for k in shown}
         return Request(
             likely.host.pool,
             likely.host.mountpoint,
@@ -297,7 +298,7 @@ class Session:
         free = self.seen.rows[""].available if "" in self.seen.rows else None
         refusals = guard(plan, self.selected, self.options.consent, self._protected(), lost, free)
         refusals += package_conflicts(self.allocated, self.seen, self.cache)
-        doubted = (note for note in doubts(self.selected, self.allocated, self.seen) if not note.failing)
+        doubted = (note for note in self._doubts() if not note.failing)
         plan = replace(plan, notes=(*plan.notes, *(n for n in doubted if not only or n.scope in only)))
         return Decided(plan, refusals, desired)
 
@@ -325,7 +326,7 @@ class Session:
         """Jails that this run leaves alone, and why."""
         skipped = conditions.unmet(self.selected, self.facts, self.compiled[0])
         skipped |= conditions.astray(self.selected, self.seen) | conditions.of_the_host(self.selected, self.seen)
-        skipped |= {n.scope: n for n in doubts(self.selected, self.allocated, self.seen) if n.failing}
+        skipped |= {n.scope: n for n in self._doubts() if n.failing}
         for name in renames(self.selected, self.seen):
             former = self.selected.jails[name].doc.renamed_from
             text = f"what {former} has is renamed first; the rest follows with the next run."
@@ -339,6 +340,10 @@ class Session:
                 )
                 skipped[name] = Note(name, "root-held", text, failing=True)
         return conditions.backing_off(self.options.waiting) | skipped
+
+    def _doubts(self) -> tuple[Note, ...]:
+        offline = self.options.offline or self.document.policy.downloads == "deny"
+        return doubts(self.selected, self.allocated, self.seen, self.host if offline else None)
 
     def _protected(self) -> list[str]:
         rows = self.seen.rows.items()
@@ -392,9 +397,3 @@ class Session:
             return executor.run(plan)
         finally:
             leave(site)
-
-
-def _positive(parameter: str) -> str:
-    """`allow.noraw_sockets` is read as `allow.raw_sockets`: jls knows only that name."""
-    head, dot, last = parameter.rpartition(".")
-    return f"{head}{dot}{last[2:]}" if head.startswith("allow") and last.startswith("no") else parameter

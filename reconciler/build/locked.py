@@ -6,38 +6,32 @@ into the jail must be pinned, and of that version. pkg itself holds archives aga
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from reconciler.build.workspace import Workspace
 from reconciler.model.action import Site
 from reconciler.model.diagnostic import Diagnostic, HostError
+from reconciler.model.ports import Offer
 
 _ITSELF = "pkg"
 """pkg puts itself into a jail where it is run in there; no lock names it."""
 
 
 @contextmanager
-def as_locked(site: Site, room: Workspace, pins: Sequence[str]) -> Iterator[None]:
+def as_locked(site: Site, room: Workspace, pins: Sequence[str], *, kept: bool = False) -> Iterator[None]:
     """Hold what is installed meanwhile to the pins (`NAME VERSION [CHECKSUM]`); nothing where there are none.
 
+    With `kept` it is installed from archives of these checksums, and no catalogue has a say.
     Raises HostError, codes `pkg-not-as-locked` and `pkg-catalogue-failed`.
     """
     if not pins:
         yield
         return
     wanted = {name: (version, checksum) for name, version, checksum in map(_words, pins)}
-    offered = site.host.packages.offered(sorted(wanted), jail=room.jail)
+    if not kept:
+        _raise(_other(wanted, site.host.packages.offered(sorted(wanted), jail=room.jail)))
     wrong = []
-    for name, (version, checksum) in sorted(wanted.items()):
-        offer = offered.get(name)
-        if offer is None:
-            wrong.append(f"{name} {version} is not there any more.")
-        elif offer.version != version:
-            wrong.append(f"{name} is pinned to {version}, and the repository has {offer.version}.")
-        elif checksum and offer.checksum and offer.checksum != checksum:
-            wrong.append(f"{name} {version} was built anew: its archive has another checksum.")
-    _raise(wrong)
     before = site.host.packages.installed(room.jail)
     yield
     after = site.host.packages.installed(room.jail)
@@ -49,6 +43,20 @@ def as_locked(site: Site, room: Workspace, pins: Sequence[str]) -> Iterator[None
         elif wanted[name][0] != version:
             wrong.append(f"{name} is pinned to {wanted[name][0]}, and {version} was installed.")
     _raise(wrong)
+
+
+def _other(wanted: Mapping[str, tuple[str, str]], offered: Mapping[str, Offer]) -> list[str]:
+    """What a catalogue has otherwise than it is pinned."""
+    wrong = []
+    for name, (version, checksum) in sorted(wanted.items()):
+        offer = offered.get(name)
+        if offer is None:
+            wrong.append(f"{name} {version} is not there any more.")
+        elif offer.version != version:
+            wrong.append(f"{name} is pinned to {version}, and the repository has {offer.version}.")
+        elif checksum and offer.checksum and offer.checksum != checksum:
+            wrong.append(f"{name} {version} was built anew: its archive has another checksum.")
+    return wrong
 
 
 def _words(pin: str) -> tuple[str, str, str]:

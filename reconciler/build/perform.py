@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import assert_never
 
 from reconciler.build.image import apply_image
+from reconciler.build.kept import install, keep
 from reconciler.build.locked import as_locked
 from reconciler.build.made import opened
 from reconciler.build.recipe import ApplyBuilt, ApplyImage, ApplyPackage, InstallPackages, Recipe, RunSegment
@@ -20,8 +23,8 @@ from reconciler.model.value import Ref
 def perform(site: Site, room: Workspace, recipe: Recipe, ref: Ref, environment: tuple[str, str], timeout: float) -> str:
     """Run the recipe; says what it left besides files, "" for nothing. `timeout` (s) is for a segment.
 
-    Raises HostError (codes `image-apply-failed`, `package-apply-failed`,
-    `pkg-failed`, `pkg-not-as-locked`, `build-failed`, `build-timeout`).
+    Raises HostError (codes `image-apply-failed`, `package-apply-failed`, `pkg-failed`, `pkg-not-as-locked`,
+    `pkg-not-kept`, `build-failed`, `build-timeout`).
     """
     match recipe:
         case ApplyPackage() | ApplyBuilt():
@@ -29,14 +32,23 @@ def perform(site: Site, room: Workspace, recipe: Recipe, ref: Ref, environment: 
         case ApplyImage():
             apply_image(site, room, recipe, ref)
         case InstallPackages():
-            with as_locked(site, room, recipe.pins):
+            with _locked(site, room, recipe, ref):
                 _install(site, room, recipe, ref)
         case RunSegment():
-            with as_locked(site, room, recipe.pins):
+            with _locked(site, room, recipe, ref):
                 return run(site, room, recipe, ref, environment, timeout)
         case _:
             assert_never(recipe)
     return ""
+
+
+@contextmanager
+def _locked(site: Site, room: Workspace, recipe: InstallPackages | RunSegment, ref: Ref) -> Iterator[None]:
+    """Have the archives of what is pinned, and hold what is installed to the lock."""
+    if recipe.kept is not None:
+        keep(site, room, recipe.kept, ref)
+    with as_locked(site, room, recipe.pins, kept=recipe.kept is not None):
+        yield
 
 
 def _failed(code: str, summary: str, what: str, done: Completed, hint: str) -> HostError:
@@ -63,7 +75,10 @@ def _apply(site: Site, room: Workspace, recipe: ApplyPackage | ApplyBuilt, ref: 
 
 
 def _install(site: Site, room: Workspace, recipe: InstallPackages, ref: Ref) -> None:
-    done = site.host.packages.install(room.jail, recipe.names, output=site.output(ref))
+    if recipe.kept is not None:
+        done = install(site, room, recipe.kept, recipe.names, ref)
+    else:
+        done = site.host.packages.install(room.jail, recipe.names, output=site.output(ref))
     if done.status:
         raise _failed(
             "pkg-failed",

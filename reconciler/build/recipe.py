@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from reconciler.build.pins import Pins
 from reconciler.kind import digest
 from reconciler.makejail.program import Segment, segment_digest
 from reconciler.spec.lock import PinnedFile
@@ -86,11 +87,21 @@ class ApplyImage:
 class InstallPackages:
     """Install FreeBSD packages with the host's pkg, in one layer.
 
-    `pins` is what the lock says of them and of all that they need: `NAME VERSION [CHECKSUM]`.
+    `locked` is what the lock says of them and of all that they need; None unless it says it of each.
     """
 
     names: tuple[str, ...]
-    pins: tuple[str, ...] = ()
+    locked: Pins | None = field(compare=False, default=None)
+
+    @property
+    def pins(self) -> tuple[str, ...]:
+        """`NAME VERSION [CHECKSUM]` of each that is pinned: what the layer's digest covers."""
+        return self.locked.texts if self.locked is not None else ()
+
+    @property
+    def kept(self) -> Pins | None:
+        """The pins whose archives the pool keeps: all of them, or none."""
+        return self.locked if self.locked is not None and self.locked.keepable else None
 
     def digest(self, parent: str, platform: str) -> str:
         """Names and pins; the order of names does not matter to pkg, and so not to us."""
@@ -103,10 +114,11 @@ class InstallPackages:
 
 @dataclass(frozen=True, slots=True)
 class RunSegment:
-    """Run one segment of a Makejail's build stage. `number` counts from 1 of `total`; `pins` as of InstallPackages.
+    """Run one segment of a Makejail's build stage. `number` counts from 1 of `total`.
 
-    `files` are those of the segment's downloads that the lock pins. `others` are the jails that it names and that are
-    built for it: (name, digest of its last layer). `part` is the name of the one that this is a segment of.
+    `locked` is as of InstallPackages. `files` are those of the segment's downloads that the lock pins. `others` are the
+    jails that it names and that are built for it: (name, digest of its last layer). `part` is the name of the one that
+    this is a segment of.
     """
 
     segment: Segment
@@ -116,10 +128,20 @@ class RunSegment:
     env: tuple[tuple[str, str], ...]
     context: str = field(compare=False)
     file: str = field(compare=False, default="")
-    pins: tuple[str, ...] = ()
     files: tuple[PinnedFile, ...] = ()
     others: tuple[tuple[str, str], ...] = ()
     part: str = field(compare=False, default="")
+    locked: Pins | None = field(compare=False, default=None)
+
+    @property
+    def pins(self) -> tuple[str, ...]:
+        """As of InstallPackages."""
+        return self.locked.texts if self.locked is not None else ()
+
+    @property
+    def kept(self) -> Pins | None:
+        """As of InstallPackages."""
+        return self.locked if self.locked is not None and self.locked.keepable else None
 
     def digest(self, parent: str, platform: str) -> str:
         """As the language defines it; what the lock says of packages and downloads is read like a file."""

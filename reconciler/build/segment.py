@@ -6,6 +6,7 @@ A failure names the instruction that was at work, by its file and line.
 from __future__ import annotations
 
 from reconciler.build.beside import beside
+from reconciler.build.kept import lay_out
 from reconciler.build.recipe import RunSegment
 from reconciler.build.stage import stage_pinned, stage_sources
 from reconciler.build.workspace import Workspace
@@ -63,11 +64,12 @@ def run(
     stage_pinned(site, recipe, ref, room.work)
     files.write(f"{room.work}/bin/appjail", APPJAIL.encode(), 0o700)
     files.write(f"{room.work}/segment.sh", recipe.segment.script.encode())
+    kept = lay_out(site, room, recipe.kept, recipe.segment.packages) if recipe.kept is not None else {}
     end = End(site.output(ref))
     try:
         with beside(site, room, recipe.others) as jails:
             named = {"RECONCILER_BESIDE": " ".join(f"{name}={jail}" for name, jail in jails.items())}
-            done = room.script(f"{room.work}/segment.sh", {**_variables(room, recipe), **named}, end, timeout)
+            done = room.script(f"{room.work}/segment.sh", {**_variables(room, recipe), **kept, **named}, end, timeout)
     except HostError as error:
         if error.diagnostics[0].code == "host-timeout":
             raise _too_long(site, room, recipe, end, timeout) from error

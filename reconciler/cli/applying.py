@@ -64,8 +64,9 @@ def _as_saved(asked: Asked, saved: SavedPlan) -> Asked:
         raise Refused(
             Diagnostic("plan-other-host", "The saved plan is for another host", detail, "Leave out --host.")
         )
+    given = asked.options
     options = replace(
-        saved.options(), consent=asked.options.consent, adopt_source=asked.options.adopt_source
+        saved.options(), consent=given.consent, adopt_source=given.adopt_source, offline=given.offline
     )
     return replace(asked, options=options, host=url, mirror=asked.mirror or saved.mirror)
 

@@ -120,6 +120,7 @@ def packages(run: Session) -> dict[str, str]:
         refs = [ref for jail in run.chosen.jails.values() for ref in package_refs(run.chosen, jail)]
         needed = {ref.digest for ref in refs} | {package.doc.digest for package in run.chosen.packages.values()}
         needed |= {f"sha256:{sha256}" for sha256 in run.lock.files.values()}
+        needed |= {f"sha256:{pin.checksum}" for pins in run.lock.packages.values() for pin in pins.values()}
         images = (one.image for whole in run.compiled[0].values() for one in whole.every if one.image)
         needed |= {f"sha256:{archive.sha256}" for image in images for archive in image.archives.values()}
         needed |= {f"sha256:{row.user[MADE]}" for row in run.seen.rows.values() if row.user and MADE in row.user}

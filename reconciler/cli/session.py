@@ -52,10 +52,17 @@ def options(
     retry: list[str] | None = None,
     consent: Consent | None = None,
     adopt_source: bool = False,
+    offline: bool = False,
 ) -> Options:
     """What a run is asked, from the words of a command line."""
     return Options(
-        path, labels, frozenset(only or ()), frozenset(retry or ()), consent or Consent(), adopt_source=adopt_source
+        path,
+        labels,
+        frozenset(only or ()),
+        frozenset(retry or ()),
+        consent or Consent(),
+        adopt_source=adopt_source,
+        offline=offline,
     )
 
 

@@ -271,14 +271,18 @@ class Packages(Protocol):
 
     `offered` asks the catalogues of a jail, or those of the host for an ABI, for packages and all that they need;
     one that is not there is left out. `meant` maps each word that `install` takes for packages (a name, one with its
-    version, an origin) to their names; one that is not there is left out. `installed` maps names to versions. All
-    raise HostError.
+    version, an origin) to their names; one that is not there is left out. `installed` maps names to versions.
+    `fetch` puts archives below a folder, of the packages that a repository of the host (any for "") has in these very
+    versions, and says which versions of them it has. All raise HostError.
     """
 
     def install(self, jail: str, names: Sequence[str], *, output: Output | None = None) -> Completed: ...
     def offered(self, names: Sequence[str], *, jail: str = "", abi: str = "") -> Mapping[str, Offer]: ...
     def meant(self, words: Sequence[str], *, abi: str) -> Mapping[str, tuple[str, ...]]: ...
     def installed(self, jail: str) -> Mapping[str, str]: ...
+    def fetch(
+        self, versions: Mapping[str, str], folder: str, abi: str, repository: str, *, output: Output | None = None
+    ) -> Mapping[str, str]: ...
 
 
 class Patches(Protocol):

@@ -4,6 +4,7 @@ Below the pool's mountpoint:
 
     packages/archives/SHA256   an archive, as it was built
     packages/notes/SHA256      JSON: what it is, and its signature; written last, when the archive was seen to be whole
+    packages/fetching/BUILD    what pkg(8) of the host fetches for a build, until it is taken or thrown away
 
 So what has no note is not there: it was left by a run that ended early. A note says what to list; an archive is hashed
 and held against its manifest again wherever it is used. All of it goes through the host's own facets, so it is the same
@@ -26,7 +27,7 @@ from reconciler.packages.manifest import Manifest
 from reconciler.packages.signature import SUFFIX
 from reconciler.packages.tree import Entry
 
-NOTES, ARCHIVES = "packages/notes", "packages/archives"
+NOTES, ARCHIVES, FETCHING = "packages/notes", "packages/archives", "packages/fetching"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +87,17 @@ class Store:
         if there == note:
             return
         place = self.path(sha256)
-        for folder in (NOTES, ARCHIVES):
-            self._host.files.mkdir(f"{self._mountpoint}/{folder}", 0o700)
+        self._host.files.mkdir(f"{self._mountpoint}/{ARCHIVES}", 0o700)
         if there is None or self._host.files.sha256(place) != sha256:
             self._host.files.extract(_as_tar(sha256, pieces, note.size), f"{self._mountpoint}/{ARCHIVES}")
             if self._host.files.sha256(place) != sha256:
                 self._host.files.remove(place)
                 raise _failed(f"{place} does not have the SHA256 {sha256} after it was written.")
+        self.note(sha256, note)
+
+    def note(self, sha256: str, note: Note) -> None:
+        """Say of an archive that it is kept: it lies whole where `path` says."""
+        self._host.files.mkdir(f"{self._mountpoint}/{NOTES}", 0o700)
         text = json.dumps(asdict(note), sort_keys=True).encode() + b"\n"
         self._host.files.write(f"{self._mountpoint}/{NOTES}/{sha256}", text)
 
@@ -131,6 +136,11 @@ class Store:
         """Names of archives that no note speaks of: what a run that ended early has left."""
         known = self.all()
         return tuple(name for name in self._host.files.names(f"{self._mountpoint}/{ARCHIVES}") if name not in known)
+
+    def fetching(self) -> tuple[str, ...]:
+        """Paths of folders to which archives were being fetched by a run that ended early."""
+        above = f"{self._mountpoint}/{FETCHING}"
+        return tuple(f"{above}/{name}" for name in self._host.files.names(above))
 
     def remove(self, name: str) -> None:
         """Forget a package: its note first, so that it is not there any more whatever happens then."""

@@ -3,9 +3,10 @@
 import json
 import shutil
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
-from reconciler.hosts.sandbox import mirror
+from reconciler.hosts.sandbox import mirror, toys
 from reconciler.hosts.sandbox.machine import Machine
 
 from .test_include import commit, git
@@ -26,7 +27,13 @@ def catalogue(desk) -> Path:
 
 
 def release(desk, name: str, **fields: object) -> None:
-    """A new build of a package comes out."""
+    """A new build of a package comes out, and that before it goes."""
+    folder = catalogue(desk).parent
+    mirror.packages(folder, [replace(toy, **fields) if toy.name == name else toy for toy in toys.catalogue()])
+
+
+def tampered(desk, name: str, **fields: object) -> None:
+    """The catalogue says something else of a package, whose archive stays."""
     path = catalogue(desk)
     packages = [json.loads(line) for line in path.read_text().splitlines()]
     for package in packages:
@@ -88,9 +95,12 @@ def test_a_locked_build_is_made_and_nothing_is_left_to_do(desk):
 def test_an_archive_of_the_same_version_with_another_checksum_is_refused(desk):
     desk.write("web.yaml", WEB)
     desk.run("lock")
-    release(desk, "nginx", sum="ab" * 32)
+    release(desk, "nginx", comment="Built anew")
     answer = desk.run("build", "web")
     assert "another checksum" in answer.out + answer.err
+    tampered(desk, "nginx", sum="ab" * 32)  # a mirror that does not keep to its own catalogue
+    answer = desk.run("build", "web")
+    assert answer.status == 1 and "failed checksum" in answer.err
 
 
 def test_what_a_makejail_installs_and_includes_is_pinned_too(desk):

@@ -54,7 +54,7 @@ def apply(
         raise typer.BadParameter(message)
     consent = Consent(allow_prune, frozenset(allow_data_loss or ()))
     asked = session.options(
-        path, given.labels(label), only=only, retry=retry, consent=consent, adopt_source=adopt_source
+        path, given.labels(label), only=only, retry=retry, consent=consent, adopt_source=adopt_source, offline=offline
     )
     try:
         return applying.run(applying.Asked(asked, host, plan, mirror, jobs, offline))

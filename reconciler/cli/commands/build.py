@@ -40,7 +40,7 @@ def build(
     from reconciler.cli import building, session, show
     from reconciler.model.diagnostic import Refused
 
-    options = session.options(specs, given.labels(label), only=[name])
+    options = session.options(specs, given.labels(label), only=[name], offline=offline)
     if no_cache:
         options = replace(options, rebuild=frozenset({name}))
     try:

@@ -100,7 +100,8 @@ def _collect(run: Session, found: list[Garbage], archives: Iterable[str]) -> Non
     store = Store(run.host, run.place.pool, run.place.mountpoint)
     for name in archives:
         store.remove(name)
-
+    for path in store.fetching():
+        run.host.files.clear(path)
     for item in found:
         for snapshot in item.snapshots:
             try:

@@ -30,6 +30,7 @@ def plan(
     only: given.Only = None,
     retry: given.Retry = None,
     mirror: given.Mirror = "",
+    offline: given.Offline = False,
     as_json: given.AsJSON = False,
     out: Out = None,
     detailed_exitcode: Detailed = False,
@@ -39,13 +40,13 @@ def plan(
 
     Exit status: 0 done, 1 failed or a jail is held back, 2 differences (with --detailed-exitcode), 64 usage.
     """
-    kept = None if no_cache or as_json or out or retry else _memory(path, host, given.labels(label), only)
+    kept = None if no_cache or as_json or out or retry or offline else _memory(path, host, given.labels(label), only)
     if kept is not None and (answer := kept.recall()) is not None:
         print(answer, end="")
         return 0
     from reconciler.cli import levels, plan_json, saved_plan, session, show
 
-    asked = session.options(path, given.labels(label), only=only, retry=retry)
+    asked = session.options(path, given.labels(label), only=only, retry=retry, offline=offline)
     run = session.planning(asked, host, cached=not no_cache, earlier=kept.earlier if kept else None)
     # Whoever asks for JSON or for a plan to keep gets both worlds; the others only want to know.
     found = run.decide() if as_json or out is not None else run.compare()

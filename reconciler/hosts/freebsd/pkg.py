@@ -83,6 +83,22 @@ class HostPackages:
         found = {word: tuple(sorted({row[0] for row in each})) for word, each in rows.items()}
         return {word: names for word, names in found.items() if names}
 
+    def fetch(
+        self, versions: Mapping[str, str], folder: str, abi: str, repository: str, *, output: Output | None = None
+    ) -> Mapping[str, str]:
+        """Have archives of packages by name below a folder, where the repository has the versions that are given.
+
+        Returns the versions that it has. Raises HostError, code `pkg-catalogue-failed`.
+        """
+        pkg, chosen = self._fresh("", abi), ("-r", repository) if repository else ()
+        words = ("rquery", "-U", *chosen, "%n\t%v", "--", *sorted(versions))
+        there = {row[0]: row[1] for row in _rows(self._ask((*pkg, *words), allowed=(0, 1)), 2)}
+        same = [name for name, version in sorted(versions.items()) if there.get(name) == version]
+        if same:
+            argv = (*pkg, "fetch", "-U", "-q", "-y", *chosen, "-o", folder, "--", *same)
+            self._ask(argv, timeout=INSTALL_TIMEOUT, output=output)
+        return there
+
     def _fresh(self, jail: str, abi: str) -> tuple[str, ...]:
         pkg = catalogue(jail, abi)
         if not jail:
@@ -115,8 +131,14 @@ class HostPackages:
                 return found if isinstance(found, str) and found.isalnum() else ""
         return ""
 
-    def _ask(self, argv: tuple[str, ...], allowed: tuple[int, ...] = (0,)) -> Completed:
-        done = self._runner.run(Command(argv, timeout=CATALOGUE_TIMEOUT, env=ENVIRONMENT))
+    def _ask(
+        self,
+        argv: tuple[str, ...],
+        allowed: tuple[int, ...] = (0,),
+        timeout: float = CATALOGUE_TIMEOUT,
+        output: Output | None = None,
+    ) -> Completed:
+        done = self._runner.run(Command(argv, timeout=timeout, env=ENVIRONMENT, output=output))
         if done.status not in allowed:
             said = (done.stderr or done.stdout).decode("utf-8", "replace").strip()
             hint = "Run it by hand on the host; check its repositories: pkg -vv"

@@ -11,9 +11,10 @@ import io
 import json
 import lzma
 import os
+import shutil
 import tarfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from importlib import resources
@@ -243,12 +244,17 @@ def _stamped(info: tarfile.TarInfo) -> tarfile.TarInfo:
     return info
 
 
-def packages(folder: Path) -> None:
-    """A package repository: `All/NAME-VERSION.pkg`, and `packagesite.jsonl` with a line for each."""
-    (folder / "All").mkdir(parents=True, exist_ok=True)
+def packages(folder: Path, offered: Iterable[toys.Toy] | None = None) -> None:
+    """A package repository: `All/NAME-VERSION.pkg`, and `packagesite.jsonl` with a line for each.
+
+    What it had before goes, as FreeBSD's repositories keep only the newest build of a package.
+    """
+    shutil.rmtree(folder / "All", ignore_errors=True)
+    (folder / "All").mkdir(parents=True)
     lines = []
-    for toy in toys.catalogue():
-        data, _ = _archive([], {name.lstrip("/"): entry for name, entry in toy.files.items()}, prefix="")
+    for toy in toys.catalogue() if offered is None else offered:
+        files = {name.lstrip("/"): entry for name, entry in toy.files.items()}
+        data, _ = _archive([], {"+MANIFEST": (0o644, _manifest(toy)), **files}, prefix="")
         path = f"All/{toy.name}-{toy.version}.pkg"
         _put(folder / path, data)
         lines.append(json.dumps({
@@ -256,6 +262,16 @@ def packages(folder: Path) -> None:
             "sum": hashlib.sha256(data).hexdigest(), "path": path, "files": sorted(toy.files), "script": toy.script,
         }))  # fmt: skip
     _put(folder / "packagesite.jsonl", ("\n".join(lines) + "\n").encode())
+
+
+def _manifest(toy: toys.Toy) -> str:
+    """What an archive says of itself, in pkg's own names: the first member of each."""
+    return json.dumps({
+        "name": toy.name, "origin": f"local/{toy.name}", "version": toy.version, "comment": toy.comment,
+        "deps": {name: {"origin": f"local/{name}"} for name in toy.needs},
+        "files": dict.fromkeys(sorted(toy.files), "-"),
+        "scripts": {"post-install": toy.script} if toy.script else {},
+    }, sort_keys=True)  # fmt: skip
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):

@@ -1,96 +1,73 @@
-"""pkg(8): packages of the sandbox's repository, installed into a jail by the jail's own tar.
+"""pkg(8): packages of the sandbox's repository, and of archives, installed into a jail by the jail's own tar.
 
-What is installed is recorded in the root, under the name of the real one's record, one JSON object in a line.
 With repositories of its own (`-R`), and as `pkg repo`, it is base_pkg.py.
 """
 
 from __future__ import annotations
 
 import fnmatch
-import hashlib
 import json
-import lzma
-from dataclasses import dataclass
-from typing import Any
 
-from reconciler.hosts.sandbox import base_pkg, jailtable, mirror, processes
-from reconciler.hosts.sandbox.answer import Answer, Refusal
+from reconciler.hosts.sandbox import base_pkg, jailtable
+from reconciler.hosts.sandbox.answer import Answer, Refusal, options
 from reconciler.hosts.sandbox.machine import Machine, Simulated
-from reconciler.hosts.sandbox.task import Task
+from reconciler.hosts.sandbox.packages import Package, Root, archive, opened, repository, words
 from reconciler.model.command import Command, Completed
-
-_RECORD = f"/{base_pkg.RECORD}"
-Package = dict[str, Any]
-
-
-@dataclass(slots=True)
-class Root:
-    """Where packages go: the jail of a number (0 is the host), and what it says it is."""
-
-    machine: Machine
-    jid: int
-
-    def run(self, *argv: str, stdin: bytes = b"") -> Completed:
-        """Run one of the root's own programs inside it."""
-        return processes.run(self.machine, Task(argv, self.jid, stdin=stdin)).completed
-
-    def installed(self) -> dict[str, Package]:
-        """What is installed, by name."""
-        done = self.run("/bin/sh", "-c", f"cat {_RECORD} 2>/dev/null")
-        found = [json.loads(line) for line in done.stdout.decode().splitlines() if line.strip()]
-        return {str(package["name"]): package for package in found}
-
-    def record(self, packages: dict[str, Package]) -> None:
-        """Write the record whole, by rename."""
-        text = "".join(json.dumps(packages[name]) + "\n" for name in sorted(packages))
-        script = f"mkdir -p /var/db/pkg && cat > {_RECORD}.new && mv {_RECORD}.new {_RECORD}"
-        self.run("/bin/sh", "-c", script, stdin=text.encode())
 
 
 def main(machine: Machine, command: Command) -> Completed:
     """Answer pkg on the host; `-j JAIL` works in that jail."""
-    words = list(command.argv[1:])
-    if base_pkg.asks_for(words):
+    argv = list(command.argv[1:])
+    if base_pkg.asks_for(argv):
         return base_pkg.answered(machine, command)
     jid = 0
-    while words and words[0].startswith("-"):
-        if words[0] == "-j" and len(words) > 1:
+    while argv and argv[0].startswith("-"):
+        if argv[0] == "-j" and len(argv) > 1:
             with machine.state.reading():
-                record = jailtable.find(machine, words[1])
+                record = jailtable.find(machine, argv[1])
             if record is None:
-                return Completed(command.argv, 1, b"", f"pkg: {jailtable.missing(words[1])}\n".encode())
+                return Completed(command.argv, 1, b"", f"pkg: {jailtable.missing(argv[1])}\n".encode())
             jid = int(record["jid"])
-            del words[:2]
-        elif words[0] in ("-o", "-R", "-C") and len(words) > 1:
-            del words[:2]
-        elif words[0] == "-N":
+            del argv[:2]
+        elif argv[0] in ("-o", "-R", "-C") and len(argv) > 1:
+            del argv[:2]
+        elif argv[0] == "-N":
             return Completed(command.argv, 0, b"", b"pkg: 0 packages installed\n")
-        elif words[0] in ("-v", "--version"):
+        elif argv[0] in ("-v", "--version"):
             return Completed(command.argv, 0, b"2.4.2\n")
         else:
-            words.pop(0)
-    return answered(machine, command, words, jid)
+            argv.pop(0)
+    return answered(machine, command, argv, jid)
 
 
-def answered(machine: Machine, command: Command, words: list[str], jid: int) -> Completed:
+def answered(machine: Machine, command: Command, argv: list[str], jid: int) -> Completed:
     """Answer pkg for the root of jail `jid`; `words` begin with the verb."""
     answer = Answer()
-    while words and words[0].startswith("-"):
-        words = words[2:] if words[0] in ("-o", "-R", "-C") else words[1:]
-    verb, rest = (words[0], words[1:]) if words else ("", [])
+    while argv and argv[0].startswith("-"):
+        argv = argv[2:] if argv[0] in ("-o", "-R", "-C") else argv[1:]
+    verb, rest = (argv[0], argv[1:]) if argv else ("", [])
     letters = "".join(w[1:] for w in rest if w.startswith("-"))
     names = [w for w in rest if not w.startswith("-")]
-    verbs = {"install": _install, "add": _install, "delete": _delete, "remove": _delete, "info": _info,
-             "query": _query, "rquery": _rquery, "search": _search}  # fmt: skip
+    verbs = {"install": _install, "delete": _delete, "remove": _delete, "info": _info,
+             "query": _query, "search": _search}  # fmt: skip
+    by_options = {"fetch": _fetch, "set": _set, "rquery": _rquery}
     if verb == "search" and "-R" in rest:
         verbs["search"], names = _raw, rest[-1:]
     try:
+        root = Root(machine, jid)
         if verb in ("update", "bootstrap"):
+            repository(machine)
             answer.say("All repositories are up to date.")
-        elif verb in ("upgrade", "autoremove", "clean", "check", "audit"):
+        elif verb in ("upgrade", "clean", "check", "audit"):
             answer.say("Your packages are up to date." if verb == "upgrade" else "Nothing to do.")
+        elif verb == "autoremove":
+            _autoremove(root, answer)
+        elif verb == "add":
+            _add(root, [w for w in rest if w == "-" or not w.startswith("-")], command, letters, answer)
+        elif verb in by_options:
+            by_options[verb](root, rest, answer)
         elif verb in verbs:
-            verbs[verb](Root(machine, jid), names, letters, answer)
+            verbs[verb](root, names, letters, answer)
         else:
             raise Refusal(f"Unknown command: {verb}" if verb else "usage: pkg [-j jail] command [args]", 64)
     except Refusal as refusal:
@@ -98,19 +75,13 @@ def answered(machine: Machine, command: Command, words: list[str], jid: int) -> 
     return answer.completed(command)
 
 
-def _available(machine: Machine) -> tuple[Any, dict[str, Package]]:
-    folder = mirror.ensure_mirror(machine) / "pkg" / mirror.ABI["15"] / "latest"
-    lines = (folder / "packagesite.jsonl").read_text().splitlines()
-    return folder, {p["name"]: p for p in map(json.loads, lines)}
-
-
 def _install(root: Root, names: list[str], letters: str, answer: Answer) -> None:
-    folder, offered = _available(root.machine)
+    folder, offered = repository(root.machine)
     have = root.installed()
     wanted: list[str] = []
 
     def need(name: str) -> None:
-        plain = next((n for n in offered if name in _words(offered[n])), None)
+        plain = next((n for n in offered if name in words(offered[n])), None)
         if plain is None:
             raise Refusal(f"No packages available to install matching '{name}' have been found in the repositories")
         for other in offered[plain]["deps"]:
@@ -128,27 +99,78 @@ def _install(root: Root, names: list[str], letters: str, answer: Answer) -> None
     for name in wanted:
         answer.say(f"\t{name}: {offered[name]['version']}")
     for place, name in enumerate(wanted, 1):
-        _unpack(root, folder, offered[name])
-        kept = {k: offered[name][k] for k in ("name", "version", "comment", "deps", "sum", "files")}
-        have[name] = {**kept, "automatic": name not in names}
-        root.record(have)
+        asked = {*words(offered[name])} & {*names}
+        root.unpack(*opened(archive(folder, offered[name])), have, automatic=not asked)
         answer.say(f"[{place}/{len(wanted)}] Installing {name}-{offered[name]['version']}...")
 
 
-def _words(package: Package) -> tuple[str, str, str]:
-    """What pkg takes for a package, exactly: its name, that with its version, its origin."""
-    return package["name"], f"{package['name']}-{package['version']}", f"local/{package['name']}"
+def _add(root: Root, operands: list[str], command: Command, letters: str, answer: Answer) -> None:
+    """Archives, `-` that of standard input; what they need has to be there."""
+    failed = []
+    for operand in operands:
+        stdin = command.stdin if isinstance(command.stdin, bytes) else b"".join(command.stdin)
+        data = stdin if operand == "-" else root.run("/bin/cat", operand).stdout
+        try:
+            _one(root, data, letters, answer)
+        except Refusal as refusal:
+            answer.warn(f"pkg: {refusal.message}")
+            failed.append(operand)
+    if failed or not operands:
+        answer.say(f"\nFailed to install the following {len(failed)} package(s): {', '.join(failed)}")
+        answer.status = 1
 
 
-def _unpack(root: Root, folder: Any, package: Package) -> None:
-    data = (folder / package["path"]).read_bytes()
-    if hashlib.sha256(data).hexdigest() != package["sum"]:
-        raise Refusal(f"{package['name']}: checksum mismatch for {package['path']}")
-    done = root.run("/usr/bin/tar", "-x", "-p", "-f", "-", "-C", "/", "--no-same-owner", stdin=lzma.decompress(data))
-    if done.status:
-        raise Refusal(f"{package['name']}: {done.stderr.decode(errors='replace').strip()}", 70)
-    if package["script"]:
-        root.run("/bin/sh", "-c", package["script"])
+def _one(root: Root, data: bytes, letters: str, answer: Answer) -> None:
+    (package, files), have = opened(data), root.installed()
+    there = have.get(package["name"])
+    if there is not None and there["version"] == package["version"] and "f" not in letters:
+        answer.say(f"the most recent version of {package['name']}-{package['version']} is already installed")
+        return
+    for need in package["deps"]:
+        if need not in have and "M" not in letters:
+            raise Refusal(f"Missing dependency '{need}'")
+    answer.say(f"Installing {package['name']}-{package['version']}...")
+    root.unpack(package, files, have, automatic="A" in letters)
+
+
+def _fetch(root: Root, argv: list[str], answer: Answer) -> None:
+    """Archives of the repository below the folder of -o; what lies there before stays."""
+    given, names = options(argv, "dqUyr:o:", "Usage: pkg fetch [-r reponame] [-o destdir] [-dqUy]", 64)
+    folder, offered = repository(root.machine, given.get("r", [""])[-1])
+    found = [next((p for p in offered.values() if name in words(p)), None) for name in names]
+    for name, package in zip(names, found, strict=True):
+        if package is None:
+            raise Refusal(f"No packages available to fetch matching '{name}' have been found in the repositories", 70)
+    for package in found:
+        assert package is not None
+        data, full = archive(folder, package), f"{package['name']}-{package['version']}"
+        place = root.machine.resolve(given["o"][-1], write=True) / "All" / "Hashed"
+        place.mkdir(parents=True, exist_ok=True)
+        (place / f"{full}~{package['sum'][:10]}.pkg").write_bytes(data)
+        answer.say(f"Fetching {full}.pkg: done")
+
+
+def _set(root: Root, argv: list[str], answer: Answer) -> None:
+    """The flag that says whether a package came for another's sake."""
+    given, names = options(argv, "yqA:", "Usage: pkg set [-A 0|1] <pkg-name>", 64)
+    have = root.installed()
+    for package in _matching(root, names[:1]):
+        have[package["name"]]["automatic"] = given["A"][-1] == "1"
+    root.record(have)
+    answer.status = 0
+
+
+def _autoremove(root: Root, answer: Answer) -> None:
+    have = root.installed()
+    while True:
+        needed = {need for package in have.values() for need in package["deps"]}
+        gone = [name for name, package in have.items() if package.get("automatic") and name not in needed]
+        if not gone:
+            return
+        for name in gone:
+            root.run("/bin/rm", "-f", "--", *have.pop(name)["files"])
+            answer.say(f"Deinstalling {name}...")
+        root.record(have)
 
 
 def _delete(root: Root, names: list[str], letters: str, answer: Answer) -> None:
@@ -194,17 +216,17 @@ def _info(root: Root, names: list[str], letters: str, answer: Answer) -> None:
             answer.say(full if "q" in letters else f"{full:<30} {package['comment']}")
 
 
-def _query(root: Root, words: list[str], letters: str, answer: Answer) -> None:
-    if not words:
+def _query(root: Root, given: list[str], letters: str, answer: Answer) -> None:
+    if not given:
         raise Refusal("usage: pkg query <query-format> <pkg-name>", 64)
-    for package in sorted(_matching(root, words[1:]), key=lambda p: str(p["name"])):
-        _formatted(words[0], package, answer)
+    for package in sorted(_matching(root, given[1:]), key=lambda p: str(p["name"])):
+        _formatted(given[0], package, answer)
 
 
-def _search(root: Root, words: list[str], letters: str, answer: Answer) -> None:
-    _, offered = _available(root.machine)
-    template = words.pop(0) if words and "%" in words[0] else ""
-    found = [p for p in offered.values() if not words or any(w in p["name"] for w in words)]
+def _search(root: Root, given: list[str], letters: str, answer: Answer) -> None:
+    _, offered = repository(root.machine)
+    template = given.pop(0) if given and "%" in given[0] else ""
+    found = [p for p in offered.values() if not given or any(w in p["name"] for w in given)]
     if not found:
         answer.status = 1
     for package in found:
@@ -214,21 +236,24 @@ def _search(root: Root, words: list[str], letters: str, answer: Answer) -> None:
             answer.say(f"{package['name'] + '-' + package['version']:<30} {package['comment']}")
 
 
-def _rquery(root: Root, words: list[str], letters: str, answer: Answer) -> None:
-    if not words:
-        raise Refusal("usage: pkg rquery [-U] <query-format> <pattern>", 64)
-    _, offered = _available(root.machine)
-    for name in words[1:] or sorted(offered):
-        found = next((p for p in offered.values() if name in _words(p)), None)
+def _rquery(root: Root, argv: list[str], answer: Answer) -> None:
+    usage = "usage: pkg rquery [-U] [-r reponame] <query-format> <pattern>"
+    given, operands = options(argv, "qUr:", usage, 64)
+    if not operands:
+        raise Refusal(usage, 64)
+    _, offered = repository(root.machine, given.get("r", [""])[-1])
+    words_ = [word for word in operands[1:] if word != "--"]
+    for name in words_ or sorted(offered):
+        found = next((p for p in offered.values() if name in words(p)), None)
         if found is None:
             answer.status = 1
         else:
-            _formatted(words[0], found, answer)
+            _formatted(operands[0], found, answer)
 
 
 def _raw(root: Root, names: list[str], letters: str, answer: Answer) -> None:
     """The manifest as the catalogue has it, in JSON whatever format was asked for."""
-    _, offered = _available(root.machine)
+    _, offered = repository(root.machine)
     answer.status = int(names[0] not in offered)
     for package in (offered[name] for name in names if name in offered):
         manifest = {key: package[key] for key in ("name", "version", "comment", "sum", "path")}
