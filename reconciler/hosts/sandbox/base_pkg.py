@@ -103,8 +103,16 @@ class Run:
 
 
 def asks_for(words: list[str]) -> bool:
-    """Whether these arguments are for this simulation: they name repositories, or make one."""
-    return any(word in ("-R", "--repo-conf-dir") for word in words) or words[:1] == ["repo"]
+    """Whether these arguments are for this simulation: they name repositories, or make one.
+
+    What follows the verb is the verb's own: `search -R` has nothing to do with repositories.
+    """
+    at = 0
+    while at < len(words) and words[at].startswith("-"):
+        if words[at] in ("-R", "--repo-conf-dir"):
+            return True
+        at += 2 if words[at] in _VALUED else 1
+    return words[:1] == ["repo"]
 
 
 def answered(machine: Machine, command: Command) -> Completed:
