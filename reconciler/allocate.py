@@ -153,7 +153,7 @@ def _one(
     by_hand = marked and spec.drift.stopped_by_operator != "correct"
     runs = spec.state == "running" and not by_hand
     started = _started(content if now.content else None, inputs, name)
-    jail = replace(shown_jail(spec, started, root, ruleset, place.hostid), marked=marked) if runs else None
+    jail = shown_jail(spec, started, root, ruleset, place.hostid, marked=marked) if runs else None
     root = replace(root, restart=runs and live == good) if root.carried >= 0 else root
     return Allocation(chain, root, kept, now, jail, facts, ruleset, live, held, by_hand)
 

@@ -8,21 +8,20 @@ decided here that `Session.decide` would decide otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from reconciler import conditions
 from reconciler.ageing import doubts
 from reconciler.kind import Desired, Seen
-from reconciler.kinds.config import Config
-from reconciler.kinds.config import have as have_config
 from reconciler.kinds.dataset import PER_JAIL, renames
 from reconciler.model.action import Plan
 from reconciler.model.ports import DatasetRow, JailRow, MountRow
 from reconciler.model.value import Ref, Resource, World
 from reconciler.plan import Limits, make_plan
 from reconciler.runtime import HELPER, SCRATCH
+from reconciler.spool import parted
 
 if TYPE_CHECKING:
     from reconciler.reconcile import Session
@@ -41,7 +40,7 @@ class _Share:
     jails: list[JailRow] = field(default_factory=list)
     mounts: list[MountRow] = field(default_factory=list)
     limits: list[str] = field(default_factory=list)
-    configs: list[Config] = field(default_factory=list)
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass
@@ -111,9 +110,13 @@ def _settled(session: Session, common: _Common) -> bool:
 
 def _seen(session: Session, share: _Share) -> Seen:
     observed = replace(
-        session.observed, jails=tuple(share.jails), mounts=tuple(share.mounts), limits=frozenset(share.limits)
+        session.observed,
+        jails=tuple(share.jails),
+        mounts=tuple(share.mounts),
+        limits=frozenset(share.limits),
+        files=share.files,
     )
-    return Seen(session.place, observed, share.rows, {"config": tuple(share.configs)})
+    return Seen(session.place, observed, share.rows)
 
 
 def _shares(seen: Seen, parts: list[tuple[str, ...]]) -> list[_Share]:
@@ -122,14 +125,12 @@ def _shares(seen: Seen, parts: list[tuple[str, ...]]) -> list[_Share]:
     Datasets that are no jail's are seen by all of them.
     """
     number = {name: at for at, part in enumerate(parts) for name in part}
-    shares = [_Share() for _ in (*parts, ())]
+    shares = [_Share(files=files) for files in parted(seen.observed.files, "jails", number, len(parts))]
     live = seen.place.folder("live/")
     for path, row in seen.rows.items():
         jail = _jail_of(path)
         for share in [shares[number.get(jail, -1)]] if jail else shares:
             share.rows[path] = row
-    for config in have_config(seen):
-        shares[number.get(config.name, -1)].configs.append(config)
     for mount in seen.observed.mounts:
         jail = mount.target[len(live) :].partition("/")[0] if mount.target.startswith(live) else ""
         jail = jail.removeprefix(SCRATCH)

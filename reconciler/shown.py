@@ -15,8 +15,11 @@ UNSHOWN = (
 )  # fmt: skip
 
 
-def shown_jail(spec: document.Jail, started: str, root: Root, ruleset: int, hostid: str) -> Jail:
-    """The jail with its parameters, and the root that it runs on. `started` names its configuration."""
+def shown_jail(spec: document.Jail, started: str, root: Root, ruleset: int, hostid: str, *, marked: bool) -> Jail:
+    """The jail with its parameters, and the root that it runs on. `started` names its configuration.
+
+    `marked`: an operator stopped it.
+    """
     shown: dict[str, str] = {
         "host.hostname": spec.hostname or spec.name,
         "host.hostuuid": runtime.names(hostid, spec.name).hostuuid,
@@ -31,7 +34,7 @@ def shown_jail(spec: document.Jail, started: str, root: Root, ruleset: int, host
             key, value = f"{head}.{last[2:]}", not value
         shown[key] = str(value).lower() if isinstance(value, bool) else str(value)
     parameters = tuple(sorted(shown.items()))
-    return Jail(spec.name, started, root.name, parameters, depends=frozenset(spec.depends_on))
+    return Jail(spec.name, started, root.name, parameters, depends=frozenset(spec.depends_on), marked=marked)
 
 
 def _shown_network(network: document.NetworkSpec) -> dict[str, str]:

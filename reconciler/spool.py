@@ -10,7 +10,8 @@ import hashlib
 import os
 import tempfile
 import weakref
-from collections.abc import Callable, ItemsView, Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, Sequence
 
 _SIZE = 40
 """An index holds `offset << _SIZE | size`: one number costs a third of a pair."""
@@ -53,43 +54,117 @@ class Spool:
         return self._sum.hexdigest()
 
 
+class _Parts:
+    """Which part of a stream each file is, by the folder it lies in.
+
+    Thousands of folders hold files of the same names, so a folder is a tuple of names that others share, and
+    an array of offsets and sizes by turns: a sixth of what a dictionary of paths takes.
+    """
+
+    def __init__(self, pairs: Iterable[tuple[str, int]] = ()) -> None:
+        """`pairs` are paths with their entries of an index; of one path the last counts."""
+        self.folders: dict[str, tuple[tuple[str, ...], array[int]]] = {}
+        shared: dict[tuple[str, ...], tuple[str, ...]] = {}
+        now, names, places = "", list[str](), array("Q")
+        for path, part in pairs:
+            folder, slash, name = path.partition("/")
+            if not slash:
+                folder, name = "", path
+            if folder != now:
+                self._add(now, names, places, shared)
+                now, names, places = folder, [], array("Q")
+            names.append(name)
+            places.append(part >> _SIZE)
+            places.append(part & (1 << _SIZE) - 1)
+        self._add(now, names, places, shared)
+
+    def _add(
+        self, folder: str, names: list[str], places: array[int], shared: dict[tuple[str, ...], tuple[str, ...]]
+    ) -> None:
+        if folder in self.folders or len(set(names)) < len(names):
+            earlier, at_ = self.folders.get(folder, ((), array("Q")))
+            every = at_ + places
+            last = dict(zip((*earlier, *names), zip(every[::2], every[1::2], strict=True), strict=True))
+            names, places = list(last), array("Q", (number for pair in last.values() for number in pair))
+        if names:
+            key = tuple(names)
+            self.folders[folder] = (shared.setdefault(key, key), places)
+
+    def only(self, folders: Iterable[str]) -> _Parts:
+        """Those of some folders."""
+        found = _Parts()
+        found.folders = {folder: self.folders[folder] for folder in folders}
+        return found
+
+    def find(self, path: str) -> tuple[int, int] | None:
+        """Offset and size of a file; None where there is none."""
+        folder, slash, name = path.partition("/")
+        names, places = self.folders.get(folder if slash else "", ((), ()))
+        name = name if slash else path
+        if name not in names:
+            return None
+        at_ = 2 * names.index(name)
+        return places[at_], places[at_ + 1]
+
+    def __iter__(self) -> Iterator[tuple[str, int, int]]:
+        for folder, (names, places) in self.folders.items():
+            prefix = f"{folder}/" if folder else ""
+            for name, offset, size in zip(names, places[::2], places[1::2], strict=True):
+                yield prefix + name, offset, size
+
+
 class Files(Mapping[str, bytes]):
     """Files by path, in a spool. `digest` covers their names and content."""
 
-    def __init__(self, spool: Spool, load: Callable[[], Index], digest: str) -> None:
+    def __init__(self, spool: Spool, load: Callable[[], Index | Iterable[tuple[str, int]]], digest: str) -> None:
         """`load` says which part of the spool each file is; it is called once, or never."""
         self._spool = spool
-        self._load = load
-        self._index: Index | None = None
+        self._load: Callable[[], Index | Iterable[tuple[str, int]]] | None = load
+        self._found: _Parts | None = None
         self.digest = digest
 
     @property
-    def _parts(self) -> Index:
-        if self._index is None:
-            self._index = self._load()
-        return self._index
+    def _parts(self) -> _Parts:
+        if self._found is None:
+            assert self._load is not None
+            pairs = self._load()
+            self._found, self._load = _Parts(pairs.items() if isinstance(pairs, dict) else pairs), None
+        return self._found
 
     def __getitem__(self, path: str) -> bytes:
-        part = self._parts[path]
-        return self._spool.read(part >> _SIZE, part & (1 << _SIZE) - 1)
+        part = self._parts.find(path)
+        if part is None:
+            raise KeyError(path)
+        return self._spool.read(*part)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._parts)
+        return (path for path, _, _ in self._parts)
 
     def __len__(self) -> int:
-        return len(self._parts)
+        return sum(len(names) for names, _ in self._parts.folders.values())
 
     def __contains__(self, path: object) -> bool:
-        return path in self._parts
+        return isinstance(path, str) and self._parts.find(path) is not None
 
     def items(self) -> ItemsView[str, bytes]:
         """Names and content, read in large pieces."""
         return _Items(self)
 
+    def parted(self, groups: Mapping[str, int], count: int) -> list[Mapping[str, bytes]]:
+        """The files of `count` groups of folders, and at last those of folders that are in none."""
+        sorted_: list[list[str]] = [[] for _ in range(count + 1)]
+        for folder in self._parts.folders:
+            sorted_[groups.get(folder, -1)].append(folder)
+        return [self._only(self._parts.only(folders)) for folders in sorted_]
+
+    def _only(self, parts: _Parts) -> Files:
+        found = Files(self._spool, dict, "")
+        found._found = parts
+        return found
+
     def _sequence(self) -> Iterator[tuple[str, bytes]]:
         start, window = 0, b""
-        for path, part in self._parts.items():
-            offset, size = part >> _SIZE, part & (1 << _SIZE) - 1
+        for path, offset, size in self._parts:
             if offset < start or offset + size > start + len(window):
                 start, window = offset, self._spool.read(offset, max(size, _WINDOW))
             yield path, window[offset - start : offset - start + size]
@@ -123,8 +198,38 @@ class Below(Mapping[str, bytes]):
         """Names and content, each folder's in its own way."""
         return _Items(self)
 
+    def parted(self, name: str, groups: Mapping[str, int], count: int) -> list[Mapping[str, bytes]]:
+        """The same `count` times and once more, each with other parts of one folder: see `parted`."""
+        shares = _parted(dict(self._folders).get(f"{name}/", {}), groups, count)
+        others = [(prefix[:-1], files) for prefix, files in self._folders if prefix != f"{name}/"]
+        return [Below([(name, share), *others]) for share in shares]
+
     def _sequence(self) -> Iterator[tuple[str, bytes]]:
         return ((prefix + path, data) for prefix, files in self._folders for path, data in files.items())
+
+
+def parted(files: Mapping[str, bytes], name: str, groups: Mapping[str, int], count: int) -> list[Mapping[str, bytes]]:
+    """`files` `count` times and once more, of which each has only its share of the folders in folder `name`.
+
+    `groups` maps these folders to a number below `count`; the last share has those that it does not name.
+    """
+    if isinstance(files, Below):
+        return files.parted(name, groups, count)
+    prefix = f"{name}/"
+    inside = {path[len(prefix) :]: data for path, data in files.items() if path.startswith(prefix)}
+    beside = {path: data for path, data in files.items() if not path.startswith(prefix)}
+    return [
+        beside | {prefix + path: data for path, data in part.items()} for part in _parted(inside, groups, count)
+    ]
+
+
+def _parted(files: Mapping[str, bytes], groups: Mapping[str, int], count: int) -> Sequence[Mapping[str, bytes]]:
+    if isinstance(files, Files):
+        return files.parted(groups, count)
+    found: list[dict[str, bytes]] = [{} for _ in range(count + 1)]
+    for path, data in files.items():
+        found[groups.get(path.rpartition("/")[0].partition("/")[0], -1)][path] = data
+    return found
 
 
 class _Items(ItemsView[str, bytes]):

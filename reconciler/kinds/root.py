@@ -274,7 +274,16 @@ def want(desired: Desired) -> Iterable[Root]:
 
 def have(seen: Seen) -> Iterable[Root]:
     """Every sealed generation, and those whose destruction was interrupted. One that is being built is none yet."""
-    heads = {path: row for path, row in seen.rows.items() if "@" not in path and _number(path)}
+    if "roots" not in seen.worked_out:
+        seen.worked_out["roots"] = tuple(_have(seen))
+    roots: tuple[Root, ...] = seen.worked_out["roots"]
+    return roots
+
+
+def _have(seen: Seen) -> Iterable[Root]:
+    heads = {
+        path: row for path, row in seen.rows.items() if path.startswith("jails/") and "@" not in path and _number(path)
+    }
     snapshots: dict[str, list[str]] = {path: [] for path in heads}
     since = {path: row.written for path, row in heads.items()}
     for path, row in seen.rows.items():

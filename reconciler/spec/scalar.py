@@ -7,10 +7,12 @@ written 0750 is not the number 750.
 from __future__ import annotations
 
 import re
+from sys import intern
 from typing import Any
 
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,18})\Z|0x[0-9a-fA-F]{1,16}\Z")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]{1,3})?\Z")
+_WORD = 24  # what thousands of files have in common: sizes, names of interfaces, places in a jail
 _MAYBE_NUMBER = frozenset("+-.0123456789")
 _WORDS: dict[str, Any] = {
     **dict.fromkeys(("null", "Null", "NULL", "~", ""), None),
@@ -31,7 +33,7 @@ def resolve(text: str) -> Any:
             return int(text, 0)
         if len(text) <= 64 and _FLOAT.match(text) and not _octal_like(text):
             return float(text)
-    return text
+    return intern(text) if len(text) <= _WORD else text
 
 
 def _octal_like(text: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from sys import intern
 from typing import Any
 
 from reconciler.hosts.freebsd.failure import failed, run, text, unreadable
@@ -16,8 +15,12 @@ def listing() -> tuple[str, ...]:
     return ("mount", "--libxo", "json")
 
 
-def parse_listing(completed: Completed) -> tuple[MountRow, ...]:
-    """The rows of `listing`, oldest first; a mount without options has no `opts`."""
+def parse_listing(completed: Completed, words: dict[str, str] | None = None) -> tuple[MountRow, ...]:
+    """The rows of `listing`, oldest first; a mount without options has no `opts`.
+
+    `words` are strings that other listings of the same observation have: the same are not kept twice.
+    """
+    same = ({} if words is None else words).setdefault
     share: dict[tuple[str, ...], frozenset[str]] = {}  # thousands of mounts have the same few options
 
     def row(found: dict[str, Any]) -> MountRow | dict[str, Any]:
@@ -25,8 +28,8 @@ def parse_listing(completed: Completed) -> tuple[MountRow, ...]:
             return found
         words = tuple(map(str, found.get("opts", [])))
         options = share.setdefault(words, frozenset(words))
-        # Both are words of the listing of datasets too, nearly always.
-        source, target, fstype = (intern(str(found[key])) for key in ("special", "node", "fstype"))
+        source, target, fstype = str(found["special"]), str(found["node"]), str(found["fstype"])
+        source, target, fstype = same(source, source), same(target, target), same(fstype, fstype)
         return MountRow(source, target, fstype, options)
 
     try:

@@ -106,13 +106,18 @@ def parse(request: Request, observation: Observation, *, jailed: bool) -> Observ
     done = {tool(completed.argv): completed for completed in reversed(observation.raw)}
     plain = [completed for completed in observation.raw if tool(completed.argv) == "zfs"][1:]
     pf = {completed.argv: completed for completed in observation.raw if tool(completed.argv) == "pfctl"}
+    words: dict[str, str] = {}
     jails = jail.parse_listing(_good(done["jls"])) if "jls" in done else ()
-    mounts = mount.parse_listing(_good(done["mount"])) if "mount" in done else ()
+    mounts = mount.parse_listing(_good(done["mount"]), words) if "mount" in done else ()
     # Last, since its rows are most of all: the text of the others, decoded, never stands beside them.
     rows: tuple[DatasetRow, ...] = ()
     pools: dict[str, tuple[str, str]] = {}
     if listing := done.get("zfs"):
-        rows = zfs.settled(listing, plain[0], jailed=jailed) if plain else zfs.parse_listing(listing, jailed=jailed)
+        rows = (
+            zfs.settled(listing, plain[0], jailed=jailed, words=words)
+            if plain
+            else zfs.parse_listing(listing, jailed=jailed, words=words)
+        )
         pools = pool_states(request, rows, listing, done.get("zpool"))
     state, reason = pools.pop(request.pool, ("ready", ""))
     return Observed(

@@ -8,7 +8,6 @@ it any value of the same names: `doubtful` and `settled` keep such values from b
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from sys import intern
 
 from reconciler.hosts.freebsd.failure import failed, lines, run, text, unreadable
 from reconciler.model.command import Command, Completed, Runner
@@ -116,14 +115,22 @@ def parse_pools(completed: Completed) -> dict[str, str]:
     return found
 
 
-def parse_listing(completed: Completed, *, jailed: bool = True) -> tuple[DatasetRow, ...]:
-    """The rows of `listing`. Raises HostError (code `unreadable-output`) for a row of another shape."""
+def parse_listing(
+    completed: Completed, *, jailed: bool = True, words: dict[str, str] | None = None
+) -> tuple[DatasetRow, ...]:
+    """The rows of `listing`. Raises HostError (code `unreadable-output`) for a row of another shape.
+
+    `words` are strings that other listings of the same observation have: the same are not kept twice.
+    """
+    words = {} if words is None else words
     width, first_native = len(columns(jailed=jailed)), len(_FIXED) + jailed
     first_user = first_native + len(NATIVE)
     rows: list[DatasetRow] = []
+    roots = completed.argv[completed.argv.index("-o") + 2 :] if "-o" in completed.argv else ()
     seen: set[str] = set()
     nothing: dict[str, str] = {}
     alone: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
+    last, user, kept = list[str](), nothing, dict[str, str]()
     share: dict[tuple[str, ...], dict[str, str]] = {}
     sizes: dict[str, int] = {"-": 0}
     for line in lines(completed.stdout):
@@ -131,20 +138,33 @@ def parse_listing(completed: Completed, *, jailed: bool = True) -> tuple[Dataset
         if len(cells) != width:
             raise unreadable(completed, f"expected {width} columns, got {len(cells)}: {line[:200]!r}")
         name = cells[0]
-        if name in seen:  # roots given to one listing may lie inside each other
-            continue
-        seen.add(name)
+        if len(roots) != 1:  # those given to one listing may lie inside each other
+            if name in seen:
+                continue
+            seen.add(name)
         # Most rows agree in their native values: one mapping for all that do.
         values = tuple(cells[first_native:first_user])
         native = share.get(values)
         if native is None:
             native = share[values] = {k: v for k, v in zip(NATIVE, values, strict=True) if v != "-"}
         own = cells[first_user : -len(VOLATILE)]
-        user = nothing if own.count("-") == len(own) else {k: v for k, v in zip(USER, own, strict=True) if v != "-"}
+        if own != last:
+            user, last = nothing if own.count("-") == len(own) else _user(own, kept), own
         if len(user) == 1:  # roots of one chain are sealed with one digest
             user = alone.setdefault(tuple(user.items()), user)
-        rows.append(_row(cells, jailed, native, user, completed, sizes))
+        rows.append(_row(cells, jailed, native, user, completed, sizes, words))
     return tuple(rows)
+
+
+def _user(cells: Iterable[str], kept: dict[str, str]) -> dict[str, str]:
+    """Our properties of one row. Most are inherited: `kept` has the values of rows before it, which are used again."""
+    found = {}
+    for name, value in zip(USER, cells, strict=True):
+        if value != "-":
+            if kept.get(name) != value:
+                kept[name] = value
+            found[name] = kept[name]
+    return found
 
 
 def _row(
@@ -154,25 +174,26 @@ def _row(
     user: Mapping[str, str],
     completed: Completed,
     sizes: dict[str, int],
+    words: dict[str, str],
 ) -> DatasetRow:
-    name = cells[0]
+    name, same = cells[0], words.setdefault
     kind, guid, origin, mountpoint, canmount, mounted, readonly, keystatus, encryptionroot = cells[1 + jailed :][:9]
     try:
         for cell in cells[-len(VOLATILE) :]:  # thousands of rows are of one size, and all have the same left
             if cell not in sizes:
                 sizes[cell] = int(cell)
         return DatasetRow(
-            intern(name),
-            intern(kind),
+            words.get(name, name),
+            same(kind, kind),
             guid,
-            "" if origin == "-" else intern(origin),
-            "" if mountpoint == "-" else intern(mountpoint),
-            "" if canmount == "-" else intern(canmount),
+            "" if origin == "-" else same(origin, origin),
+            "" if mountpoint == "-" else same(mountpoint, mountpoint),
+            "" if canmount == "-" else same(canmount, canmount),
             mounted == "yes",
             jailed and cells[1] == "on",
             readonly == "on",
             "" if keystatus in {"-", "none"} else keystatus,
-            "" if encryptionroot == "-" else intern(encryptionroot),
+            "" if encryptionroot == "-" else same(encryptionroot, encryptionroot),
             sizes[cells[-3]],
             sizes[cells[-2]],
             sizes[cells[-1]],
@@ -184,7 +205,9 @@ def _row(
         raise unreadable(completed, f"a size is no number: {name!r}: {error}") from error
 
 
-def settled(listed: Completed, plain: Completed, *, jailed: bool = True) -> tuple[DatasetRow, ...]:
+def settled(
+    listed: Completed, plain: Completed, *, jailed: bool = True, words: dict[str, str] | None = None
+) -> tuple[DatasetRow, ...]:
     """The rows of a doubtful listing, held against `plain_listing`.
 
     A row counts when exactly one line has its name and its guid, which no jail knows of a dataset that is not its
@@ -212,7 +235,7 @@ def settled(listed: Completed, plain: Completed, *, jailed: bool = True) -> tupl
             whole = ["\t".join([*cells[:last], empty, *cells[last:]])] if name in begun else []
         rows += whole
     text_ = "".join(f"{line}\n" for line in rows).encode("utf-8", "surrogateescape")
-    return parse_listing(Completed(listed.argv, listed.status, text_), jailed=jailed)
+    return parse_listing(Completed(listed.argv, listed.status, text_), jailed=jailed, words=words)
 
 
 def steady(stdout: bytes) -> bytes:

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 from reconciler.hosts.sandbox import wire
 from reconciler.model.command import Command, Completed, Output, Runner
 from reconciler.model.diagnostic import Diagnostic, HostError, Refused
-from reconciler.spool import Files, Index, Spool, at
+from reconciler.spool import Files, Spool, at
 
 
 class ServedRunner(Runner):
@@ -133,25 +133,19 @@ class ServedRunner(Runner):
 
 
 class _Index:
-    """Which part of a stream each file of several folders is: read once, when the first is asked for."""
+    """Which part of a stream each file of several folders is: read when one of the folder is asked for."""
 
     def __init__(self, names: bytes) -> None:
         """`names` is JSON: for each folder, names and sizes by turns."""
         self._names = names
-        self._found: list[Index] = []
 
-    def of(self, number: int) -> Index:
+    def of(self, number: int) -> Iterator[tuple[str, int]]:
         """The files of one folder."""
-        if not self._found:
-            offset = 0
-            for listed in json.loads(self._names):
-                index: Index = {}
-                for name, size in zip(listed[::2], listed[1::2], strict=True):
-                    index[name] = at(offset, size)
-                    offset += size
-                self._found.append(index)
-            self._names = b""
-        return self._found[number]
+        folders = json.loads(self._names)
+        offset = sum(sum(listed[1::2]) for listed in folders[:number])
+        for name, size in zip(folders[number][::2], folders[number][1::2], strict=True):
+            yield name, at(offset, size)
+            offset += size
 
 
 def live(directory: Path) -> bool:
