@@ -5,7 +5,7 @@ import time
 import pytest
 from captured import answer
 
-from reconciler.hosts.freebsd import zfs
+from reconciler.hosts.freebsd import diff, zfs
 from reconciler.model.command import Completed
 from reconciler.model.diagnostic import HostError
 from reconciler.model.ports import Change
@@ -100,7 +100,7 @@ def test_a_diff_is_read_with_its_renames_and_escapes():
         b"1795316091.056000000\tR\tF\t/mnt/a/\\0303\\0251\t/mnt/a/new\n"
         b"1795316091.056000000\tM\tF\t/mnt/a/linked\t(+1)\n"
     )
-    assert zfs.parse_diff(Completed(("zfs", "diff"), 0, stdout)) == (
+    assert diff.parse_diff(Completed(("zfs", "diff"), 0, stdout)) == (
         Change("-", "@", "/mnt/a/l"),
         Change("+", "F", "/mnt/a/a b\tc"),
         Change("M", "/", "/mnt/a/"),
@@ -110,7 +110,7 @@ def test_a_diff_is_read_with_its_renames_and_escapes():
 
 
 def captured_changes(dataset: str) -> set[Change]:
-    return set(zfs.parse_diff(answer("openzfs-diff.txt", f"zfs diff -FHt lab/{dataset}@a lab/{dataset}@b")))
+    return set(diff.parse_diff(answer("openzfs-diff.txt", f"zfs diff -FHt lab/{dataset}@a lab/{dataset}@b")))
 
 
 def test_every_name_that_a_real_diff_escaped_is_read_back():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from reconciler.hosts.freebsd.diff import parse_diff
 from reconciler.hosts.freebsd.failure import failed, lines, run, text, unreadable
 from reconciler.model.command import Command, Completed, Runner
 from reconciler.model.ports import Change, DatasetRow
@@ -126,7 +127,6 @@ def parse_listing(
     width, first_native = len(columns(jailed=jailed)), len(_FIXED) + jailed
     first_user = first_native + len(NATIVE)
     rows: list[DatasetRow] = []
-    roots = completed.argv[completed.argv.index("-o") + 2 :] if "-o" in completed.argv else ()
     seen: set[str] = set()
     nothing: dict[str, str] = {}
     alone: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
@@ -138,10 +138,9 @@ def parse_listing(
         if len(cells) != width:
             raise unreadable(completed, f"expected {width} columns, got {len(cells)}: {line[:200]!r}")
         name = cells[0]
-        if len(roots) != 1:  # those given to one listing may lie inside each other
-            if name in seen:
-                continue
-            seen.add(name)
+        if name in seen:  # roots given to one listing may lie inside each other
+            continue
+        seen.add(name)
         # Most rows agree in their native values: one mapping for all that do.
         values = tuple(cells[first_native:first_user])
         native = share.get(values)
@@ -289,37 +288,6 @@ def assign(name: str, properties: Mapping[str, str], *, remount: bool = True) ->
 def inherit(name: str, property_: str) -> tuple[str, ...]:
     """Remove a local value."""
     return ("zfs", "inherit", property_, name)
-
-
-def parse_diff(completed: Completed) -> tuple[Change, ...]:
-    r"""The changes of `zfs diff -FHt`: time, op, type, path and the new path of a rename.
-
-    Bytes outside printable ASCII, spaces and backslashes come as a backslash and four octal digits.
-    """
-    changes = []
-    for line in lines(completed.stdout):
-        cells = line.split("\t")
-        if len(cells) < 4 or cells[1] not in {"+", "-", "M", "R"}:
-            raise unreadable(completed, f"a line is no change: {line[:200]!r}")
-        renamed = unescape(cells[4]) if cells[1] == "R" and len(cells) > 4 else ""
-        changes.append(Change(cells[1], cells[2], unescape(cells[3]), renamed))
-    return tuple(changes)
-
-
-def unescape(path: str) -> str:
-    r"""A path as `zfs diff` prints it, decoded: `a\0040b` is `a b`."""
-    if "\\" not in path:
-        return path
-    data, out, at = path.encode("utf-8", "surrogateescape"), bytearray(), 0
-    while at < len(data):
-        digits = data[at + 1 : at + 5]
-        if data[at] == 0x5C and len(digits) == 4 and all(0x30 <= digit <= 0x37 for digit in digits):
-            out.append(int(digits, 8) & 0xFF)
-            at += 5
-        else:
-            out.append(data[at])
-            at += 1
-    return text(bytes(out))
 
 
 class ZFSDatasets:
