@@ -364,7 +364,6 @@ def _files(inputs: Inputs, spec: document.Jail, text: str, root: str, ruleset: i
     """The compared form of a jail's files, and the files; `text` is its document."""
     place, facts = inputs.seen.place, inputs.seen.observed.facts
     program = inputs.programs.get(spec.name)
-    number = ruleset or (5 if spec.network.vnet else 4)
     asked = runtime.Runtime(
         jail=spec,
         pool=place.pool,
@@ -374,7 +373,7 @@ def _files(inputs: Inputs, spec: document.Jail, text: str, root: str, ruleset: i
         osrelease=spec.release or "",
         host_osrelease=facts.osrelease if facts else "",
         external=inputs.specs.host.external,
-        devfs_ruleset=number,
+        devfs_ruleset=runtime.devfs_ruleset(spec, ruleset),
         stages=program.stages if program is not None else {},
     )
     return render(asked) if inputs.renderings is None else inputs.renderings.of(asked, text)

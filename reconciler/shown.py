@@ -23,7 +23,7 @@ def shown_jail(spec: document.Jail, started: str, root: Root, ruleset: int, host
     shown: dict[str, str] = {
         "host.hostname": spec.hostname or spec.name,
         "host.hostuuid": runtime.names(hostid, spec.name).hostuuid,
-        "devfs_ruleset": str(ruleset or (5 if spec.network.vnet else 4)),
+        "devfs_ruleset": str(runtime.devfs_ruleset(spec, ruleset)),
         **_shown_network(spec.network),
     }
     for key, value in spec.parameters.items():

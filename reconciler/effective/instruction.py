@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from reconciler.effective.part import Found, Part
+from reconciler.effective.part import Found, Part, rule
 from reconciler.effective.template import parameter_parts
 from reconciler.makejail.effects import Device, Mount, Parameter, Volume
 from reconciler.makejail.problem import MakejailError, warning
@@ -30,8 +30,8 @@ def instruction_parts(program: Program) -> Found:
                 case Mount():
                     found += [] if effect in backed.values() else _mount(program, effect)
                 case Device():
-                    rule = " ".join(words(_known(program, effect.rule), effect.span))
-                    found.append(Part(("devfs",), rule, effect.span, "DEVICE", append=True))
+                    text = rule(words(_known(program, effect.rule), effect.span))
+                    found.append(Part(("devfs",), text, effect.span, "DEVICE", append=True))
                 case Parameter():
                     found += _parameter(program, effect)
                 case Label():

@@ -16,7 +16,7 @@ from reconciler.makejail.wishes import Wish
 
 OPTIONS = frozenset(
     {"alias", "bridge", "defaultrouter", "defaultrouter6", "expose", "ifconfig", "ifconfig6", "ip4", "ip4_inherit"}
-    | {"ip6", "ip6_inherit", "nat", "network", "nonat", "virtualnet"}
+    | {"ip6", "ip6_inherit", "macaddr", "nat", "network", "nonat", "virtualnet"}
 )
 """What is read together."""
 AUTOMATIC = "ajnet"
@@ -45,6 +45,8 @@ def network_parts(asked: Asked, wishes: Sequence[Wish]) -> Found:
         found += _bridged(asked, by)
     found += _aliases(by)
     has_stack = "virtualnet" in by or any(_is_stack(one) for one in found) or bool(asked.network.get("vnet"))
+    for wish in by.get("macaddr", ()):
+        found += _mac(wish) if has_stack else [incomplete(wish, "It needs a virtual network, and the jail has none.")]
     for wish in [*by.get("nat", ()), *by.get("nonat", ()), *by.get("expose", ())]:
         if has_stack:
             found += _translated(wish)
@@ -139,6 +141,20 @@ def _bridged(asked: Asked, by: Mapping[str, list[Wish]]) -> Found:
         routers = by.get("defaultrouter6" if ":" in text else "defaultrouter", ())
         return [*found, *(part("network/vnet/gateway", router.value, router) for router in routers)]
     return [*found, incomplete(wish, "Nothing says the address of the jail's end; DHCP inside the jail is not known.")]
+
+
+def _mac(wish: Wish) -> Found:
+    """`IF:static`, `IF:static:MAC`, `IF:random` or `IF:MAC`; one that is derived never changes."""
+    _name, colon, text = (wish.value or "").strip().partition(":")
+    if not colon:
+        return [incomplete(wish, "It is no INTERFACE:ADDRESS.")]
+    if text == "random":
+        return [ignored(wish, "random")]
+    given = text.removeprefix("static").removeprefix(":")
+    # Of `static:xx:xx:xx` only the vendor's half is said.
+    if len(given) == 8 and text.startswith("static:"):
+        return [ignored(wish, f"the vendor {given}")]
+    return [part("network/vnet/mac", given, wish)] if given else []
 
 
 def _interface(address: str, prefix: str | None) -> str | None:

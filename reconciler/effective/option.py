@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 
 from reconciler.effective.instruction import mount_parts
-from reconciler.effective.part import Asked, Found, Part, ignored, incomplete, part, said_by
-from reconciler.effective.template import template_parts
+from reconciler.effective.part import Asked, Found, Part, ignored, incomplete, part, rule, said_by
+from reconciler.effective.template import ruleset_parts, template_parts
 from reconciler.makejail.wishes import Wish
 
 _RELEASE = re.compile(r"[0-9]+\.[0-9]+-(RELEASE|STABLE|CURRENT|ALPHA[0-9]*|BETA[0-9]*|RC[0-9]*)(-HBSD)?\Z")
@@ -51,7 +51,32 @@ def _timezone(_asked: Asked, wish: Wish) -> Found:
 
 
 def _device(_asked: Asked, wish: Wish) -> Found:
-    return [part("devfs", " ".join(wish.words), wish, append=True)] if wish.words else []
+    return [part("devfs", rule(wish.words), wish, append=True)] if wish.words else []
+
+
+def _ruleset(asked: Asked, wish: Wish) -> Found:
+    """AppJail's own default is the system's for jails, which is so in any case."""
+    value = (wish.value or "").strip()
+    if not value.isdecimal() or len(value) > 5:
+        return [incomplete(wish, f"{value!r} is no number of a ruleset.")]
+    if asked.raw.get("devfs"):
+        return [ignored(wish, f"the ruleset {value}, beside `devfs` of the spec,")]
+    return ruleset_parts(int(value), wish.span, said_by(wish))
+
+
+def _cpus(_asked: Asked, wish: Wish) -> Found:
+    value = "".join((wish.value or "").split())
+    return [part("cpuset", value, wish)] if value != "all" else []
+
+
+def _unmanaged(asked: Asked, wish: Wish) -> Found:
+    """A spec that says what to write there has the file written."""
+    name, said = (
+        ("localtime", asked.raw.get("timezone"))
+        if wish.option == "notzdata"
+        else ("resolv.conf", asked.network.get("resolver"))
+    )
+    return [part("unmanaged", name, wish, append=True)] if said is None else []
 
 
 def _label(_asked: Asked, wish: Wish) -> Found:
@@ -95,8 +120,18 @@ def _fstab(_asked: Asked, wish: Wish) -> Found:
     return mount_parts(words[0], words[1], words[2], words[3], wish.span, said_by(wish))
 
 
+_LINUX = (
+    ("linprocfs", "/proc", "linprocfs", "rw"),
+    ("linsysfs", "/sys", "linsysfs", "rw"),
+    ("fdescfs", "/dev/fd", "fdescfs", "rw,linrdlnk"),
+)
+
+
 def _mounts(_asked: Asked, wish: Wish) -> Found:
-    """Options that stand for a mount of the host's."""
+    """Options that stand for mounts."""
+    if wish.option == "linuxfs":
+        found = [one for line in _LINUX for one in mount_parts(*line, wish.span, said_by(wish))]
+        return [*found, ignored(wish, "the tmpfs on /dev/shm")]
     if wish.option == "tmpdir":
         return mount_parts("/tmp", "/tmp", "nullfs", "rw", wish.span, said_by(wish))  # noqa: S108
     socket = "/tmp/.X11-unix"  # noqa: S108
@@ -153,12 +188,15 @@ READERS: Mapping[str, Callable[[Asked, Wish], Found]] = {
     "depend": _listed("depends_on"),
     "pkg": _listed("pkg"),
     "device": _device,
+    "devfs_ruleset": _ruleset,
+    "cpuset": _cpus,
+    **dict.fromkeys(("noresolv_conf", "notzdata"), _unmanaged),
     "label": _label,
     **dict.fromkeys(("env", "meta"), _keyed),
     "limits": _limits,
     "volume": _volume,
     "fstab": _fstab,
-    **dict.fromkeys(("tmpdir", "x11"), _mounts),
+    **dict.fromkeys(("linuxfs", "tmpdir", "x11"), _mounts),
     "resolv_conf": _resolver,
     "healthcheck": _healthcheck,
     "template": _template,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,6 +48,16 @@ class Asked:
         """What the document says of its network."""
         said = self.raw.get("network")
         return said if isinstance(said, Mapping) else {}
+
+
+_RULESETS = ("hide_all", "unhide_basic", "unhide_login", "jail", "jail_vnet")
+"""What /etc/defaults/devfs.rules calls its rulesets from 1 on: `$devfsrules_NAME`."""
+
+
+def rule(words: Sequence[str]) -> str:
+    """A devfs rule as a spec has it, with the system's rulesets by number."""
+    names = {f"$devfsrules_{name}": str(number) for number, name in enumerate(_RULESETS, 1)}
+    return " ".join(names.get(word, word) for word in words)
 
 
 def said_by(wish: Wish) -> str:

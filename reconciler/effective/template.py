@@ -25,6 +25,13 @@ SO_ANYWAY = {
     "persist": "",
 }
 """What every jail has here; `exec.stop` without `jail` is the same."""
+_MOUNTS = {
+    "mount.fdescfs": ("/dev/fd", {"device": "fdescfs", "type": "fdescfs", "options": "rw"}),
+    "mount.procfs": ("/proc", {"device": "procfs", "type": "procfs", "options": "rw"}),
+}
+"""Parameters that stand for a mount."""
+SYSTEM = (4, 5)
+"""The rulesets for jails of /etc/defaults/devfs.rules, one of which a jail has in any case."""
 _FIELDS = {"host.hostname": "hostname", "depend": "depends_on"}
 
 
@@ -60,6 +67,10 @@ def parameter_parts(key: str, values: list[str], span: Span, by: str) -> Found |
     text = ",".join(values)
     if key in SO_ANYWAY and text in (SO_ANYWAY[key], SO_ANYWAY[key].removesuffix(" jail")):
         return []
+    if key == "devfs_ruleset" and _NUMBER.match(text):
+        return ruleset_parts(int(text), span, by)
+    if key in _MOUNTS and text in ("", "true"):
+        return [Part(("mounts", _MOUNTS[key][0], name), value, span, by) for name, value in _MOUNTS[key][1].items()]
     field = _FIELDS.get(key)
     if field == "depends_on":
         return [Part((field,), value, span, by, append=True) for value in values]
@@ -71,6 +82,11 @@ def parameter_parts(key: str, values: list[str], span: Span, by: str) -> Found |
     if not free(key) or (key.startswith("exec.") and len(values) > 1):
         return None
     return [Part(("parameters", key), _value(text, given=bool(values)), span, by)]
+
+
+def ruleset_parts(number: int, span: Span, by: str) -> Found:
+    """The devfs(8) ruleset that a jail is to have, as far as it would not have it anyway."""
+    return [] if number in SYSTEM else [Part(("devfs_ruleset",), number, span, by)]
 
 
 def _value(text: str, *, given: bool) -> str | int | bool:

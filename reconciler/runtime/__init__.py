@@ -16,6 +16,7 @@ last, by rename).
 from __future__ import annotations
 
 from reconciler.runtime.check import check
+from reconciler.runtime.devfs import ruleset as devfs_ruleset
 from reconciler.runtime.files import LOGS, MARKERS, OPERATOR, Rendered, Summary, files
 from reconciler.runtime.fstab import mountpoints, pointer
 from reconciler.runtime.keep import HELPER, SCRATCH
@@ -38,6 +39,7 @@ __all__ = [
     "allocate_rulesets",
     "check",
     "collisions",
+    "devfs_ruleset",
     "files",
     "mountpoints",
     "names",

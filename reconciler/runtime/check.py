@@ -19,7 +19,7 @@ _HOOK = re.compile(r"^exec\.(prepare|prestart|created|poststart|prestop|poststop
 SET_BY_FIELDS = {
     "name": "name", "jid": "name", "path": "name", "host.hostname": "hostname", "host.hostuuid": "hostname",
     "host": "hostname", "persist": "state", "depend": "depends_on", "command": "healthcheck or exec.start",
-    "mount": "mounts", "mount.fstab": "mounts", "mount.devfs": "devfs", "devfs_ruleset": "devfs",
+    "mount": "mounts", "mount.fstab": "mounts", "mount.devfs": "devfs", "devfs_ruleset": "devfs_ruleset",
     "mount.fdescfs": "mounts", "mount.procfs": "mounts", "exec.clean": "name", "exec.consolelog": "name",
     "ip4": "network", "ip6": "network", "ip4.addr": "network", "ip6.addr": "network", "interface": "network",
     "vnet": "network", "vnet.interface": "network", "osrelease": "release", "osreldate": "release",

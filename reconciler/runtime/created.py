@@ -36,6 +36,11 @@ for rule in @RULES@; do
 done
 """
 
+_CPUS = r"""
+# What starts in the jail from here on runs on these processors alone.
+/usr/bin/cpuset -l @CPUS@ -j "$jail" ||
+    fail "cpuset refuses the processors @CPUS@; the host has $(/sbin/sysctl -n hw.ncpu)"
+"""
 
 _BEGUN = r"""
 # Until poststart.sh says so, the jail has not started.
@@ -67,7 +72,7 @@ def _put(path: str, mode: str, owner: str) -> str:
 
 def _resolver(runtime: Runtime) -> str:
     network = runtime.jail.network
-    if not (network.vnet or network.inherit or network.addresses):
+    if "resolv.conf" in runtime.jail.unmanaged or not (network.vnet or network.inherit or network.addresses):
         return ""
     source = "/etc/resolv.conf" if network.resolver is None else f"{runtime.folder}/resolv.conf"
     return (
@@ -78,7 +83,7 @@ def _resolver(runtime: Runtime) -> str:
 
 def resolv_conf(runtime: Runtime) -> str | None:
     """The jail's own resolv.conf, None when it has the host's."""
-    resolver = runtime.jail.network.resolver
+    resolver = None if "resolv.conf" in runtime.jail.unmanaged else runtime.jail.network.resolver
     return None if resolver is None else "".join(f"nameserver {address}\n" for address in resolver)
 
 
@@ -149,6 +154,8 @@ def created(runtime: Runtime) -> str:
     """The text of created.sh."""
     jail = runtime.jail
     parts = [begin(runtime, "created", "exec.created: the jail exists, nothing of it runs yet.")]
+    if jail.cpuset:
+        parts.append(_CPUS.replace("@CPUS@", jail.cpuset))
     if jail.limits:
         rules = " ".join(sh(rule) for rule in limits.rules(jail.name, jail.limits))
         parts.append(_LIMITS.replace("@RULES@", rules))
@@ -158,7 +165,8 @@ def created(runtime: Runtime) -> str:
         f'    /usr/sbin/jexec "$jail" /bin/sh -c {sh(_INSIDE)} sh "$@"\n}}\n'
     )
     parts.append(_resolver(runtime))
-    parts.append(_localtime(jail.timezone))
+    if "localtime" not in jail.unmanaged:
+        parts.append(_localtime(jail.timezone))
     if jail.secrets:
         parts.append(
             "\n# link FILE PATH: PATH of the jail leads to FILE\nlink() {\n"

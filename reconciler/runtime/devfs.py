@@ -11,6 +11,7 @@ import re
 import shlex
 
 from reconciler.runtime.runtime import Runtime
+from reconciler.spec.document import Jail
 
 SYSTEM = 4
 SYSTEM_VNET = 5
@@ -47,6 +48,11 @@ def rule_words(rule: str) -> tuple[str, ...]:
     if not acts:
         raise ValueError("the rule has no action: hide, unhide, group, user, mode or include")
     return tuple(parts)
+
+
+def ruleset(jail: Jail, own: int) -> int:
+    """The number of a jail's ruleset: `own` where it has rules of its own (else 0), the one it names, the system's."""
+    return own or jail.devfs_ruleset or (SYSTEM_VNET if jail.network.vnet else SYSTEM)
 
 
 def rules(runtime: Runtime) -> str:

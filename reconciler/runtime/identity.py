@@ -10,12 +10,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import Any
 
 from reconciler.runtime.runtime import Runtime
+from reconciler.spec.document import Jail
 
 RULE = 1
 _HIDDEN = ("exec.", "mount.", "stop.timeout", "ip_hostname", "zfs.dataset", "meta", "env")
 _START = frozenset(prefix + name for prefix in ("", "pre", "post") for name in ("create", "start"))
+
+
+def _network(jail: Jail) -> dict[str, Any]:
+    said = jail.network.model_dump(mode="json")
+    if said["vnet"] and said["vnet"]["mac"] is None:
+        del said["vnet"]["mac"]
+    return said
 
 
 def config_id(runtime: Runtime) -> str:
@@ -31,7 +40,7 @@ def config_id(runtime: Runtime) -> str:
             runtime.devfs_ruleset,
             runtime.osrelease,
         ],
-        "network": jail.network.model_dump(mode="json"),
+        "network": _network(jail),
         "volumes": [
             [v.name, v.mountpoint, v.pool, v.read_only, v.exec, v.setuid, v.owner, v.group, v.mode]
             for v in sorted(jail.volumes, key=lambda volume: volume.name)
@@ -42,7 +51,8 @@ def config_id(runtime: Runtime) -> str:
         "hidden": hidden,
         "stages": {name: text for name, text in runtime.stages.items() if name in _START},
     }
-    if jail.timezone is not None:
-        value["timezone"] = jail.timezone
+    # What a spec does not say is left out: a field that is new must not restart jails.
+    since = {"timezone": jail.timezone, "cpuset": jail.cpuset, "unmanaged": sorted(set(jail.unmanaged))}
+    value |= {name: said for name, said in since.items() if said}
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

@@ -158,7 +158,7 @@ def prepare(runtime: Runtime) -> str:
         }
         values |= {
             "OUTER_MAC": names.outer_mac,
-            "INNER_MAC": names.inner_mac,
+            "INNER_MAC": vnet.mac or names.inner_mac,
             "OUTER": names.outer,
             "INNER": names.inner,
         }

@@ -28,9 +28,11 @@ from reconciler.spec.fields import (
     InterfaceAddress,
     JailPath,
     Label,
+    Mac,
     Mode,
     Model,
     Name,
+    Processors,
     PublicKey,
     ReleaseName,
     Size,
@@ -60,6 +62,7 @@ class Vnet(Model):
     bridge: Interface = Field(description="Bridge on the host; made and described as ours when it does not exist.")
     address: InterfaceAddress = Field(description="Address with prefix length, such as 10.77.0.2/24.")
     gateway: Address | None = Field(default=None, description="Default route; our bridge gets this address.")
+    mac: Mac | None = Field(default=None, description="MAC address of the jail's end; derived when absent.")
     nat: Bool = Field(default=False, description="Translate what leaves the host from this jail (pf nat).")
     expose: tuple[Expose, ...] = Field(default=(), description="Ports of the host that lead here (pf rdr).")
 
@@ -111,9 +114,7 @@ class Mount(Model):
     device: str = Field(description="What to mount: a host path for nullfs, or tmpfs, procfs ...")
     mountpoint: JailPath = Field(description="Folder in the jail.")
     type: str = Field(default="nullfs", pattern=FSTYPE, description="File system type, as fstab(5).")
-    options: str = Field(
-        default="ro", pattern=OPTIONS, max_length=512, description="Mount options, as fstab(5)."
-    )
+    options: str = Field(default="ro", pattern=OPTIONS, max_length=512, description="Mount options, as fstab(5).")
 
 
 class Secret(Model):
@@ -209,6 +210,9 @@ class Jail(Model):
         pattern=TIMEZONE,
         description="Time zone, such as Europe/Berlin; a copy of the host's when absent.",
     )
+    unmanaged: tuple[Literal["resolv.conf", "localtime"], ...] = Field(
+        default=(), description="Files of /etc that are as the root has them, instead of written at each start."
+    )
     network: NetworkSpec = Field(default=NetworkSpec(), description="How it reaches the network; none when absent.")
     volumes: tuple[Volume, ...] = Field(default=(), description="Durable data.")
     keep: tuple[JailPath, ...] = Field(
@@ -221,6 +225,10 @@ class Jail(Model):
     mounts: tuple[Mount, ...] = Field(default=(), description="Further mounts.")
     limits: dict[str, str | Int] = Field(
         default={}, description="rctl(8) limits: `memoryuse: 512M` denies; `resource:action: amount[/per]`."
+    )
+    cpuset: Processors | None = Field(default=None, description="Processors, as `0-3` or `0,2`; all when absent.")
+    devfs_ruleset: Annotated[Int, Field(ge=1, le=39999)] | None = Field(
+        default=None, description="A devfs(8) ruleset of the host's own, by number; the system's for jails when absent."
     )
     devfs: tuple[str, ...] = Field(default=(), description="Further devfs(8) rules, such as `path bpf* unhide`.")
     parameters: dict[str, str | Int | Bool] = Field(

@@ -107,9 +107,17 @@ def _mode(value: Any) -> str:
     return text[-4:].zfill(4)
 
 
+def _unicast(value: str) -> str:
+    if int(value[:2], 16) & 1:
+        raise ValueError(f"{value!r} is an address of a group: its first byte must be even")
+    return value.lower()
+
+
 _NAME = r"^[a-z][a-z0-9_-]{0,30}$"
 _ZONE = r"^[^%]*%[a-zA-Z][a-zA-Z0-9_.]{0,14}\Z"
 _INTERFACE = r"^[a-zA-Z][a-zA-Z0-9_.]{0,14}$"
+_MAC = r"^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$"
+_CPUS = r"^(0|[1-9][0-9]{0,3})(-(0|[1-9][0-9]{0,3}))?(,(0|[1-9][0-9]{0,3})(-(0|[1-9][0-9]{0,3}))?){0,255}$"
 _DIGEST = r"^sha256:[0-9a-f]{64}$"
 _RELEASE = r"^[0-9]+\.[0-9]+-(RELEASE|STABLE|CURRENT|ALPHA[0-9]*|BETA[0-9]*|RC[0-9]*)(-HBSD)?$"
 _ACCOUNT = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}$"
@@ -131,6 +139,8 @@ OPTIONS = r"^[^\s]+$"
 PATTERNS = {
     _NAME: "a name: a small letter, then up to 30 of a-z 0-9 _ -",
     _INTERFACE: "an interface name of at most 15 letters and digits, such as vtnet0",
+    _MAC: "a MAC address such as 02:00:5e:10:00:01",
+    _CPUS: "processors as cpuset(1) counts them, such as 0-3 or 0,2",
     _DIGEST: "`sha256:` and 64 small hexadecimal digits",
     _RELEASE: "a release such as 15.1-RELEASE, without the patch level",
     _ACCOUNT: "a user or group name",
@@ -169,6 +179,8 @@ InterfaceAddress = Annotated[str, AfterValidator(_address)]
 Address = Annotated[str, AfterValidator(_plain_address)]
 Mode = Annotated[str, BeforeValidator(_mode)]
 Interface = Annotated[str, StringConstraints(pattern=_INTERFACE)]
+Mac = Annotated[str, StringConstraints(pattern=_MAC), AfterValidator(_unicast)]
+Processors = Annotated[str, StringConstraints(pattern=_CPUS)]
 Digest = Annotated[str, StringConstraints(pattern=_DIGEST)]
 PublicKey = Annotated[str, StringConstraints(pattern=_PUBLIC_KEY)]
 ReleaseName = Annotated[str, StringConstraints(pattern=_RELEASE)]

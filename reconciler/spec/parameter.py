@@ -70,7 +70,7 @@ RESERVED = {
     "ip6.addr": "`network: {addresses: [...]}`",
     "interface": _NETWORK,
     "vnet": "`network: {vnet: ...}`",
-    "devfs_ruleset": "`devfs:`",
+    "devfs_ruleset": "`devfs_ruleset:`",
     "depend": "`depends_on:`",
     "command": _HOOKS,
     "osrelease": "`release:`",

@@ -21,6 +21,11 @@ _VALUES = {
 def check(view: View) -> Found:
     """All rules about devfs rules."""
     for item in view.jails:
+        if item.doc.devfs and item.doc.devfs_ruleset is not None:
+            number = item.doc.devfs_ruleset
+            detail = f"`{item.name}` names the ruleset {number} and has rules of its own, which make another one."
+            hint = f"Add those rules to the ruleset {number} in /etc/devfs.rules, or leave out `devfs_ruleset:`."
+            yield error(item, ("devfs_ruleset",), "devfs-both", "Two devfs rulesets for one jail", detail, hint)
         for number, rule in enumerate(item.doc.devfs):
             problem = _wrong(rule)
             if problem is not None:

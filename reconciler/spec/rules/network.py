@@ -119,6 +119,10 @@ def _addresses(view: View) -> Found:
     for address, first, again in rivals(claims):
         detail = f"{address} is already the address of `{first.who}` ({first.span})."
         yield error(again.item, again.path, "address-taken", "Address is taken", detail, "Give one of them another.")
+    macs = ((vnet.mac, Claim(item, (*_VNET, "mac"), item.name)) for item, vnet in _vnets(view) if vnet.mac)
+    for mac, first, again in rivals(macs):
+        detail = f"{mac} is already the MAC address of `{first.who}` ({first.span})."
+        yield error(again.item, again.path, "address-taken", "Address is taken", detail, "Give one of them another.")
     taken = dict(reversed(claims))
     for item, vnet in _vnets(view):
         owner = taken.get(str(ip_address(vnet.gateway))) if vnet.gateway else None

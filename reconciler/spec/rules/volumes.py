@@ -18,6 +18,8 @@ _COMPRESSIONS = (
 )
 _FILE_SYSTEMS = ("tmpfs", "procfs", "fdescfs", "linprocfs", "linsysfs", "devfs")
 _KEPT = ("/dev", "/proc", "/.zfs")
+_AT_HOME = frozenset({("procfs", "/proc"), ("linprocfs", "/proc"), ("fdescfs", "/dev/fd")})
+"""File systems in the place that is the system's for them."""
 
 
 def check(view: View) -> Found:
@@ -29,7 +31,10 @@ def check(view: View) -> Found:
         for where, first, again in rivals((place, Claim(item, path, item.name)) for place, path in spots):
             detail = f"`{where}` in `{item.name}` is a mount point already ({first.span})."
             yield error(item, again.path, "mountpoint-taken", "Mount point is taken", detail, "Mount one elsewhere.")
+        home = {("mounts", n, "mountpoint") for n, m in enumerate(jail.mounts) if (m.type, m.mountpoint) in _AT_HOME}
         for where, path in spots:
+            if path in home:
+                continue
             if where.startswith(tuple(f"{kept}/" for kept in _KEPT)) or where in _KEPT:
                 detail = f"`{where}` in `{item.name}` belongs to the system."
                 yield error(item, path, "mountpoint-taken", "Mount point is taken", detail, "Mount it elsewhere.")
