@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from reconciler.makejail.expand import evaluate
+from reconciler.makejail.expand import Variables, evaluate
 from reconciler.makejail.lines import SPACES
 from reconciler.makejail.problem import DATA, USAGE, MakejailError, Problems, problem
 from reconciler.makejail.step import Argument
@@ -37,10 +37,10 @@ def merged(arguments: Sequence[Argument]) -> tuple[Argument, ...]:
 
 def defaults(arguments: Sequence[Argument], environment: Mapping[str, str]) -> dict[str, str]:
     """Compute all defaults in order. Raises MakejailError 65 for what only a shell can expand."""
-    values: dict[str, str] = {}
+    known = Variables(environment)
     for argument in arguments:
-        values[argument.name] = evaluate(argument.default, {**environment, **values}, argument.span)
-    return values
+        known[argument.name] = evaluate(argument.default, known, argument.span)
+    return {argument.name: known[argument.name] for argument in arguments}
 
 
 def apply_arguments(

@@ -17,8 +17,12 @@ from reconciler.model.diagnostic import Span
 _FORM = re.compile(r"([A-Za-z_][A-Za-z0-9_]*|[0-9]+|[#@*?$!-])(:?[-+=?]|##?|%%?)(.*)\Z", re.DOTALL)
 
 
+class Variables(dict[str, str]):
+    """Variables of a shell that goes on: `${x:=y}` and `${x=y}` set them."""
+
+
 def evaluate(word: DoubleQuoted, values: Mapping[str, str], span: Span | None = None) -> str:
-    """Return the word's value; a name that `values` lacks is unset.
+    """Return the word's value; a name that `values` lacks is unset. Only `Variables` are ever changed.
 
     Raises MakejailError: 65 for an expansion that only a shell can do and for text that breaks its own
     quoting, 1 for `${x:?}` on an unset variable.
@@ -47,7 +51,10 @@ def _expand(body: str, values: Mapping[str, str], span: Span | None) -> str:
     word = DoubleQuoted(text)
     if operator[-1] in "-+=?":
         absent = value is None or (operator[0] == ":" and not value)
-        return _default(operator[-1], name, value, absent, lambda: evaluate(word, values, span), span)
+        found = _default(operator[-1], name, value, absent, lambda: evaluate(word, values, span), span)
+        if absent and operator[-1] == "=" and isinstance(values, Variables):
+            values[name] = found
+        return found
     return _trim(value or "", operator, evaluate(word, values, span))
 
 

@@ -36,3 +36,9 @@ def test_a_default_sees_the_words_that_a_build_is_given(default: str, value: str
     arguments = compile_text(f"ARG a?={default}\n").arguments
     found = read_parameters(arguments, ["w", "x"])
     assert (found.values, found.rest) == ({"a": value}, ("w", "x"))
+
+
+def test_a_default_that_sets_another_argument_sets_it() -> None:
+    arguments = compile_text("ARG a?\nARG b=${a:=x}\nARG c=$a${d=y}$d\n").arguments
+    assert read_parameters(arguments, []).values == {"a": "x", "b": "x", "c": "xyy"}
+    assert read_parameters(arguments, ["--a", "z"]).values == {"a": "z", "b": "x", "c": "xyy"}
