@@ -81,8 +81,11 @@ KEPT = tuple(pattern for path in DEFAULT_KEEP for pattern in (path.lstrip("/"), 
 def undeclared(jail: Jail, changes: Iterable[Change], root: str) -> tuple[str, ...]:
     """Paths (absolute in the jail) that changed since the root was sealed and that nothing covers.
 
-    `root` is the absolute path of the root on the host. A folder counts through what is in it.
+    `root` is the absolute path of the root on the host. A folder counts through what is in it. Of a jail whose
+    root is ephemeral nothing counts: it has said that all of it may go.
     """
+    if jail.ephemeral:
+        return ()
     patterns = [*IGNORED, *KEPT]
     for path in (*jail.keep, *jail.ignore, *(v.mountpoint for v in jail.volumes), *(m.mountpoint for m in jail.mounts)):
         patterns += [path.lstrip("/"), path.lstrip("/") + "/*"]

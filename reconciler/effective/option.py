@@ -69,6 +69,10 @@ def _cpus(_asked: Asked, wish: Wish) -> Found:
     return [part("cpuset", value, wish)] if value != "all" else []
 
 
+def _ephemeral(_asked: Asked, wish: Wish) -> Found:
+    return [part("ephemeral", True, wish)]
+
+
 def _unmanaged(asked: Asked, wish: Wish) -> Found:
     """A spec that says what to write there has the file written."""
     name, said = (
@@ -190,6 +194,7 @@ READERS: Mapping[str, Callable[[Asked, Wish], Found]] = {
     "device": _device,
     "devfs_ruleset": _ruleset,
     "cpuset": _cpus,
+    "ephemeral": _ephemeral,
     **dict.fromkeys(("noresolv_conf", "notzdata"), _unmanaged),
     "label": _label,
     **dict.fromkeys(("env", "meta"), _keyed),

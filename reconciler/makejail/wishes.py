@@ -97,7 +97,7 @@ TABLE: Mapping[str, Rule] = {
     "noboot": _spec("boot", "boot: false"),
     "priority": _spec("priority", "priority: 5"),
     "depend": _spec("depends_on", "depends_on: [JAIL]"),
-    "ephemeral": _unavailable("A root is always made anew from its build; keep what must stay in volumes:."),
+    "ephemeral": _spec("ephemeral", "ephemeral: true"),
     **dict.fromkeys(("create_args", "start_args", "run_args", "stop_args"), _ARGUMENTS),
     **dict.fromkeys(("start_env", "run_env", "stop_env"), _ENVIRONMENT),
     "pkg": _spec("pkg", "pkg: [PACKAGE]"),

@@ -10,6 +10,9 @@ keep.tar was saved with. Both are written by rename.
   gets nothing. Another root gets keep.tar, but first the old root is saved if it is dirty (the host lost
   power, the jail was removed by hand) or was saved with another list. Then marks this root dirty.
 
+- **anew** (exec.prepare, where the root is ephemeral and about to be taken back): what a root that is dirty holds is
+  saved, and from then on counts as another root's.
+
 An archive is made by a short-lived jail without network over the root, and unpacked through jexec(8),
 so links resolve inside and the host never walks a tree that a jail wrote. A restore that was cut off
 starts over, because the root is marked last. When an old root that still exists cannot be saved,
@@ -104,9 +107,18 @@ save)
         mark "$last" "$lastguid" "$list" || fail "cannot write $state/keep.last"
     fi
     ;;
-*)
+@ANEW@*)
     fail "usage: keep.sh restore | save" ;;
 esac
+"""
+
+_ANEW = r"""anew)
+    if [ -n "$last" ] && [ "$saved" != "$list" ] && [ "$(field guid "$last")" = "$lastguid" ]; then
+        salvage "$last" || fail "what the root $last holds of \`keep\` cannot be read;" \
+            "to start without it, remove $state/keep.last"
+    fi
+    if [ -n "$last" ]; then mark "$last" 0 "$list" || fail "cannot write $state/keep.last"; fi
+    ;;
 """
 
 
@@ -121,4 +133,5 @@ def keep_script(runtime: Runtime) -> str:
     digest = hashlib.sha256("\0".join(patterns).encode()).hexdigest()[:32]
     head = begin(runtime, "keep", "Carries what `keep` names from root to root: keep.sh restore | save")
     names = f"umask 077\nstate={sh(runtime.state)}\nlist={digest}\ninside={sh(_COLLECT)}\n"
-    return head + names + _BODY.replace("@PATTERNS@", " ".join(sh(text) for text in patterns))
+    body = _BODY.replace("@ANEW@", _ANEW if runtime.jail.ephemeral else "")
+    return head + names + body.replace("@PATTERNS@", " ".join(sh(text) for text in patterns))

@@ -49,6 +49,13 @@ case "$table" in
 esac
 """
 
+_EPHEMERAL = r"""
+# Nothing that the jail wrote into its root outlives its end, but for what `keep` names.
+/bin/sh "$folder/keep.sh" anew || fail "cannot save what \`keep\` names"
+/sbin/zfs rollback "$root@sealed" ||
+    fail "cannot take $root back to what was built: a snapshot taken since is in the way (zfs list -t snapshot $root)"
+"""
+
 _OWN_RULES = r"""
 # The jail's own devfs rules, loaded anew.
 /sbin/devfs rule -s @NUMBER@ delset || fail "cannot empty devfs ruleset @NUMBER@"
@@ -145,6 +152,8 @@ def prepare(runtime: Runtime) -> str:
     }
     parts = [begin(runtime, "prepare", "exec.prepare: before anything is mounted."), left()]
     parts += [_fill(_ROOT, values), folders(runtime)]
+    if runtime.jail.ephemeral:
+        parts.append(_EPHEMERAL)
     if runtime.jail.devfs:
         parts.append(_fill(_OWN_RULES, values))
     parts.append(_fill(_RULESET, values))

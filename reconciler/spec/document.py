@@ -176,6 +176,9 @@ class Jail(Model):
     )
     network: NetworkSpec = Field(default=NetworkSpec(), description="How it reaches the network; none when absent.")
     volumes: tuple[Volume, ...] = Field(default=(), description="Durable data.")
+    ephemeral: Bool = Field(
+        default=False, description="At each start the root is again as it was built; volumes, `keep` and mounts stay."
+    )
     keep: tuple[JailPath, ...] = Field(
         default=(), description="Files and folders carried from one root to the next, beside the defaults."
     )

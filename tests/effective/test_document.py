@@ -40,6 +40,7 @@ FIELDS: list[tuple[str, str, Any]] = [
     ("SET mount.fdescfs", "mounts.0.mountpoint", "/dev/fd"),
     ("OPTION cpuset=0-2,5", "cpuset", "0-2,5"),
     ("OPTION cpuset=all", "cpuset", None),
+    ("OPTION ephemeral", "ephemeral", True),
     ("OPTION noresolv_conf\nOPTION notzdata", "unmanaged", ("resolv.conf", "localtime")),
     ("OPTION linuxfs", "mounts.2.options", "rw,linrdlnk"),
     (VNET + "OPTION macaddr=eb_x:02:00:5E:10:00:01", "network.vnet.mac", "02:00:5e:10:00:01"),

@@ -23,7 +23,7 @@ def test_an_option_of_the_document_or_that_is_so_in_any_case_says_nothing() -> N
     [
         ("OPTION from=nginx:latest", "option-refused", "error"),
         ("OPTION container=boot", "option-refused", "error"),
-        ("OPTION ephemeral", "option-unavailable", "warning"),
+        ("OPTION brandelf=a", "option-unavailable", "warning"),
         ("OPTION virtaulnet=:x", "option-unknown", "warning"),
         ('OPTION label="a', "tokenizer", "error"),
     ],

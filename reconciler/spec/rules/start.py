@@ -1,4 +1,4 @@
-"""What is set at each start: no file both left alone and written, no processors in reverse."""
+"""What a start sets: no file both left alone and written, no processors in reverse, no root forgotten and copied."""
 
 from __future__ import annotations
 
@@ -28,9 +28,17 @@ def _processors(view: View) -> Found:
                 yield error(item, ("cpuset",), "cpuset-range", "Processors in reverse", detail, hint)
 
 
+def _ephemeral(view: View) -> Found:
+    for item in view.jails:
+        if item.doc.ephemeral and item.doc.update.strategy == "in_place":
+            detail = f"`{item.name}` forgets what its root holds at each start, and copies it into the next root."
+            hint = "Leave out `ephemeral: true`, or `strategy: in_place`."
+            yield error(item, ("ephemeral",), "ephemeral-in-place", "A root is forgotten and copied", detail, hint)
+
+
 def check(view: View) -> Found:
     """All rules about what a start sets."""
-    for rule in (_files, _processors):
+    for rule in (_files, _processors, _ephemeral):
         yield from rule(view)
 
 
