@@ -188,7 +188,7 @@ def _place(cutter: _Cutter, at: int, step: Step, moved: bool, host_words: str, v
     path = posixpath.relpath(source.path, folder.root) if inside else source.path
     cutter.staged[at] = Source(ordinal, path, source.name)
     cutter.digests[at] = digest
-    cutter.steps.append(replace(step, script=source.code % ordinal, needs_context=False))
+    cutter.steps.append(replace(step, script=str(ordinal).join(source.code), needs_context=False))
     return False
 
 

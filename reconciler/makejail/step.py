@@ -52,11 +52,11 @@ class Argument:
 @dataclass(frozen=True, slots=True)
 class CopySource:
     """A COPY source that is known before the build: the absolute local `path` and the `name`
-    that it has in its staged folder. `code` holds one %s, the path to read it from."""
+    that it has in its staged folder. `code` is what stands before and after that folder's number."""
 
     path: str
     name: str
-    code: str
+    code: tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)

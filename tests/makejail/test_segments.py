@@ -220,3 +220,9 @@ def test_simple_words_round_trip(simple: list[str]) -> None:
 def test_quoted_words_round_trip(wanted: list[str]) -> None:
     quoted = ['"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"' for word in wanted]
     assert words(" ".join(quoted)) == wanted
+
+
+def test_a_percent_sign_in_what_is_copied_is_one(tmp_path: Path) -> None:
+    (tmp_path / "100%sure").write_text("")
+    (segment,) = makejail(tmp_path, "COPY 100%sure /at%20/%d\n").segments
+    assert '/at%20/%d "$RECONCILER_SOURCES"/0/100%sure' in segment.script

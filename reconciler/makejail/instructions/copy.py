@@ -85,7 +85,7 @@ def _known(line: Line, source: DoubleQuoted, command: str) -> CopySource | None:
     if posixpath.basename(path.rstrip("/")) in ("", ".", ".."):
         # cp -a of "." copies what is in it.
         slash = "/."
-    return CopySource(full, name, f'{command} "$RECONCILER_SOURCES"/%s{single("/" + name + slash)}')
+    return CopySource(full, name, (f'{command} "$RECONCILER_SOURCES"/', single("/" + name + slash)))
 
 
 def _relative(line: Line, state: State) -> tuple[Diagnostic, ...]:
