@@ -59,7 +59,8 @@ def known_networks(wishes: Sequence[Wish]) -> dict[str, tuple[str, str]]:
     """The networks that `OPTION network=NAME CIDR` makes, by name: (network, gateway: its first address)."""
     found = {}
     for wish in wishes:
-        if wish.option == "network" and len(wish.words) > 1 and (network := _network(wish.words[1])):
+        network = _network(wish.words[1]) if wish.option == "network" and len(wish.words) > 1 else None
+        if network is not None and network.num_addresses > 1:
             found[wish.words[0]] = (str(network), str(network[1]))
     return found
 

@@ -54,6 +54,7 @@ FIELDS: list[tuple[str, str, Any]] = [
     (VNET + "OPTION nat", "network.vnet.nat", True),
     (VNET + "OPTION nat\nOPTION nonat", "network.vnet.nat", False),
     ("OPTION network=dmz 10.9.0.0/24\nOPTION virtualnet=dmz:web default", "network.vnet.gateway", "10.9.0.1"),
+    ("OPTION network=dmz 10.9.0.1/32", "network.vnet", None),
     ("OPTION alias=lo1\nOPTION ip4=10.3.0.1/24", "network.addresses.0.interface", "lo1"),
     ("OPTION ip6=vtnet0|fd00::7", "network.addresses.0.address", "fd00::7/128"),
     ("OPTION alias\nOPTION ip4_inherit\nOPTION ip6_inherit", "network.inherit", True),
