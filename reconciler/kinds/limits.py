@@ -84,6 +84,8 @@ def of_spec(jail: str, key: str, value: str | int) -> Limit:
     amount, slash, per = shown.partition("/")
     if not amount.isdigit():
         amount = str(parse_size(amount))
+    if per == "jail":  # what a rule of a jail is counted by anyway: rctl(8) does not print it
+        slash = per = ""
     return Limit(subject.removeprefix("jail:"), f"{amount}{slash}{per}", jail, key)
 
 

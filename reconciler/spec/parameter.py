@@ -19,7 +19,6 @@ SETTABLE = frozenset(
     {f"allow.{name}" for name in _ALLOW.split()}
     | {
         "children.max",
-        "cpuset.id",
         "enforce_statfs",
         "env",
         "exec.fib",
@@ -77,6 +76,7 @@ RESERVED = {
     "osreldate": "`release:`",
     "mount": _MOUNTS,
     "children.cur": _OURS,
+    "cpuset.id": "a STAGE of the Makejail that runs cpuset(1): it can only be read",
     "allow.dying": _OURS,
     "zfs.dataset": "`volumes:`",
 }

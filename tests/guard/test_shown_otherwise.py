@@ -13,6 +13,10 @@ WRITTEN = {
     "vnet": 'network: {vnet: {bridge: lan, address: "fd00:0:0::2/64", gateway: "fd00:0::1"}}',
     # jls(8) of 14 knows neither, and that of 15 shows them by their keys.
     "meta": 'parameters: {meta: "k=v", env: "A=1"}',
+    # jail(8) knows it, the kernel and jls(8) do not.
+    "jail(8)": "parameters: {stop.timeout: 30, exec.fib: 0}",
+    # sys/kern/kern_rctl.c, rctl_rule_to_sbuf: what a rule is counted by, where it is its subject, is not printed.
+    "limit": "limits: {maxproc: 100/jail, openfiles: 1K/process}",
     # vfs_mountedfrom(9): they have no source, whatever fstab(5) calls it.
     "procfs": "mounts: [{device: proc, mountpoint: /mnt/proc, type: procfs, options: rw}]",
     "fdescfs": "mounts: [{device: fdesc, mountpoint: /mnt/fd, type: fdescfs, options: rw}]",
@@ -28,3 +32,4 @@ def test_nothing_is_left_to_do_after_an_apply(fleet: Fleet, text: str) -> None:
     fleet.write(f"kind: Jail\nname: web\nrelease: 15.1-RELEASE\n{text}\n")
     assert problems(fleet.apply()) == []
     assert fleet.titles() == []
+    assert [row.name for row in fleet.session().observed.jails] == ["web"]

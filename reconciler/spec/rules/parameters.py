@@ -9,7 +9,6 @@ from reconciler.spec.view import Found, View, error, key_error
 _INHERITABLE = frozenset({"linux", "sysvmsg", "sysvsem", "sysvshm"})
 _NUMBERS = {
     "children.max": (0, 2**31 - 1),
-    "cpuset.id": (0, 2**31 - 1),
     "enforce_statfs": (0, 2),
     "exec.fib": (0, 65535),
     "exec.timeout": (0, 86400),

@@ -90,6 +90,7 @@ def _add(machine: Machine, word: str) -> None:
         raise fail("Invalid argument")
     if (action == "deny" and resource in NO_DENY) or (action == "throttle" and resource not in IO):
         raise fail("Operation not supported")
+    per = "" if per == f"/{subject}" else per  # rctl_rule_to_sbuf of sys/kern/kern_rctl.c
     rule = f"{subject}:{who}:{resource}:{action}={int(amount) * _UNITS[unit.lower()]}{per or ''}"
     table = machine.state.table("rules")
     if _KEY + rule not in table:
