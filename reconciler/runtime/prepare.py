@@ -120,6 +120,12 @@ pair=$outer
 /sbin/ifconfig "$outer" ether @OUTER_MAC@ || fail "cannot set the address of $outer"
 /sbin/ifconfig "$inner" ether @INNER_MAC@ || fail "cannot set the address of $inner"
 /sbin/ifconfig "$outer" description "reconciler: $jail" || fail "cannot describe $outer"
+# Where devd(8) configures whatever appears, it may have been faster; a member of a bridge has no addresses.
+/sbin/ifconfig "$outer" | while read -r family address _; do
+    case "$family" in
+    inet | inet6) /sbin/ifconfig "$outer" "$family" "$address" -alias || : ;;
+    esac
+done
 /sbin/ifconfig "$bridge" addm "$outer" || fail "cannot join $outer to the bridge $bridge"
 /sbin/ifconfig "$outer" up || fail "cannot bring up $outer"
 pair=

@@ -82,3 +82,13 @@ def test_default_route_needs_a_way_there(machine: Machine) -> None:
     run(machine, "route delete default")
     assert b"Network is unreachable" in run(machine, "route add default 192.0.2.1").stderr
     assert run(machine, "route add default 10.0.2.2").stdout == b"add net default: gateway 10.0.2.2\n"
+
+
+def test_a_member_of_a_bridge_has_no_addresses(machine: Machine) -> None:
+    # if_bridge(4) of FreeBSD 15: net.link.bridge.member_ifaddrs is 0.
+    run(machine, "ifconfig bridge create")
+    run(machine, "ifconfig epair create")
+    run(machine, "ifconfig epair0a inet6 fd00::1/64 alias")
+    assert b"Invalid argument" in run(machine, "ifconfig bridge0 addm epair0a").stderr
+    run(machine, "ifconfig epair0a inet6 fd00::1 -alias")
+    assert run(machine, "ifconfig bridge0 addm epair0a").status == 0

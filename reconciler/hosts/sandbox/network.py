@@ -208,6 +208,11 @@ def add_member(machine: Machine, bridge: Interface, name: str) -> None:
         raise Refusal(f"BRDGADD {name}: File exists")
     if any(name in b["members"] for b in inside(machine, bridge["jid"])):
         raise Refusal(f"BRDGADD {name}: Device busy")
+    for family, word in (("inet", "IPv4"), ("inet6", "IPv6")):
+        if other[family]:  # if_bridge(4) of FreeBSD 15, while net.link.bridge.member_ifaddrs is 0
+            raise Refusal(
+                f"BRDGADD {name}: Invalid argument (Member interface may not have an {word} address configured)"
+            )
     bridge["members"].append(name)
     store(machine, bridge)
 
