@@ -41,6 +41,9 @@ _NEVER_STARTED = {
     "Connection timed out": True,
     "No route to host": True,
     "Network is unreachable": True,
+    "kex_exchange_identification": True,
+    "Connection closed by": True,
+    "Too many authentication failures": False,
 }
 """What ssh(1) says when nothing was run, and whether trying again may help."""
 
