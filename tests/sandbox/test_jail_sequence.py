@@ -81,6 +81,17 @@ def test_stopping_unmounts_in_reverse(machine: Machine) -> None:
     assert mounted(machine) == []
 
 
+def test_once_removed_what_cannot_be_unmounted_keeps_nothing_else(machine: Machine) -> None:
+    # usr.sbin/jail/jail.c, main: a failed step ends a stop only while the jail has a jid.
+    (machine.host / "etc/web.fstab").write_text("/data /jails/web/mnt nullfs rw 0 0\n")
+    configured(machine, "web { mount.devfs; mount.fstab = /etc/web.fstab; exec.release = 'echo released'; }")
+    assert run(machine, "jail", "-f", "/etc/web.conf", "-c", "web").status == 0
+    assert run(machine, "umount", "/jails/web/dev").status == 0
+    done = run(machine, "jail", "-f", "/etc/web.conf", "-r", "web")
+    assert done.status == 1 and b"not a mount point" in done.stderr and b"released\n" in done.stdout
+    assert mounted(machine) == []
+
+
 def test_without_its_configuration_a_removed_jail_leaves_devfs_mounted(machine: Machine) -> None:
     assert run(machine, "jail", "-c", "name=web", "path=/jails/web", "persist", "mount.devfs").status == 0
     assert run(machine, "jail", "-r", "web").status == 0

@@ -136,9 +136,9 @@ class JailJails:
     def stop(self, conf: str, name: str, output: Output | None = None) -> None:
         """Stop a jail with its own configuration. Code `jail-stop-failed` when a hook fails.
 
-        When it is gone but something of it could not be taken away (its root is in use, a part of it was
-        unmounted before, or an address was), jail(8) leaves off before exec.release: that is run here, and what
-        is still mounted is the caller's to unmount (see `HostMounts.unmount`).
+        Once the jail is removed, jail(8) goes on over what it cannot take away (its root is in use, a part of it
+        was unmounted before, or an address was), and ends with status 1. Then what is still mounted is the caller's
+        to unmount (see `HostMounts.unmount`). exec.release is run again, in case jail(8) was ended before it.
         """
         done = self._runner.run(Command(stop(conf, name), timeout=START_TIMEOUT, output=output))
         if done.status != 0 and self._runner.run(Command(("jls", "-j", name, "jid"))).status != 0:

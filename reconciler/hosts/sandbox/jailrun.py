@@ -110,7 +110,11 @@ def start(run: Run, jail: Jail) -> bool:
 
 
 def stop(run: Run, jail: Jail, record: jailtable.Record) -> bool:
-    """Take a jail down by its configuration. True when it is gone."""
+    """Take a jail down by its configuration. True when all of it is gone.
+
+    A step that fails keeps the jail; once it is removed, the others go on (main of usr.sbin/jail/jail.c).
+    """
+    whole, removed = True, False
     for kind in STOP:
         values = _values(run, jail, kind)
         if kind in ("mount", "mount.fstab", "ip4.addr", "ip6.addr"):
@@ -119,8 +123,11 @@ def stop(run: Run, jail: Jail, record: jailtable.Record) -> bool:
             try:
                 _end(run, jail, kind, value, record)
             except Failed:
-                return False
-    return True
+                if not removed:
+                    return False
+                whole = False
+        removed = removed or kind == "remove"
+    return whole
 
 
 def remove(run: Run, record: jailtable.Record, grace: float) -> None:
