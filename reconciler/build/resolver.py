@@ -27,10 +27,10 @@ def resolving(site: Site, room: Workspace, *, network: bool) -> Iterator[None]:
     Raises HostError where the file of the host cannot be read.
     """
     text = _of_host(site) if network else b""
-    lent = bool(text) and room.exec(("/bin/sh", "-c", _PUT), stdin=text, timeout=600).status == 0
+    lent = bool(text) and room.exec(("/bin/sh", "-c", _PUT), stdin=text).status == 0
     yield
     if lent:
-        room.exec(("/bin/sh", "-c", _TAKE), stdin=text, timeout=600)
+        room.exec(("/bin/sh", "-c", _TAKE), stdin=text)
 
 
 def _of_host(site: Site) -> bytes:

@@ -228,6 +228,8 @@ def a_held_snapshot_is_not_destroyed_until_released(place: Place) -> None:
     name = place.make("held")
     place.host.datasets.snapshot([f"{name}@s"], {})
     place.host.datasets.hold("reconciler", f"{name}@s")
+    rows = place.rows("held")
+    assert (rows[""].holds, rows["@s"].holds) == (0, 1)
     refuses("snapshot-held", lambda: place.host.datasets.destroy(f"{name}@s"))
     place.host.datasets.release("reconciler", f"{name}@s")
     place.host.datasets.destroy(f"{name}@s")

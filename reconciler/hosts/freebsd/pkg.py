@@ -31,11 +31,16 @@ def install(jail: str, names: Sequence[str]) -> tuple[str, ...]:
     return ("pkg", "-j", jail, "install", "-y", "--", *names)
 
 
-def catalogue(jail: str, abi: str) -> tuple[str, ...]:
-    """The pkg that asks the catalogues of a jail, or with those of the host's repositories for an ABI, kept apart."""
+def catalogue(jail: str, abi: str, *, own: bool = False) -> tuple[str, ...]:
+    """The pkg that asks the catalogues of a jail, or with those of the host's repositories for an ABI, kept apart.
+
+    The host's `own` ABI is not given: pkg would take its version for .0 then, and look for the kernel modules of
+    another release, which need not be there any more (VERSION_MINOR in the URL of FreeBSD-ports-kmods, 15.0 and later).
+    """
     if jail:
         return ("pkg", "-j", jail)
-    return ("pkg", "-o", f"ABI={abi}", "-o", "IGNORE_OSVERSION=yes", "-o", f"PKG_DBDIR={CATALOGUES}/{abi}")
+    chosen = () if own else ("-o", f"ABI={abi}")
+    return ("pkg", *chosen, "-o", "IGNORE_OSVERSION=yes", "-o", f"PKG_DBDIR={CATALOGUES}/{abi}")
 
 
 class HostPackages:
@@ -100,11 +105,16 @@ class HostPackages:
         return there
 
     def _fresh(self, jail: str, abi: str) -> tuple[str, ...]:
-        pkg = catalogue(jail, abi)
+        pkg = catalogue(jail, abi, own=not jail and self._own(abi))
         if not jail:
             self._ask(("mkdir", "-p", f"{CATALOGUES}/{abi}"))
         self._ask((*pkg, "update", "-q"))
         return pkg
+
+    def _own(self, abi: str) -> bool:
+        """Whether it is the host's own ABI."""
+        done = self._runner.run(Command(("pkg", "config", "abi"), timeout=CATALOGUE_TIMEOUT, env=ENVIRONMENT))
+        return done.status == 0 and done.stdout.decode("utf-8", "replace").strip() == abi
 
     def _offers(self, pkg: tuple[str, ...], names: Sequence[str]) -> Iterable[Offer]:
         """One for each name that is there; of several repositories' the first, which is the one pkg prefers."""
