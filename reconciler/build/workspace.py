@@ -16,6 +16,9 @@ from reconciler.model.command import Completed, Output
 from reconciler.model.diagnostic import Diagnostic, HostError
 
 DEVFS_RULESET = 4  # devfsrules_jail of /etc/defaults/devfs.rules
+SYSV = ("sysvmsg", "sysvsem", "sysvshm")
+"""System V's ways of processes to talk to each other, of the jail's own where the kernel has them: initdb of PostgreSQL
+wants them, and a jail has none that does not ask (jail(8))."""
 
 
 class Workspace:
@@ -99,7 +102,8 @@ class Workspace:
         With `network` it shares the host's stack; without, it has none. `mount` is a line of fstab(5)
         that jail(8) mounts before it starts. Raises HostError, code `devfs-ruleset-empty` among others.
         """
-        if DEVFS_RULESET not in self.site.observe("devices").devices:
+        seen = self.site.observe("devices", "facts")
+        if DEVFS_RULESET not in seen.devices:
             raise HostError(_no_ruleset(self.dataset))
         # jail(8) mounts devfs itself: it refuses a symbolic link at /dev, which a hostile layer might hold.
         stack = "inherit" if network else "disable"
@@ -112,6 +116,7 @@ class Workspace:
             "mount.devfs": "true",
             "devfs_ruleset": str(DEVFS_RULESET),
             "persist": "1",
+            **{name: "new" for name in SYSV if seen.facts is not None and name in seen.facts.parameters},
         }
         if mount:
             parameters["mount"] = mount

@@ -1,4 +1,4 @@
-"""Build jails that share the host's network find names, and no layer has the host's resolv.conf in it."""
+"""What a build jail has: names are found as on the host, and no layer says how; devices and memory as a jail's."""
 
 from __future__ import annotations
 
@@ -54,3 +54,11 @@ def test_nothing_is_built_where_a_jail_would_see_every_device(fleet: Fleet) -> N
     (failed, *_others) = fleet.apply().failed
     assert failed.diagnostics[0].code == "devfs-ruleset-empty"
     assert [name for name in shell(fleet, "jls", "name").split() if name.startswith("rcb-")] == []
+
+
+def test_a_build_jail_has_system_v_memory_of_its_own(fleet: Fleet) -> None:
+    # jail(8): sysvshm and its kin are `disable` where a jail does not ask, and initdb(1) fails.
+    fleet.write(WEB)
+    makejail(fleet, 'RAW jls -j "$RECONCILER_JAIL" sysvshm sysvsem sysvmsg >"$APPJAIL_JAILDIR/root/found"')
+    assert problems(fleet.apply()) == []
+    assert shell(fleet, "jexec", "web", "cat", "/root/found").split() == ["new", "new", "new"]
