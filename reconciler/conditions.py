@@ -133,8 +133,11 @@ def _apart(specs: Selected, seen: Seen) -> dict[str, Note]:
     found: dict[str, Note] = {}
     made = {path: seen.rows[path].encryptionroot for path in ("releases", "layers") if path in seen.rows}
     for name, sourced in specs.jails.items():
-        kept = {path: seen.rows[path].encryptionroot for path in ("jails", f"jails/{name}") if path in seen.rows}
-        if made and kept and len({*made.values(), *kept.values()}) > 1:
+        # A whole copy is encrypted as the dataset that it is received below (zfs-receive(8)).
+        whole = sourced.doc.update.strategy == "in_place"
+        places = () if whole else ("jails", f"jails/{name}")
+        kept = {path: seen.rows[path].encryptionroot for path in places if path in seen.rows}
+        if made and len({*made.values(), *kept.values()}) > 1:
             said = (f"{seen.place.dataset(path)}: {root or 'not encrypted'}" for path, root in (made | kept).items())
             text = f"releases, layers and roots must share one encryption root, and have: {'; '.join(said)}."
             found[name] = _note(name, "encryption-roots-differ", text, sourced, ())

@@ -86,6 +86,14 @@ def test_roots_and_what_they_are_cloned_from_have_one_key(
     assert held_back(fleet, f"zroot/reconciler/{below}", status, changed) == codes
 
 
+def test_a_root_that_is_a_whole_copy_may_have_another_key(fleet: Fleet) -> None:
+    text = f"{SPEC}update: {{strategy: in_place}}\n---\n{OTHER}"
+    fleet.write(text)
+    fleet.apply()
+    changed = text.replace("stopped", "stopped\nkeep: [/root/x]")
+    assert held_back(fleet, "zroot/reconciler/jails", "available", changed) == {"other": "encryption-roots-differ"}
+
+
 @pytest.mark.parametrize("dataset", ["zroot/reconciler/jails/web", "zroot/reconciler/jails", "zroot/reconciler"])
 def test_what_is_not_mounted_is_waited_for(fleet: Fleet, hand: Hand, dataset: str) -> None:
     fleet.write(SPEC)
