@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.hosts.freebsd.pkg import HostPackages
+from reconciler.hosts.freebsd.pkgbase import HostBase
 from reconciler.hosts.freebsd.run import LocalRunner
 
 HOSTS = "FreeBSD:15:amd64"
@@ -35,6 +36,8 @@ def test_pkg_is_fetched_first_where_the_host_has_none(tmp_path: Path) -> None:
     assert packages.installed("rcb-1") == {}
     assert packages.offered(["nginx"], jail="rcb-1") == {}
     assert packages.meant(["nginx"], abi=HOSTS) == {}
+    base = HostBase(host(tmp_path))
+    assert base.update("/work", HOSTS).status == base.upgrade("rcb-1", HOSTS).status == 0
 
 
 @pytest.mark.parametrize(("abi", "told"), [(HOSTS, False), ("FreeBSD:14:amd64", True), ("FreeBSD:15:aarch64", True)])
