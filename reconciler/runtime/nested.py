@@ -36,7 +36,7 @@ folders() {
 
 _LEFT = r"""
 # A short-lived jail over the root that was cut off, and would keep it busy.
-if /usr/sbin/jls -j "@HELPER@$jail" jid >/dev/null 2>&1; then /usr/sbin/jail -r "@HELPER@$jail" || :; fi
+if /usr/sbin/jls -j "@HELPER@$jail" jid >/dev/null 2>&1; then /usr/sbin/jail -R "@HELPER@$jail" || :; fi
 """
 
 
