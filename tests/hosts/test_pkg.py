@@ -15,11 +15,17 @@ import pytest
 from reconciler.hosts.freebsd.pkg import HostPackages
 from reconciler.hosts.freebsd.pkgbase import HostBase
 from reconciler.hosts.freebsd.run import LocalRunner
+from reconciler.model.diagnostic import HostError
 
 HOSTS = "FreeBSD:15:amd64"
 PKG = f"""
 [ "$ASSUME_ALWAYS_YES" = yes ] || {{ echo 'Please set ASSUME_ALWAYS_YES=yes environment variable' >&2; exit 1; }}
-case "$*" in "config abi") echo {HOSTS} ;; *rquery*) exit 1 ;; esac"""
+case "$*" in
+"config abi") echo {HOSTS} ;;
+*"rquery -U %R -- pkg") [ ! -e "${{0%/*}}/ports" ] || echo FreeBSD-ports ;;
+*rquery*) exit 1 ;;
+*update*) [ ! -e "${{0%/*}}/kmods-missing" ] || {{ echo 'pkg: No SRV record found' >&2; exit 1; }} ;;
+esac"""
 
 
 def host(folder: Path) -> LocalRunner:
@@ -48,3 +54,20 @@ def test_only_another_abi_than_the_hosts_is_given(tmp_path: Path, abi: str, told
     assert len(catalogues) == 3
     for line in catalogues:
         assert (f"-o ABI={abi}" in line) == told and f"-o PKG_DBDIR=/var/cache/reconciler/pkg/{abi}" in line
+
+
+@pytest.mark.parametrize(
+    ("abi", "there", "works"),
+    [("FreeBSD:14:amd64", True, True), ("FreeBSD:14:amd64", False, False), (HOSTS, True, False)],
+)
+def test_a_repository_that_another_abi_lacks_is_passed_over(tmp_path: Path, abi: str, there: bool, works: bool) -> None:
+    # The address of FreeBSD-ports-kmods has VERSION_MINOR in it, which pkg guesses where only the ABI is given.
+    (tmp_path / "kmods-missing").touch()
+    if there:
+        (tmp_path / "ports").touch()
+    packages = HostPackages(host(tmp_path))
+    if works:
+        assert packages.offered(["nginx"], abi=abi) == {}
+    else:
+        with pytest.raises(HostError, match="No SRV record"):
+            packages.offered(["nginx"], abi=abi)

@@ -105,10 +105,16 @@ class HostPackages:
         return there
 
     def _fresh(self, jail: str, abi: str) -> tuple[str, ...]:
-        pkg = catalogue(jail, abi, own=not jail and self._own(abi))
+        own = not jail and self._own(abi)
+        pkg = catalogue(jail, abi, own=own)
         if not jail:
             self._ask(("mkdir", "-p", f"{CATALOGUES}/{abi}"))
-        self._ask((*pkg, "update", "-q"))
+        try:
+            self._ask((*pkg, "update", "-q"))
+        except HostError:
+            # Of another ABI one of several repositories may not be there; the one that has pkg itself has the ports.
+            if jail or own or not _rows(self._rquery(pkg, "%R", ["pkg"]), 1):
+                raise
         return pkg
 
     def _own(self, abi: str) -> bool:
@@ -158,12 +164,10 @@ class HostPackages:
         return done
 
 
-def _rows(done: Completed, count: int) -> Iterable[tuple[str, ...]]:
+def _rows(done: Completed, count: int) -> Sequence[tuple[str, ...]]:
     """Lines of so many words between tabs."""
-    for line in done.stdout.decode("utf-8", "replace").splitlines():
-        words = tuple(line.split("\t"))
-        if len(words) == count and all(words):
-            yield words
+    lines = (tuple(line.split("\t")) for line in done.stdout.decode("utf-8", "replace").splitlines())
+    return [words for words in lines if len(words) == count and all(words)]
 
 
 def _manifests(text: str) -> Iterable[dict[str, Any]]:
