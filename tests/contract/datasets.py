@@ -173,6 +173,15 @@ def only_what_was_set_on_a_dataset_itself_is_local(place: Place) -> None:
 
 
 @check
+def no_quota_is_given_as_it_is_listed(place: Place) -> None:
+    for name, properties in (("free", {"quota": "0", "reservation": "0"}), ("bound", {"quota": "52428800"})):
+        dataset = place.make(name, **properties)
+        place.host.datasets.set(dataset, {"quota": "0", "reservation": "0"})
+        row = place.rows(name)[""]
+        assert (row.native["quota"], row.native["reservation"]) == ("0", "0")
+
+
+@check
 def a_native_property_is_set_and_a_bad_value_is_refused(place: Place) -> None:
     name = place.make("native")
     place.host.datasets.set(name, {"quota": "52428800", "readonly": "on"})

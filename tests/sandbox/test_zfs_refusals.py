@@ -56,6 +56,8 @@ REFUSALS = [
     ("zfs set UPPER:bad=1 zroot/a", 255, "cannot set property for 'zroot/a': invalid property 'UPPER:bad'"),
     ("zfs set quota=1 zroot/a", 255, ("cannot set property for 'zroot/a': size is less than current used or reserved"
      " space")),
+    ("zfs set quota=0 zroot/a", 255, "cannot set property for 'zroot/a': use 'none' to disable quota/refquota"),
+    ("zfs create -o refquota=0K zroot/b", 1, "cannot create 'zroot/b': use 'none' to disable quota/refquota"),
     ("zfs set quota=abc zroot/a", 255, "cannot set property for 'zroot/a': bad numeric value 'abc'"),
     ("zfs set reservation=99T zroot/a", 255, "cannot set property for 'zroot/a': size is greater than available space"),
     ("zfs set used=1 zroot/a", 255, "cannot set property for 'zroot/a': 'used' is readonly"),

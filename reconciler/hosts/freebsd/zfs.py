@@ -252,7 +252,12 @@ def steady_parts(stdout: bytes) -> Iterator[bytes]:
 
 
 def _options(properties: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(word for name, value in properties.items() for word in ("-o", f"{name}={value}"))
+    return tuple(word for name, value in properties.items() for word in ("-o", assignment(name, value)))
+
+
+def assignment(name: str, value: str) -> str:
+    """PROPERTY=VALUE. No quota is listed as 0 and refused as 0: zfs(8) wants the word, also in the same breath."""
+    return f"{name}=none" if name in ("quota", "refquota") and value == "0" else f"{name}={value}"
 
 
 def create(name: str, properties: Mapping[str, str]) -> tuple[str, ...]:
@@ -282,7 +287,7 @@ def snapshot(names: Sequence[str], properties: Mapping[str, str]) -> tuple[str, 
 
 def assign(name: str, properties: Mapping[str, str], *, remount: bool = True) -> tuple[str, ...]:
     """Set properties; without `remount` what is mounted stays where it is (zfs-set(8), OpenZFS 2.2)."""
-    return ("zfs", "set", *(() if remount else ("-u",)), *(f"{key}={value}" for key, value in properties.items()), name)
+    return ("zfs", "set", *(() if remount else ("-u",)), *(assignment(*pair) for pair in properties.items()), name)
 
 
 def inherit(name: str, property_: str) -> tuple[str, ...]:

@@ -247,6 +247,8 @@ def _check_size(name: str, value: str) -> tuple[str, str]:
     number = parse_size(value)
     if number is None:
         return "", f"bad numeric value '{value}'"
+    if name in ("quota", "refquota") and number == 0 and value != "none":
+        return "", "use 'none' to disable quota/refquota"
     if name == "recordsize" and (number & (number - 1) or not 512 <= number <= 16 * 1024**2):
         return "", "'recordsize' must be power of 2 from 512B to 16M"
     return str(number), ""
