@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
@@ -64,7 +65,7 @@ def compile_lines(expanded: Expanded, root: str, settings: Settings | None = Non
     problems = Problems()
     compiled = Compiled()
     target = APPLY if settings.apply else BUILD
-    given = given_environment(settings.environment, problems)
+    given = given_environment(settings.environment, problems, expand=not settings.runnable)
 
     def state_of(stage: str) -> State:
         if stage not in compiled.stages:
@@ -117,8 +118,11 @@ def _at_word(error: MakejailError, line: Line) -> MakejailError:
     return MakejailError(tuple(replace(found, span=span) for found in error.diagnostics), error.status)
 
 
-def given_environment(words: Sequence[str], problems: Problems) -> tuple[EnvWord, ...]:
-    """The words that a run gives to RUN's environment; what is no NAME=VALUE with a value goes to `problems` (65)."""
+def given_environment(words: Sequence[str], problems: Problems, *, expand: bool = False) -> tuple[EnvWord, ...]:
+    """The words that a run gives to RUN's environment; what is no NAME=VALUE with a value goes to `problems` (65).
+
+    `expand`: `$x` in them expands as in ENV, which is what the original makes of -V; in a spec they mean themselves.
+    """
     found = []
     for word in words:
         name, _, value = word.partition("=")
@@ -126,6 +130,9 @@ def given_environment(words: Sequence[str], problems: Problems) -> tuple[EnvWord
             detail = f"{word!r} is not NAME=VALUE with a value."
             problems.add(problem(DATA, "environment", "An environment word is not valid", detail))
         found.append(EnvWord(word, single(single(word))))
+        if expand:
+            with suppress(ValueError):
+                found[-1] = EnvWord.expanding(name, value)
     return tuple(found)
 
 

@@ -6,13 +6,14 @@ stage's `State` to a `Step`, or to None when it only changes the state.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from reconciler.makejail.effects import Effect
 from reconciler.makejail.lines import blank
 from reconciler.makejail.problem import USAGE, problem
-from reconciler.makejail.quoting import DoubleQuoted
+from reconciler.makejail.quoting import DoubleQuoted, Expansion, single
 from reconciler.model.diagnostic import Diagnostic, Span
 
 
@@ -128,6 +129,18 @@ class EnvWord:
     shown: str
     sh: str
     names: tuple[str, ...] = ()
+
+    @classmethod
+    def expanding(cls, name: str, value: str) -> EnvWord:
+        r"""The word of a value in which `$x` expands in the jail's shell; or, where it holds a literal `\$`, on the
+        host. Raises ValueError when the value breaks its own quoting."""
+        # Between double quotes a backslash before $ makes it literal; everything else is as in COPY.
+        word = DoubleQuoted(f"{name}=" + re.sub(r'\\(?!\$)|[`"]|(?<!\\)\$(?=\()', r"\\\g<0>", value))
+        parts = word.parts()
+        if "\\$" in value:
+            return cls(word.notation, f'"$(reconciler_quote {word.sh})"', word.names)
+        shown = "".join(f"‹{part.body}›" if isinstance(part, Expansion) else part for part in parts)
+        return cls(shown, single(word.sh))
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,3 +145,11 @@ def test_a_folder_is_escaped_where_it_is_entered(tmp_path: Path) -> None:
 def test_the_words_after_a_repository() -> None:
     assert read_git_options(["--baseurl", "b/", "--baseurl", "a/"]) == {"--baseurl": "a/b/"}
     assert read_git_options(["--", "--nothing", "--baseurl", "a/"]) == {}
+
+
+def test_a_variable_in_the_environment_of_the_command_line_expands_as_in_env(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ("-V", "A=$x", "-V", r"B=\$y $z", "-V", "C=${")
+    (_made, run) = _compiled("RUN a\n", tmp_path, capsys, *given)["stages"]["build"]
+    assert run["env"] == ["A=‹x›", "B=$y «z»", "C=${"]

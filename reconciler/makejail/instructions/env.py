@@ -13,7 +13,6 @@ import re
 
 from reconciler.makejail.lines import blank
 from reconciler.makejail.problem import DATA, problem
-from reconciler.makejail.quoting import DoubleQuoted, Expansion, single
 from reconciler.makejail.step import EnvWord, Instruction, Line, State, Step, required
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -33,28 +32,12 @@ def _compile(line: Line, state: State) -> Step | None:
         )
     if blank(value):
         raise problem(DATA, "env-value", "A variable needs a value", f"{name} has none.", _USAGE, line.span)
-    # Between double quotes a backslash before $ makes it literal; everything else is as in COPY.
-    word = DoubleQuoted(f"{name}=" + re.sub(r'\\(?!\$)|[`"]|(?<!\\)\$(?=\()', r"\\\g<0>", value))
-    if not word.parses:
-        raise problem(
-            DATA,
-            "env-value",
-            "A variable's value is not valid",
-            f"${{ is never closed in {value!r}.",
-            _USAGE,
-            line.span,
-        )
-    state.environment.append(_host_word(word) if "\\$" in value else _jail_word(word))
+    try:
+        state.environment.append(EnvWord.expanding(name, value))
+    except ValueError as error:
+        summary, detail = "A variable's value is not valid", f"${{ is never closed in {value!r}."
+        raise problem(DATA, "env-value", summary, detail, _USAGE, line.span) from error
     return None
-
-
-def _jail_word(word: DoubleQuoted) -> EnvWord:
-    shown = "".join(f"‹{p.body}›" if isinstance(p, Expansion) else p for p in word.parts())
-    return EnvWord(shown, single(word.sh))
-
-
-def _host_word(word: DoubleQuoted) -> EnvWord:
-    return EnvWord(word.notation, f'"$(reconciler_quote {word.sh})"', word.names)
 
 
 INSTRUCTION = Instruction("ENV", _compile)
