@@ -62,7 +62,9 @@ class _Common:
 
 
 def at_rest(session: Session, size: int = PART) -> Plan | None:
-    """An empty plan with empty worlds when all is as the specs say and nothing is to be noted; else None.
+    """An empty plan when all is as the specs say and nothing is to be noted; else None.
+
+    Its worlds are empty, but for what jails want together.
 
     None as well for fleets that are not larger than a part of `size` jails. Raises what `Session.decide` raises.
     """
@@ -84,7 +86,7 @@ def at_rest(session: Session, size: int = PART) -> Plan | None:
         session.forget_seen()
         for name in part:
             jails[name].forget()
-    return Plan((), (), {}, World(), World())
+    return Plan((), (), {}, World(common.wanted.values()), World())
 
 
 def _settled(session: Session, common: _Common) -> bool:
@@ -128,7 +130,7 @@ def _shares(seen: Seen, parts: list[tuple[str, ...]]) -> list[_Share]:
     shares = [_Share(files=files) for files in parted(seen.observed.files, "jails", number, len(parts))]
     live = seen.place.folder("live/")
     for path, row in seen.rows.items():
-        jail = _jail_of(path)
+        jail = jail_of(path)
         for share in [shares[number.get(jail, -1)]] if jail else shares:
             share.rows[path] = row
     for mount in seen.observed.mounts:
@@ -146,7 +148,7 @@ def _shares(seen: Seen, parts: list[tuple[str, ...]]) -> list[_Share]:
     return shares[::-1]
 
 
-def _jail_of(path: str) -> str:
+def jail_of(path: str) -> str:
     """The jail whose dataset this is, on any pool; "" for what is no jail's."""
     if path.startswith("//"):
         return path.partition("/volumes/")[2].partition("/")[0].partition("@")[0]

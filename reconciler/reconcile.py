@@ -22,9 +22,8 @@ from reconciler.guard import Consent, guard
 from reconciler.kind import Desired, Kind, Place, Seen
 from reconciler.kinds.dataset import renames
 from reconciler.kinds.layer import leave
-from reconciler.kinds.root import Root
-from reconciler.kinds.root import have as have_roots
 from reconciler.kinds.source import recorded_source
+from reconciler.losses import losses
 from reconciler.makejail.files import LocalFiles
 from reconciler.makejail.program import Program
 from reconciler.makejail.recorded import Recorded
@@ -32,6 +31,7 @@ from reconciler.model.action import Note, Plan, Site, Step
 from reconciler.model.diagnostic import Diagnostic, HostError, Refused, SpecError
 from reconciler.model.outcome import Report
 from reconciler.model.ports import FACETS, Facts, Host, Observation, Observed, Request
+from reconciler.model.value import World
 from reconciler.plan import Limits, make_plan
 from reconciler.programs import compile_all, packages_of, pinned_by, warnings_of
 from reconciler.renderings import Renderings
@@ -41,7 +41,6 @@ from reconciler.spec.load import collector_paused, load
 from reconciler.spec.lock import Lock, load_lock
 from reconciler.spec.select import Selected, select
 from reconciler.spec.specset import SpecSet
-from reconciler.undeclared import undeclared
 from reconciler.world import kinds, observed_world, wanted_world
 
 
@@ -267,7 +266,7 @@ class Session:
             return self._decide()
 
     def compare(self) -> Decided:
-        """The same, for telling whether there is something to do: its worlds and allocations are empty when not."""
+        """The same, for telling whether there is something to do: its worlds and allocations may be empty when not."""
         with collector_paused():
             plan = at_rest(self)
             if plan is None:
@@ -287,14 +286,13 @@ class Session:
         left = skipped.keys() | (self.selected.jails.keys() - only if only else set())
         decided = (self.selected, self.seen, self.allocated, self.source(), adopt, renaming)
         desired = Desired(*decided, left=frozenset(left))
-        observed = observed_world(self.kinds, self.seen)
-        wanted = wanted_world(self.kinds, desired)
+        observed, wanted = self.worlds(desired)
         waiting = conditions.unmounted(self.selected, self.seen)
         limits = Limits(only, self.may_prune(), skipped, waiting)
         plan = make_plan(self.kinds, observed, wanted, desired, limits)
         if plan.steps:
-            plan = replace(plan, notes=(*plan.notes, *self._warnings()))
-        lost = self._undeclared(plan)
+            plan = replace(plan, notes=(*plan.notes, *self.language_warnings()))
+        lost = losses(self, plan)
         free = self.seen.rows[""].available if "" in self.seen.rows else None
         refusals = guard(plan, self.selected, self.options.consent, self._protected(), lost, free)
         refusals += package_conflicts(self.allocated, self.seen, self.cache)
@@ -302,7 +300,11 @@ class Session:
         plan = replace(plan, notes=(*plan.notes, *(n for n in doubted if not only or n.scope in only)))
         return Decided(plan, refusals, desired)
 
-    def _warnings(self) -> tuple[Note, ...]:
+    def worlds(self, desired: Desired) -> tuple[World, World]:
+        """What is there, and what is wanted. Raises SpecError."""
+        return observed_world(self.kinds, self.seen), wanted_world(self.kinds, desired)
+
+    def language_warnings(self) -> tuple[Note, ...]:
         """What the language warns of; said while there is something to do, so that a plan at rest is quiet."""
         return tuple(
             Note(name, warning.code, warning.detail or warning.summary, warning.span)
@@ -350,43 +352,6 @@ class Session:
         return [
             path.removeprefix("jails/") for path, row in rows if row.user.get("protect") == "on" and "@" not in path
         ]
-
-    def _undeclared(self, plan: Plan) -> dict[str, tuple[str, ...]]:
-        """What would be lost with each root that is replaced; asked only where something was written."""
-        lost: dict[str, tuple[str, ...]] = {}
-        for step in plan.steps:
-            root = step.action.after
-            if not isinstance(root, Root) or step.action.before is not None or root.carried >= 0:
-                continue
-            if changes := self.written(step.scope):
-                lost[step.scope] = changes
-        return lost
-
-    def written(self, jail: str) -> tuple[str, ...]:
-        """Paths of the live root that the jail wrote and nobody declared. Raises HostError."""
-        path = f"jails/{jail}/{self.allocated[jail].live}"
-        row = self.seen.rows.get(path)
-        return self._changes(jail, row.name) if row is not None and self._written.get(path) else ()
-
-    @cached_property
-    def _written(self) -> Mapping[str, int]:
-        """Bytes that each root was written since its seal; what zfs says counts from its latest snapshot only."""
-        return {f"jails/{root.name}": root.written for root in have_roots(self.seen)}
-
-    def _changes(self, jail: str, dataset: str) -> tuple[str, ...]:
-        """Paths that the jail changed and nobody declared. A root that is not mounted cannot be looked into."""
-        live = self.place.folder(f"live/{jail}")
-        mounted = any(m.source == dataset and m.target == live for m in self.observed.mounts)
-        if not mounted:
-            return ()
-        try:
-            changes = self.host.datasets.diff(f"{dataset}@sealed", dataset)
-        except HostError as error:
-            # A jail that wrote very much is as one that wrote: it must not keep the others from being planned.
-            if error.diagnostics[0].code != "output-too-large":
-                raise
-            return ("/ (more than can be listed)",)
-        return undeclared(self.selected.jails[jail].doc, changes, live)
 
     def apply(self, decided: Decided, site: Site, jobs: int, watch: Watch, stop: threading.Event) -> Report:
         """Carry the plan out; the caller holds the lock and has looked at the refusals."""

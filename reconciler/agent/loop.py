@@ -31,6 +31,7 @@ from reconciler.model.diagnostic import Diagnostic, FetchError, HostError, Recon
 from reconciler.model.outcome import Report
 from reconciler.model.ports import Host
 from reconciler.renderings import Renderings
+from reconciler.touched import Memory
 
 _SOON = 5.0
 _BAD = 100
@@ -83,10 +84,8 @@ class Agent:
         trees, config = Path(self.config.state) / "trees", self.config
         self.slots = (Checkout(trees / "a"), Checkout(trees / "b"))
         self.failures = Failures(config.backoff, config.backoff_max)
-        renderings = Renderings()
-        self.engine, self.candidates = (
-            Engine(config, self.tools, self.origin.name, self.clocks.wall, self.adopt, renderings) for _ in range(2)
-        )
+        asked = (config, self.tools, self.origin.name, self.clocks.wall, self.adopt, Renderings(), Memory())
+        self.engine, self.candidates = Engine(*asked), Engine(*asked)
 
     def cycle(self, why: tuple[str, ...] = ()) -> float:
         """One turn; answers in how many seconds the next is due. Never raises for what the world can cause."""
@@ -333,6 +332,9 @@ class Agent:
         ticks = self.clocks.ticks()
         self.failures.settle(frozenset({step.scope for step in looked.steps}), ticks)
         known = conditions(looked.session, looked.decided, self.failures, self.config.stalled_after, before, wall)
+        if looked.jails is not None:  # the others are as they were
+            merged = {**before, **{jail.name: jail for jail in known}}
+            known = tuple(merged[name] for name in sorted(merged))
         plan = planned(self.current.commit, looked, self.tools, wall)
         if self.board.now().approval is None:
             self.say(plan=plan)

@@ -32,6 +32,7 @@ class Published:
         """Write below `run`; what running steps print is written once in a while only."""
         self._run, self._ticks = run, ticks
         self._jails: tuple[Jail, ...] | None = None
+        self._texts: dict[str, tuple[Jail, bytes]] = {}
         self._without_steps: Status | None = None
         self._written = 0.0
 
@@ -43,12 +44,25 @@ class Published:
         self._without_steps, self._written = without, self._ticks()
         with suppress(OSError):
             if status.jails != self._jails:
-                self._write(_JAILS, [asdict(jail) for jail in status.jails])
+                write_whole(self._run / _JAILS, self._of(status.jails))
                 self._jails = status.jails
             self._write(_STATUS, _plain(status))
 
+    def _of(self, jails: tuple[Jail, ...]) -> bytes:
+        """All jails as JSON. Most are those that were written last time."""
+        texts = {}
+        for jail in jails:
+            held, text = self._texts.get(jail.name, (None, b""))
+            texts[jail.name] = (jail, text if held is jail else _json(asdict(jail)))
+        self._texts = texts
+        return b"[" + b",".join(text for _, text in texts.values()) + b"]"
+
     def _write(self, name: str, value: Any) -> None:
-        write_whole(self._run / name, json.dumps(value, separators=(",", ":"), default=str).encode())
+        write_whole(self._run / name, _json(value))
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":"), default=str).encode()
 
 
 def _plain(status: Status) -> dict[str, Any]:

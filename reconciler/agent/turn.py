@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from reconciler import touched
 from reconciler.agent.board import TAIL, Commit, Planned, Running
 from reconciler.agent.config import AgentConfig
 from reconciler.agent.tools import Tools
@@ -15,12 +16,13 @@ from reconciler.kinds.jail import Jail
 from reconciler.model.action import Step
 from reconciler.model.diagnostic import Diagnostic, Refused
 from reconciler.model.outcome import Report, Result
-from reconciler.model.ports import Host, Request
+from reconciler.model.ports import Host, Observation, Request
 from reconciler.model.value import Ref
 from reconciler.reconcile import Decided, Options, Session
 from reconciler.renderings import Renderings
 
 Steps = Callable[[tuple[Running, ...]], None]
+Seen = tuple[Request, Observation]
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class Looked:
 
     session: Session | None
     decided: Decided | None
+    jails: frozenset[str] | None = None
+    """The jails that were looked at; None for all."""
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -75,8 +79,11 @@ class Engine:
     wall: Callable[[], float]
     adopt: bool = False
     renderings: Renderings = field(default_factory=Renderings)
+    memory: touched.Memory = field(default_factory=touched.Memory)
     _rest: Rest | None = None
     _plan: Rest | None = None
+    _seen: Seen | None = None
+    """What was just observed, by a look that had to leave the rest to another."""
 
     def look(self, host: Host, asked: Asked, *, download: bool = False) -> Looked:
         """Compare the host with a commit. Raises SpecError, Refused (`pool-waiting`), HostError.
@@ -89,7 +96,6 @@ class Engine:
             if seen.digest == self._rest.digest:
                 return Looked(None, None)
             earlier = (self._rest.request, seen)
-        specs = self.tools.load(asked.specs)
         options = Options(
             asked.specs,
             self.config.labels,
@@ -98,14 +104,37 @@ class Engine:
             waiting=asked.waiting,
             source=self.source,
         )
-        session = Session(host, options, specs, earlier, self.renderings)
+        looked = self._few(host, options, earlier) or self._all(host, options, earlier, download=download)
+        session, decided = looked.session, looked.decided
+        assert session is not None and decided is not None
+        self._plan = Rest(asked.key, session.request, session.observation.digest)
+        self._rest = self._plan if decided.plan.empty else None
+        return looked
+
+    def _few(self, host: Host, options: Options, earlier: Seen | None) -> Looked | None:
+        """Look at what was touched since the fleet was at rest; None where that does not do."""
+        resting, edited = self.memory.resting, touched.edits(self.memory, options)
+        if resting is None or edited is None:
+            return None
+        if earlier is None or earlier[0] != resting.request:
+            earlier = (resting.request, host.observe(resting.request))
+        self._seen = earlier
+        found = touched.look(self.memory, touched.Asked(host, options, edited, earlier[1], self.renderings))
+        if found is None:
+            return None
+        self._seen = None
+        return Looked(found.session, found.decided, found.jails)
+
+    def _all(self, host: Host, options: Options, earlier: Seen | None, *, download: bool) -> Looked:
+        """Look at everything."""
+        earlier, self._seen = self._seen or earlier, None
+        session = Session(host, options, self.tools.load(options.path), earlier, self.renderings)
         self._same_pool(session)
         decided = session.compare()
         if decided.plan.steps and not decided.refusals:
             session, decided = self.tools.settled(session, decided, download)
+        self.memory.learn(session, decided)
         self.renderings.keep(session.selected.jails)
-        self._plan = Rest(asked.key, session.request, session.observation.digest)
-        self._rest = self._plan if decided.plan.empty else None
         return Looked(session, decided)
 
     def moved(self, host: Host, asked: Asked) -> bool:

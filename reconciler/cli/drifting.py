@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from reconciler.diff import Difference, changed_fields, diff
+from reconciler.losses import written
 from reconciler.model.diagnostic import Span
 from reconciler.model.value import Resource, World
 from reconciler.reconcile import Decided, Session
@@ -42,7 +43,7 @@ def deep(session: Session, decided: Decided) -> list[Drift]:
     """What running jails wrote into their roots and nobody declared. Raises HostError."""
     found = []
     for name, sourced in decided.desired.specs.jails.items():
-        paths = session.written(name)
+        paths = written(session, name)
         if paths:
             fields = tuple((f"/{path.lstrip('/')}", "as built", "changed") for path in paths)
             summary = "the jail wrote what no volume, keep or ignore covers"

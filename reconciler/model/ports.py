@@ -7,7 +7,7 @@ executor observes again before it believes that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -346,4 +346,8 @@ class Host(Protocol):
 
     def parse(self, request: Request, observation: Observation) -> Observed:
         """Make values of what was read. Raises HostError (code `unreadable-output`) on surprises."""
+        ...
+
+    def rows(self, observation: Observation, wanted: Callable[[str], bool]) -> tuple[DatasetRow, ...]:
+        """The datasets and snapshots whose names are wanted, without a look at the others. Raises HostError."""
         ...

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from reconciler.hosts.freebsd import observe
 from reconciler.hosts.freebsd.devfs import HostDevices
 from reconciler.hosts.freebsd.files import HostFiles
@@ -98,3 +100,7 @@ class FreeBSDHost:
     def parse(self, request: ports.Request, observation: ports.Observation) -> ports.Observed:
         """Make values of what was read. Raises HostError for a command that failed or is not understood."""
         return observe.parse(request, observation, jailed=self._jailed)
+
+    def rows(self, observation: ports.Observation, wanted: Callable[[str], bool]) -> tuple[ports.DatasetRow, ...]:
+        """The datasets whose names are wanted. Raises HostError for rows that are not understood."""
+        return observe.rows(observation, wanted, jailed=self._jailed)

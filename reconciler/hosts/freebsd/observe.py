@@ -8,7 +8,8 @@ where datasets are delegated to jails.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from reconciler.hosts.freebsd import devfs, jail, mount, network, rctl, sysctl, zfs
 from reconciler.hosts.freebsd.failure import failed, text, tool
@@ -99,6 +100,17 @@ def _digest(files: Mapping[str, bytes]) -> str:
             summed.update(b"%d:" % len(part))
             summed.update(part)
     return summed.hexdigest()
+
+
+def rows(observation: Observation, wanted: Callable[[str], bool], *, jailed: bool) -> tuple[DatasetRow, ...]:
+    """The datasets whose names are wanted; the lines of others are not parsed. Raises HostError."""
+    listings = [done for done in observation.raw if tool(done.argv) == "zfs"]
+    if len(listings) != 1:  # a jail may have written into lines of the first: they are held against the second
+        found = zfs.settled(listings[0], listings[1], jailed=jailed) if listings else ()
+        return tuple(row for row in found if wanted(row.name))
+    lines = listings[0].stdout.split(b"\n")
+    kept = [line for line in lines if line and wanted(text(line.partition(b"\t")[0]))]
+    return zfs.parse_listing(replace(listings[0], stdout=b"\n".join([*kept, b""])), jailed=jailed)
 
 
 def parse(request: Request, observation: Observation, *, jailed: bool) -> Observed:

@@ -1,0 +1,283 @@
+"""Planning what was touched since a large fleet was at rest, and nothing else.
+
+An agent that is told of one changed spec among ten thousand need not think about the others: what they want and what
+the host shows of them is as it was when there was nothing to do. Here the jails are found whose spec or whose share of
+the observation is another one, and planned with the functions of every plan, beside what all jails share. Whatever
+reaches further (a network, a release, a dependency that changed) is not judged here: then everything is planned.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, fields, replace
+from operator import attrgetter
+from typing import Any
+
+from reconciler.at_rest import jail_of
+from reconciler.kind import Desired, Place
+from reconciler.makejail.files import LocalFiles
+from reconciler.makejail.recorded import unchanged
+from reconciler.model.ports import DatasetRow, Host, JailRow, MountRow, Observation, Observed, Request
+from reconciler.model.value import Ref, Resource, World
+from reconciler.reconcile import Decided, Options, Session
+from reconciler.renderings import Renderings
+from reconciler.runtime import HELPER, SCRATCH
+from reconciler.spec.document import Jail
+from reconciler.spec.edited import FEW, Edited, edited
+from reconciler.spec.lock import Lock
+from reconciler.spec.specset import Sourced, SpecSet
+from reconciler.spool import parted
+from reconciler.world import observed_world, wanted_world
+
+_VOLATILE = ("holds", "written", "used", "available")
+"""Fields of a row that change by themselves: no digest of an observation has them either."""
+_steady = attrgetter(*(f.name for f in fields(DatasetRow) if f.name not in _VOLATILE))
+
+_FOLDERS = frozenset({"jails", "live", "state", "volumes"})
+Share = list[Any]
+"""What the host shows of one jail: rows of every listing, rules, and a digest of its files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resting:
+    """A fleet when there was nothing to do and nothing to say: its specs, and what the host showed of each jail.
+
+    `shares` has under "" what is no jail's; `common` is what jails want together; `asked` is what their Makejails read.
+    """
+
+    specs: SpecSet
+    lock: Lock
+    request: Request
+    digest: str
+    observed: Observed
+    shares: Mapping[str, Share]
+    common: Mapping[Ref, Resource]
+    asked: Mapping[str, str]
+
+
+@dataclass
+class Memory:
+    """The fleet as it was when an agent last found all of it at rest."""
+
+    resting: Resting | None = None
+    edited: Edited | None = None
+    """What was last found edited since then."""
+
+    def learn(self, session: Session, decided: Decided) -> None:
+        """Remember a whole plan that found nothing to do."""
+        if (resting := _resting(session, decided)) is not None:
+            self.keep(resting)
+
+    def keep(self, resting: Resting) -> None:
+        """From here on this is what others are held against."""
+        self.resting, self.edited = resting, None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is to be planned. `observation` answers the request of the fleet at rest."""
+
+    host: Host
+    options: Options
+    edited: Edited
+    observation: Observation
+    renderings: Renderings | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """The plan for `jails`, which are those that changed and those they depend on.
+
+    It is the plan that `Session.decide` makes; the worlds in it have only these jails, and what all share.
+    """
+
+    session: Session
+    decided: Decided
+    jails: frozenset[str]
+
+
+class _Few(Session):
+    """A run that looks at some jails, beside what all of them want together."""
+
+    common: Mapping[Ref, Resource]
+
+    def worlds(self, desired: Desired) -> tuple[World, World]:
+        """What is there and what is wanted. Raises _Further where these jails want of what is shared something new."""
+        wanted = wanted_world(self.kinds, desired)
+        if any(not one.scope and self.common.get(one.ref) != one for one in wanted.values()):
+            raise _Further
+        own = (one for one in wanted.values() if one.scope)
+        return observed_world(self.kinds, desired.seen), World([*own, *self.common.values()])
+
+
+class _Further(Exception):
+    """What was touched reaches further than the jails that were touched."""
+
+
+def _resting(session: Session, decided: Decided) -> Resting | None:
+    plan, options, specs = decided.plan, session.options, session.specs
+    asked = options.only or options.retry or options.resumed or options.rebuild or options.fetched or options.waiting
+    if not plan.empty or plan.notes or decided.refusals or asked or specs.warnings or len(specs.hosts) > 1:
+        return None
+    if session.language_warnings():
+        return None
+    return Resting(
+        specs,
+        session.lock,
+        session.request,
+        session.observation.digest,
+        _without_jails(session.observed),
+        _shares(session.place, session.observed),
+        {resource.ref: resource for resource in plan.wanted.values() if not resource.scope},
+        dict(session.sources.asked),
+    )
+
+
+def edits(memory: Memory, options: Options) -> Edited | None:
+    """What was edited since the fleet was at rest; None where that is for a whole plan to see."""
+    resting = memory.resting
+    if resting is None or options.waiting or options.only:
+        return None
+    memory.edited = edited(resting.specs, options.path, memory.edited)
+    return memory.edited if memory.edited is not None and _same_sources(resting, memory.edited.specs) else None
+
+
+def look(memory: Memory, asked: Asked) -> Touched | None:
+    """Plan what was touched since the fleet was at rest. None where that reaches further: then all has to be planned.
+
+    Raises HostError, Refused.
+    """
+    resting = memory.resting
+    now = _seen_now(resting, asked.host, asked.observation) if resting is not None else None
+    near = _near(asked.edited.specs, asked.edited.jails | now.moved) if now is not None else None
+    if resting is None or now is None or near is None:
+        return None
+    session = _Few(asked.host, asked.options, replace(asked.edited.specs, jails=near), renderings=asked.renderings)
+    if session.lock != resting.lock or not _asks(resting.request, session.request):
+        return None
+    seen = replace(asked.observation, raw=())
+    session.common = resting.common
+    session.__dict__.update(request=resting.request, observation=seen, _parsed=_narrow(now, near, asked))
+    try:
+        decided = session.decide()
+    except _Further:
+        return None
+    if not {step.scope for step in decided.plan.steps} <= near.keys():
+        return None
+    if decided.plan.empty and not decided.plan.notes and not decided.refusals:
+        memory.keep(
+            replace(resting, specs=asked.edited.specs, digest=seen.digest, observed=now.observed, shares=now.shares)
+        )
+    return Touched(session, decided, frozenset(near))
+
+
+def _near(specs: SpecSet, touched: frozenset[str]) -> dict[str, Sourced[Jail]] | None:
+    """The jails that were touched and those that they depend on; None where they are many, or reach further."""
+    names = touched or frozenset(list(specs.jails)[:1])
+    if len(names) > FEW or not names or not names <= specs.jails.keys():
+        return None
+    names |= {name for one in names for name in specs.jails[one].raw.get("depends_on") or ()}
+    near = {name: specs.jails[name] for name in sorted(names) if name in specs.jails}
+    beyond = any(item.says(key) for item in near.values() for key in ("makejail", "devfs", "renamed_from"))
+    return None if beyond or len(near) < len(names) else near
+
+
+def _asks(held: Request, own: Request) -> bool:
+    """Whether an observation that was asked for as `held` has all that is asked for."""
+    same = (held.pool, held.mountpoint) == (own.pool, own.mountpoint)
+    wanted = ((own.facets, held.facets), (own.parameters, held.parameters), (own.extra_pools, held.extra_pools))
+    return same and all(set(one) <= set(other) for one, other in wanted)
+
+
+def _same_sources(resting: Resting, specs: SpecSet) -> bool:
+    """Whether the files that Makejails read are what they were, in the folder where they lie now."""
+    was, now = f"{resting.specs.area}/", f"{specs.area}/"
+    asked = {}
+    for question, answer in resting.asked.items():
+        verb, _, path = question.partition(" ")
+        answer = answer.replace(was, now, 1) if verb == "realpath" and answer.startswith(was) else answer
+        asked[f"{verb} {now + path[len(was) :] if path.startswith(was) else path}"] = answer
+    return unchanged(asked, LocalFiles())
+
+
+@dataclass(frozen=True, slots=True)
+class _Now:
+    """What the host shows beside jails, and of each jail; `moved` are those of which it is another than before."""
+
+    observed: Observed
+    shares: Mapping[str, Share]
+    moved: frozenset[str] = frozenset()
+
+
+def _seen_now(resting: Resting, host: Host, observation: Observation) -> _Now | None:
+    """What is seen now; None where more than some jails is otherwise than at rest."""
+    if observation.digest == resting.digest:
+        return _Now(resting.observed, resting.shares)
+    whole = host.parse(resting.request, observation)
+    observed = _without_jails(whole)
+    hostid = observed.facts.hostid if observed.facts else ""
+    shares = _shares(Place(resting.request.pool, resting.request.mountpoint, hostid), whole)
+    names = resting.shares.keys() | shares.keys()
+    moved = frozenset(name for name in names if _plain(resting.shares.get(name, [])) != _plain(shares.get(name, [])))
+    return None if "" in moved or observed != resting.observed else _Now(observed, shares, moved)
+
+
+def _without_jails(observed: Observed) -> Observed:
+    return replace(observed, datasets=(), jails=(), mounts=(), limits=frozenset(), files={})
+
+
+def _plain(share: Share) -> Share:
+    """A share without what changes by itself."""
+    return [_steady(one) if one.__class__ is DatasetRow else one for one in share]
+
+
+def _shares(place: Place, observed: Observed) -> dict[str, Share]:
+    """What an observation shows of each jail, in its order; under "" what is no jail's."""
+    shares: dict[str, Share] = defaultdict(list)
+    for row in observed.datasets:
+        path = place.path(row.name)
+        shares[jail_of(f"//{row.name}" if path is None else path)].append(row)
+    for running in observed.jails:
+        shares[running.name.removeprefix(HELPER)].append(running)
+    for mount in observed.mounts:
+        folder, _, rest = mount.target.removeprefix(f"{place.mountpoint}/").partition("/")
+        inside = mount.target.startswith(f"{place.mountpoint}/") and folder in _FOLDERS
+        shares[rest.partition("/")[0].removeprefix(SCRATCH) if inside else ""].append(mount)
+    for rule in sorted(observed.limits):
+        words = rule.split(":", 2)
+        shares[words[1] if words[0] == "jail" and len(words) == 3 else ""].append(rule)
+    for jail, summed in _sums(observed.files).items():
+        shares[jail].append(summed)
+    return dict(shares)
+
+
+def _sums(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """A digest of the files of each jail; under "" of all others."""
+    found: dict[str, Any] = {}
+    for path, data in files.items():
+        folder, _, rest = path.partition("/")
+        jail, slash, _ = rest.partition("/")
+        jail = jail if folder == "jails" and slash else ""
+        if jail not in found:
+            found[jail] = hashlib.blake2b(digest_size=16)
+        found[jail].update(b"%d:%d:" % (len(path), len(data)) + path.encode("utf-8", "surrogateescape") + data)
+    return {jail: summed.digest() for jail, summed in found.items()}
+
+
+def _narrow(now: _Now, jails: Collection[str], asked: Asked) -> Observed:
+    """What the host shows of some jails, and of what is no jail's.
+
+    Datasets are read anew: a digest that is the same says nothing of sizes, and those tell what a jail wrote.
+    """
+    every = [one for name in ("", *jails) for one in now.shares.get(name, ())]
+    names = {one.name for one in every if isinstance(one, DatasetRow)}
+    return replace(
+        now.observed,
+        datasets=asked.host.rows(asked.observation, names.__contains__),
+        jails=tuple(one for one in every if isinstance(one, JailRow)),
+        mounts=tuple(one for one in every if isinstance(one, MountRow)),
+        limits=frozenset(one for one in every if isinstance(one, str)),
+        files=parted(asked.observation.files, "jails", dict.fromkeys(jails, 0), 1)[0],
+    )
