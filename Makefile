@@ -32,9 +32,9 @@ lint: $(VENV)/.ready
 test-crash: $(VENV)/.ready
 	$(RUN) tests/crash/matrix.py $(CRASH)
 
-# The Datasets contract on real OpenZFS, in a guest: see the head of tests/zfs/run.
+# The Datasets contract, and a fleet's whole life, on real OpenZFS in a guest: see the head of tests/zfs/run.
 test-zfs: $(VENV)/.ready
-	sh tests/zfs/run
+	PYTHON=$(RUN) sh tests/zfs/run
 
 # Whole flows that take longer than a default run may: the demo, real ssh, and what other folders have.
 test-slow: $(VENV)/.ready
