@@ -134,6 +134,21 @@ class Cache:
                 fresh.unlink(missing_ok=True)
         return sha256
 
+    def sweep(self, before: float) -> None:
+        """Remove what runs that ended early left, and nobody touched since `before` (s since 1970)."""
+        with self.guarded():
+            for path in self.folder.iterdir():
+                if path.name.endswith((".partial", ".resume", ".new")):
+                    with suppress(FileNotFoundError):
+                        if path.lstat().st_mtime < before:
+                            path.unlink()
+
+    def check_room(self, size: int) -> None:
+        """Refuse, before anything is written, what there is no space for. Raises OSError; see `guarded`."""
+        found = os.statvfs(self.folder)
+        if size > found.f_bavail * found.f_frsize:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
     def prepare(self) -> None:
         """Make the folder, mode 0700; refuse one that somebody else owns or may write to."""
         with self.guarded():

@@ -21,7 +21,9 @@ from typing import IO, TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from reconciler.cache import CHUNK, Cache, bare_digest, mismatch, open_regular, private
-from reconciler.model.diagnostic import Diagnostic, FetchError
+from reconciler.download_errors import DownloadError as DownloadError
+from reconciler.download_errors import failed, not_allowed, not_found, offline, too_large, truncated
+from reconciler.model.diagnostic import Diagnostic
 from reconciler.url import is_loopback, redact
 
 if TYPE_CHECKING:  # a tenth of a second to load, and most runs download nothing
@@ -34,15 +36,6 @@ _REDIRECTS = 5
 _TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 _UNREACHABLE = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL})
 _RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASCII)
-
-
-class DownloadError(FetchError):
-    """A download failed; `transient` says whether trying again may help."""
-
-    def __init__(self, diagnostic: Diagnostic, *, transient: bool = False) -> None:
-        """Keep whether the failure may pass beside the diagnostic."""
-        super().__init__(diagnostic)
-        self.transient = transient
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +52,9 @@ class Patience:
 
 
 PATIENT = Patience()
+UNTOLD = 1 << 30
+"""Bytes taken at most from a server that does not say how many there are, whatever the limit: it may never end."""
+_STALE = 7 * 86400.0  # seconds after which nobody goes on with a partial download
 _SMALL, _SLOWEST = 30.0, 32 * 1024  # seconds for the smallest file; bytes a second below which others are given up
 OFFLINE = Patience(offline=True)
 
@@ -86,20 +82,27 @@ def fetch(
 
     What is there already is hashed again and used. A partial download goes on where it stopped
     (Range with If-Range), and starts over where the server does not play along. At most `limit` bytes
-    are taken. Raises DownloadError (`download-failed`, `download-truncated`, `download-too-large`,
+    are taken, and at most UNTOLD of an answer without a length. Raises DownloadError (`download-failed`,
+    `download-truncated`, `download-too-large`,
     `digest-mismatch`, `mirror-not-found`, `offline`, `download-denied`) and FetchError (`cache-full`,
-    `cache-unusable`). After any error no file with that digest is there, at most its partial.
+    `cache-unusable`). After any error no file with that digest is there, at most its partial, where one could go on
+    from it; partials that nobody came back for within a week go.
     """
     with cache.locked(sha256):
         found = cache.find(sha256)
         if found is not None:
             return found
+        cache.sweep(time.time() - _STALE)
         partial = cache.path(sha256, ".partial")
         with cache.guarded(remove=partial), open(partial, "a+b", opener=private) as file:
             whole = _Partial(url, bare_digest(sha256), cache, file, limit)
-            if not whole.complete():
-                whole.receive(patience, progress)
-            whole.verify()
+            try:
+                if not whole.complete():
+                    whole.receive(patience, progress)
+                whole.verify()
+            except BaseException:
+                whole.tidy()
+                raise
         return cache.finish(sha256)
 
 
@@ -114,7 +117,7 @@ def fetch_bytes(url: str, *, limit: int, patience: Patience = PATIENT) -> bytes:
         for chunk in body.chunks:
             data += chunk
             if len(data) > limit:
-                raise DownloadError(_too_large(url, limit))
+                raise DownloadError(too_large(url, limit))
     _check_length(url, len(data), body.total)
     return bytes(data)
 
@@ -127,7 +130,7 @@ def digest_of(url: str, limit: int, patience: Patience = PATIENT) -> str:
             digest.update(chunk)
             size += len(chunk)
             if size > limit:
-                raise DownloadError(_too_large(url, limit))
+                raise DownloadError(too_large(url, limit))
     return digest.hexdigest()
 
 
@@ -171,14 +174,16 @@ class _Partial:
         headers = {"Range": f"bytes={self.size}-", "If-Range": validator} if self.size else {}
         with _opened(self.url, headers, patience) as body:
             if body.start not in (0, self.size):
-                raise DownloadError(_failed(self.url, "The server sent another part than asked for."), transient=True)
+                raise DownloadError(failed(self.url, "The server sent another part than asked for."), transient=True)
             if body.start != self.size:
                 self._restart()
             if body.start == 0:
                 self._remember(body.validator)
             self._refuse_larger(body.total or 0)
+            self.cache.check_room((body.total or self.size) - self.size)
+            self.limit, told = (self.limit, True) if body.total is not None else (min(self.limit, UNTOLD), False)
             for chunk in body.chunks:
-                self._refuse_larger(self.size + len(chunk))
+                self._refuse_larger(self.size + len(chunk), told=told)
                 self.file.write(chunk)
                 self.digest.update(chunk)
                 self.size += len(chunk)
@@ -201,10 +206,16 @@ class _Partial:
         self.digest, self.size = hashlib.sha256(), 0
         self.cache.path(self.sha256, ".resume").unlink(missing_ok=True)
 
-    def _refuse_larger(self, size: int) -> None:
+    def tidy(self) -> None:
+        """Leave no partial that nobody could go on from."""
+        if not self.size or not self._validator():
+            self.cache.path(self.sha256, ".partial").unlink(missing_ok=True)
+            self.cache.path(self.sha256, ".resume").unlink(missing_ok=True)
+
+    def _refuse_larger(self, size: int, *, told: bool = True) -> None:
         if size > self.limit:
             self._restart()
-            raise DownloadError(_too_large(self.url, self.limit))
+            raise DownloadError(too_large(self.url, self.limit, told=told))
 
     def _validator(self) -> str:
         """What makes going on safe; none when the partial came from another URL."""
@@ -224,7 +235,7 @@ def _opened(url: str, headers: dict[str, str], patience: Patience) -> Iterator[_
             yield body
         return
     if patience.offline:
-        raise DownloadError(_not_allowed(url))
+        raise DownloadError(not_allowed(url))
     deadline = time.monotonic() + patience.total
     with _classified(url), _answered(url, headers, patience) as response:
         if response.status_code == 416 and headers:
@@ -251,7 +262,7 @@ def _answered(url: str, headers: dict[str, str], patience: Patience) -> Iterator
                 yield response
                 return
             url = _redirected(response.url, response.headers["Location"])
-    raise DownloadError(_failed(url, f"More than {_REDIRECTS} redirects."))
+    raise DownloadError(failed(url, f"More than {_REDIRECTS} redirects."))
 
 
 def _client(url: str, timeout: httpx.Timeout) -> httpx.Client:
@@ -263,7 +274,7 @@ def _client(url: str, timeout: httpx.Timeout) -> httpx.Client:
         return httpx.Client(timeout=timeout, trust_env=not local, follow_redirects=False)
     except (OSError, ValueError, ImportError) as error:
         reason = f"The proxy or the certificates that the environment names cannot be used: {error}."
-        raise DownloadError(_failed(url, redact(reason))) from error
+        raise DownloadError(failed(url, redact(reason))) from error
 
 
 def _redirected(source: httpx.URL, location: str) -> str:
@@ -273,7 +284,7 @@ def _redirected(source: httpx.URL, location: str) -> str:
         target.scheme == "http" == source.scheme and is_loopback(target.host) == is_loopback(source.host)
     )
     if not safe:
-        raise DownloadError(_failed(str(source), f"It redirects to {redact(str(target))[:200]}, which is less safe."))
+        raise DownloadError(failed(str(source), f"It redirects to {redact(str(target))[:200]}, which is less safe."))
     return str(target)
 
 
@@ -281,10 +292,10 @@ def _judge(url: str, response: httpx.Response, deadline: float) -> _Body:
     """Make a body of a good answer, an error of any other."""
     status = response.status_code
     if status in (404, 410):
-        raise DownloadError(_not_found(url))
+        raise DownloadError(not_found(url))
     if status not in (200, 206):
         reason = f"The server answered {status} {response.reason_phrase[:60]}."
-        raise DownloadError(_failed(url, reason), transient=status in _TRANSIENT_STATUS)
+        raise DownloadError(failed(url, reason), transient=status in _TRANSIENT_STATUS)
     etag = response.headers.get("ETag", "")
     # A weak ETag says nothing about bytes, so RFC 9110 forbids it in If-Range.
     validator = etag if etag.startswith('"') else response.headers.get("Last-Modified", "")
@@ -294,7 +305,7 @@ def _judge(url: str, response: httpx.Response, deadline: float) -> _Body:
     if status == 206:
         found = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
         if found is None:
-            raise DownloadError(_failed(url, "The server's Content-Range cannot be read."), transient=True)
+            raise DownloadError(failed(url, "The server's Content-Range cannot be read."), transient=True)
         body.start = int(found[1])
         body.total = None if found[3] == "*" else int(found[3])
     return body
@@ -304,7 +315,7 @@ def _timely(url: str, chunks: Iterator[bytes], deadline: float) -> Iterator[byte
     """The same chunks, until the time for the whole is over: a trickle is a failure too."""
     for chunk in chunks:
         if time.monotonic() > deadline:
-            raise DownloadError(_failed(url, "It took longer than the time for a whole download."), transient=True)
+            raise DownloadError(failed(url, "It took longer than the time for a whole download."), transient=True)
         yield chunk
 
 
@@ -313,9 +324,9 @@ def _opened_file(url: str) -> Iterator[_Body]:
     try:
         file = open_regular(Path(unquote(urlsplit(url).path)), follow=True)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise DownloadError(_not_found(url)) from error
+        raise DownloadError(not_found(url)) from error
     except (OSError, ValueError) as error:
-        raise DownloadError(_failed(url, f"{error}.")) from error
+        raise DownloadError(failed(url, f"{error}.")) from error
     with file:
         yield _Body(iter(lambda: file.read(CHUNK), b""), total=os.fstat(file.fileno()).st_size)
 
@@ -328,18 +339,18 @@ def _classified(url: str) -> Iterator[None]:
     try:
         yield
     except httpx.TimeoutException as error:
-        raise DownloadError(_failed(url, "The server did not answer in time."), transient=True) from error
+        raise DownloadError(failed(url, "The server did not answer in time."), transient=True) from error
     except httpx.RemoteProtocolError as error:
-        raise DownloadError(_truncated(url, str(error)), transient=True) from error
+        raise DownloadError(truncated(url, str(error)), transient=True) from error
     except httpx.ReadError as error:
-        raise DownloadError(_truncated(url, "the connection was lost"), transient=True) from error
+        raise DownloadError(truncated(url, "the connection was lost"), transient=True) from error
     except httpx.ConnectError as error:
         if _is_offline(error):
-            raise DownloadError(_offline(url), transient=True) from error
-        raise DownloadError(_failed(url, f"{error}."), transient="CERTIFICATE" not in str(error)) from error
+            raise DownloadError(offline(url), transient=True) from error
+        raise DownloadError(failed(url, f"{error}."), transient="CERTIFICATE" not in str(error)) from error
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError) as error:
         transient = isinstance(error, httpx.TransportError) and not isinstance(error, httpx.UnsupportedProtocol)
-        raise DownloadError(_failed(url, f"{error}."), transient=transient) from error
+        raise DownloadError(failed(url, f"{error}."), transient=transient) from error
 
 
 def _is_offline(error: BaseException) -> bool:
@@ -354,47 +365,4 @@ def _is_offline(error: BaseException) -> bool:
 
 def _check_length(url: str, size: int, total: int | None) -> None:
     if total is not None and size < total:
-        raise DownloadError(_truncated(url, f"{size} of {total} bytes came"), transient=True)
-
-
-def _failed(url: str, reason: str) -> Diagnostic:
-    return Diagnostic(
-        "download-failed",
-        "A download failed",
-        f"{redact(url)}: {reason}",
-        "Try again later, or use another mirror.",
-    )
-
-
-def _truncated(url: str, reason: str) -> Diagnostic:
-    detail = f"{redact(url)}: {reason}. What came is kept, and the next attempt goes on from there."
-    return Diagnostic("download-truncated", "A download ended early", detail, "Try again.")
-
-
-def _too_large(url: str, limit: int) -> Diagnostic:
-    detail = f"{redact(url)} has more than {limit} bytes, the most that is taken here."
-    return Diagnostic("download-too-large", "A download is larger than allowed", detail, "Check the URL.")
-
-
-def _not_found(url: str) -> Diagnostic:
-    return Diagnostic(
-        "mirror-not-found",
-        "The file is not there",
-        f"{redact(url)} does not exist.",
-        "Check the name. Releases past their end of life move to "
-        "http://ftp-archive.freebsd.org/pub/FreeBSD-Archive/old-releases",
-    )
-
-
-def _not_allowed(url: str) -> Diagnostic:
-    return Diagnostic(
-        "download-denied",
-        "The network is not to be used",
-        f"{redact(url)} is not in the cache, and downloads are off (policy.downloads or --offline).",
-        "Fetch it before, or use a file: mirror.",
-    )
-
-
-def _offline(url: str) -> Diagnostic:
-    detail = f"{redact(url)}: the server's name cannot be resolved, or there is no route to it."
-    return Diagnostic("offline", "The network cannot be reached", detail, "Check the network, proxy and name service.")
+        raise DownloadError(truncated(url, f"{size} of {total} bytes came"), transient=True)

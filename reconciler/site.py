@@ -18,7 +18,7 @@ from reconciler.packages.manifest import serialize
 from reconciler.packages.signature import Trust
 from reconciler.packages.store import Store
 from reconciler.packages.supply import keep, supply, supply_file
-from reconciler.packages.verify import ANYBODY, VerifiedPackage
+from reconciler.packages.verify import ANYBODY, LARGEST, VerifiedPackage
 from reconciler.releases.fetch import fetch, plan_fetch
 from reconciler.releases.tag import SignedTag, Tags, Updates
 from reconciler.spec.document import Release
@@ -52,6 +52,7 @@ class LocalSite:
     progresses: Callable[[Ref], Progress] = lambda _ref: lambda _done, _total: None
     stop: threading.Event = field(default_factory=threading.Event)
     trust: Trust = ANYBODY
+    largest: int = LARGEST
     _scratch: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -116,7 +117,8 @@ class LocalSite:
         """A jail package, had and verified as a whole; see `packages.supply`. Nothing is made on the host."""
         source = None if want.source is None else str(want.source)
         asked, told = (source, want.digest, self.cache, self.store), self.progress(ref)
-        return retry(lambda: supply(*asked, trust=self.trust, progress=told, patience=self.patience))
+        most, how = self.largest, self.patience
+        return retry(lambda: supply(*asked, trust=self.trust, progress=told, patience=how, largest=most))
 
     @property
     def store(self) -> Store:

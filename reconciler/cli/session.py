@@ -122,7 +122,7 @@ def site(
 ) -> LocalSite:
     """Where the session's actions happen."""
     request = session.request
-    offer = offer or Offer()
+    offer, policy = offer or Offer(), session.document.policy.packages
     return LocalSite(
         session.host,
         session.place,
@@ -137,5 +137,6 @@ def site(
         outputs,
         progresses,
         stop or threading.Event(),
-        Trust(session.document.policy.packages.trusted_keys, session.document.policy.packages.require_signature),
+        Trust(policy.trusted_keys, policy.require_signature),
+        policy.max_size,
     )

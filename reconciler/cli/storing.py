@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import typer
+
 from reconciler.cache import Cache, default_folder, hash_stream
 from reconciler.cli import session
 from reconciler.cli.paper import size, table
@@ -19,9 +21,10 @@ from reconciler.packages.signature import SUFFIX as SIGNATURE
 from reconciler.packages.signature import Trust
 from reconciler.packages.store import Note, Store
 from reconciler.packages.supply import keep
-from reconciler.packages.verify import VerifiedPackage, kept, signature_beside, source_url, verify
+from reconciler.packages.verify import LARGEST, VerifiedPackage, kept, signature_beside, source_url, verify
 from reconciler.packages.write import digest_file, unwritable
 from reconciler.reconcile import Session
+from reconciler.spec.fields import parse_size
 from reconciler.url import redact
 from reconciler.wraps import retry
 
@@ -98,7 +101,7 @@ def fetched(store: Store, one: Kept, trust: Trust) -> VerifiedPackage:
     return found
 
 
-def pulled(source: str, digest: str, trust: Trust) -> VerifiedPackage:
+def pulled(source: str, digest: str, trust: Trust, largest: int = LARGEST) -> VerifiedPackage:
     """A package from a path or URL, verified. Without a digest, that of the `.sha256` beside it is taken.
 
     Raises FetchError: `package-without-digest-file` where there is neither.
@@ -118,9 +121,17 @@ def pulled(source: str, digest: str, trust: Trust) -> VerifiedPackage:
                     "Give it: --digest SHA256, from who built the package.",
                 )
             ) from error
-    found = retry(lambda: verify(source, digest, Path.cwd(), cache(), trust=trust))
+    found = retry(lambda: verify(source, digest, Path.cwd(), cache(), trust=trust, largest=largest))
     retry(lambda: signature_beside(url, found.sha256, cache()))  # it goes along, whoever it is by
     return found
+
+
+def size_named(word: str) -> int:
+    """`512M` in bytes, 0 for none. Raises typer.BadParameter."""
+    try:
+        return parse_size(word) if word else 0
+    except ValueError as error:
+        raise typer.BadParameter(f"--max-size: {error}") from error
 
 
 def name_in(url: str) -> str:

@@ -113,16 +113,20 @@ class Store:
             return None
         with cache.locked(sha256):
             if (found := cache.find(sha256)) is None:
-                found = self._fetch(sha256, cache)
+                found = self._fetch(sha256, note.size, cache)
         if note.signature:
             cache.put(cache.path(sha256, SUFFIX), note.signature.encode())
         return found
 
-    def _fetch(self, sha256: str, cache: Cache) -> Path:
-        partial, digest = cache.path(sha256, ".partial"), hashlib.sha256()
+    def _fetch(self, sha256: str, size: int, cache: Cache) -> Path:
+        partial, digest, left = cache.path(sha256, ".partial"), hashlib.sha256(), size
         with cache.guarded(remove=partial), open(partial, "wb", opener=private) as file:
 
             def take(piece: bytes) -> None:
+                nonlocal left
+                left -= len(piece)
+                if left < 0:
+                    raise _failed(f"{self.path(sha256)} has more bytes than its note says.")
                 digest.update(piece)
                 file.write(piece)
 

@@ -12,7 +12,7 @@ from reconciler.download import PATIENT, DownloadError, Patience, Progress, fetc
 from reconciler.model.diagnostic import Diagnostic, FetchError
 from reconciler.packages.signature import Trust, read_signature
 from reconciler.packages.store import Note, Store, archive_pieces, note_of
-from reconciler.packages.verify import ANYBODY, VerifiedPackage, kept, verify
+from reconciler.packages.verify import ANYBODY, LARGEST, VerifiedPackage, kept, verify
 
 
 def supply(
@@ -24,6 +24,7 @@ def supply(
     trust: Trust = ANYBODY,
     progress: Progress | None = None,
     patience: Patience = PATIENT,
+    largest: int = LARGEST,
 ) -> VerifiedPackage:
     """A verified package. Without a source it has to be in the store; with one, the store is what is left when the
     source cannot be had. Raises FetchError as `verify.verify`, and `package-not-stored`; HostError as `Store`.
@@ -31,7 +32,8 @@ def supply(
     if source is None:
         return _stored(digest, cache, store, trust)
     try:
-        return verify(source, digest, Path.cwd(), cache, trust=trust, progress=progress, patience=patience)
+        here = Path.cwd()
+        return verify(source, digest, here, cache, trust=trust, progress=progress, patience=patience, largest=largest)
     except DownloadError:
         if store.get(digest, cache) is None:
             raise

@@ -21,8 +21,8 @@ from reconciler.packages.read import Package, payload
 from reconciler.packages.signature import LIMIT, SUFFIX, Trust, check_signature, read_signature
 from reconciler.url import redact
 
-SIZE_LIMIT = 16 * 1024**3
-"""Bytes of a package as it lies on a server."""
+LARGEST = 4 * 1024**3
+"""Bytes that a package may have as it lies on a server, unless the host's policy says otherwise."""
 ANYBODY = Trust()
 """Signatures are not looked at: the digest decides."""
 
@@ -71,16 +71,17 @@ def verify(
     limits: Limits = PACKAGE,
     progress: Progress | None = None,
     patience: Patience = PATIENT,
+    largest: int = LARGEST,
 ) -> VerifiedPackage:
     """Have a package in the cache, its digest and signature seen before anything of it is read, then its members.
 
     `source` is a path relative to `base_dir` (the folder of the document), a file: or an http(s): URL;
-    the digest is what is trusted, so plain http: will do. Raises FetchError: what `download.fetch`,
-    `signature.check_signature`, `read.check_package` and `archive.check_archive` raise, and `package-source` for a
-    source that is none of these.
+    the digest is what is trusted, so plain http: will do. `largest` is in bytes, compressed. Raises FetchError: what
+    `download.fetch`, `signature.check_signature`, `read.check_package` and `archive.check_archive` raise, and
+    `package-source` for a source that is none of these.
     """
     sha256, url = bare_digest(digest), source_url(source, base_dir)
-    path = fetch(url, sha256, cache, limit=SIZE_LIMIT, progress=progress, patience=patience)
+    path = fetch(url, sha256, cache, limit=largest, progress=progress, patience=patience)
     signer = ""
     if trust.looks:
         signer = check_signature(path, redact(url), signature_beside(url, sha256, cache, patience), trust)

@@ -275,6 +275,7 @@ class PackagePolicy(Model):
     require_signature: Bool = Field(
         default=False, description="Refuse packages that none of `trusted_keys` has signed."
     )
+    max_size: Size = Field(default=4 * 1024**3, description="Most bytes of an archive that is fetched, packed.")
 
 
 class Policy(Model):

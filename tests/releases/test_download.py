@@ -161,9 +161,48 @@ def test_more_than_the_limit_is_refused_and_not_kept(mirror: Mirror, cache: Cach
     with pytest.raises(DownloadError) as caught:
         fetch(f"{mirror.url}/f", SHA, cache, limit=HALF)
     assert caught.value.diagnostics[0].code == "download-too-large"
-    assert cache.path(SHA, ".partial").stat().st_size == 0
+    assert [path.name for path in cache.folder.iterdir()] == [f"{SHA}.lock"]
     with pytest.raises(DownloadError, match="download-too-large"):
         fetch_bytes(f"{mirror.url}/f", limit=HALF)
+
+
+def test_of_a_server_that_does_not_say_how_much_comes_less_is_taken(
+    mirror: Mirror, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "UNTOLD", HALF)
+    mirror.faults["/f"] = [Fault(no_length=True)]
+    with pytest.raises(DownloadError, match="does not say how many"):
+        fetch(f"{mirror.url}/f", SHA, cache, limit=MIB)
+    assert [path.name for path in cache.folder.iterdir()] == [f"{SHA}.lock"]
+    assert fetch(f"{mirror.url}/f", SHA, cache, limit=MIB).read_bytes() == DATA
+
+
+def test_what_there_is_no_space_for_is_not_begun(mirror: Mirror, cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = os.statvfs("/")
+    few = os.statvfs_result((*told[:4], 1, *told[5:]))
+    monkeypatch.setattr(os, "statvfs", lambda _path: few)
+    mirror.files["/f"] = bytes(few.f_frsize + 1)
+    with pytest.raises(FetchError, match="cache-full"):
+        fetch(f"{mirror.url}/f", SHA, cache, limit=1 << 30)
+    assert [path.name for path in cache.folder.iterdir()] == [f"{SHA}.lock"]
+
+
+def test_a_partial_that_cannot_be_gone_on_from_does_not_stay(mirror: Mirror, cache: Cache) -> None:
+    for etag, left in (("", [f"{SHA}.lock"]), (None, [f"{SHA}.lock", f"{SHA}.partial", f"{SHA}.resume"])):
+        mirror.faults["/f"] = [Fault(cut=1000, etag=etag)]
+        with pytest.raises(DownloadError):
+            fetch(f"{mirror.url}/f", SHA, cache, limit=MIB)
+        assert sorted(path.name for path in cache.folder.iterdir()) == left
+
+
+def test_partials_that_nobody_came_back_for_go_with_the_next_download(mirror: Mirror, cache: Cache) -> None:
+    cache.prepare()
+    old, new = cache.path("a" * 64, ".partial"), cache.path("b" * 64, ".partial")
+    for path in (old, new):
+        path.write_bytes(b"half")
+    os.utime(old, (1, 1))
+    fetch(f"{mirror.url}/f", SHA, cache, limit=MIB)
+    assert (old.exists(), new.exists()) == (False, True)
 
 
 def test_a_redirect_is_followed_but_not_in_circles(mirror: Mirror, cache: Cache) -> None:
