@@ -25,7 +25,7 @@ from reconciler.packages.capture import Captured, capture
 from reconciler.packages.delta import Delta, delta
 from reconciler.packages.record import IGNORED, Touched, beneath_others, sift, touched
 from reconciler.packages.times import Window
-from reconciler.packages.tree import Entry, key, unrecordable
+from reconciler.packages.tree import TOP, Entry, key, unrecordable
 from reconciler.spool import Spool
 
 TIMEOUT = 4 * 3600.0
@@ -159,7 +159,7 @@ def _names(old: Side, new: Side, where: Touched) -> tuple[frozenset[str], frozen
     looked = [side.look([*_records("f", where.folders), *_records("m", where.several)]) for side in (old, new)]
     mine, theirs = (frozenset(found.get("e", ())) for found in looked)
     many = {path for found in looked for path in found.get("m", ())}
-    names = set(where.names) | many
+    names = set(where.names) | many | ({TOP} if "" in where.folders | where.whole else set())
     for side, found in zip((old, new), looked, strict=True):
         names |= side.others(sorted(found.get("h", ()), key=key))
     came_or_went = mine ^ theirs
@@ -228,7 +228,7 @@ class Side:
                 raise self._unreadable("tar", done.status, done.stderr)
         else:
             spool.write(bytes(1024))
-        return capture(spool.read(at, _CHUNK) for at in range(0, spool.size, _CHUNK))
+        return capture((spool.read(at, _CHUNK) for at in range(0, spool.size, _CHUNK)), top=TOP in ordered)
 
     def time_of(self, path: str) -> int:
         """When a file is from (s since 1970); 0 where there is none."""

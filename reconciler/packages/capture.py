@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from reconciler.cache import CHUNK
 from reconciler.packages.archive import PACKAGE, Limits, Unpacked, hostile
 from reconciler.packages.tar import Member, TarReader, malformed
-from reconciler.packages.tree import Entry, Type, fault, key, recorded_flags, regrouped, unrecordable
+from reconciler.packages.tree import TOP, Entry, Type, fault, key, recorded_flags, regrouped, unrecordable
 from reconciler.spool import Spool
 
 _LIBARCHIVE, _SCHILY = b"LIBARCHIVE.xattr.", b"SCHILY.xattr."
@@ -44,14 +44,19 @@ class Captured:
 
 
 def capture(
-    pieces: Iterable[bytes], limits: Limits = PACKAGE, *, wanted: Callable[[str], bool] = lambda _path: True
+    pieces: Iterable[bytes],
+    limits: Limits = PACKAGE,
+    *,
+    wanted: Callable[[str], bool] = lambda _path: True,
+    top: bool = False,
 ) -> Captured:
-    """Read a plain tar stream to its end. What is not `wanted`, by its path, is passed over.
+    """Read a plain tar stream to its end. What is not `wanted`, by its path, is passed over; and the folder that
+    everything lies in, unless `top`.
 
     Raises FetchError: `package-unrecordable` with all that no package can hold, `archive-malformed`,
     `archive-hostile`, `archive-too-large`; and OSError where the content cannot be set aside.
     """
-    reader, found = TarReader(iter(pieces), limits.stream), _Found(limits)
+    reader, found = TarReader(iter(pieces), limits.stream), _Found(limits, top)
     while (member := reader.next()) is not None:
         found.add(member, reader, wanted)
     return found.result()
@@ -60,7 +65,8 @@ def capture(
 class _Found:
     """What has come so far."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, top: bool) -> None:
+        self._top = TOP if top else ""
         self._unpacked, self._spool = Unpacked(limits), Spool()
         self._entries: dict[str, Entry] = {}
         self._places: dict[str, tuple[int, int]] = {}
@@ -71,7 +77,7 @@ class _Found:
         if member.kind == "device":
             self._refused.append((_text(member.name), "a device"))
             return
-        path = _text(self._unpacked.add(member))
+        path = _text(self._unpacked.add(member)) or self._top
         if not path or not wanted(path):
             reader.skip(member)
             return

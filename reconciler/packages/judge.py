@@ -13,7 +13,7 @@ from reconciler.packages.archive import PACKAGE, Limits, Unpacked, hostile
 from reconciler.packages.layout import MANIFEST
 from reconciler.packages.manifest import Manifest
 from reconciler.packages.tar import Member
-from reconciler.packages.tree import Entry, key
+from reconciler.packages.tree import TOP, Entry, key
 
 
 def judge(manifest: Manifest, limits: Limits = PACKAGE) -> None:
@@ -22,7 +22,7 @@ def judge(manifest: Manifest, limits: Limits = PACKAGE) -> None:
     tree = Unpacked(limits)
     for entry in manifest.change.entries:
         member = _member(entry)
-        if tree.add(member) != member.name:
+        if tree.add(member) != (b"" if entry.path == TOP else member.name):
             raise hostile(member.name, "a name that can be written shorter")
     named = {key(entry.path) for entry in manifest.change.entries}
     for path in map(key, manifest.change.deletions):

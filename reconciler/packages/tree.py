@@ -2,6 +2,7 @@
 
 Paths are relative, without `./`, with `/` between components; bytes that are no UTF-8 stand in them as
 Python's surrogate escapes (PEP 383), so that every name of a file system has exactly one text.
+The root's own folder is `.`, which can neither come nor go.
 Times are whole seconds, and those of regular files alone: the time of a folder says when a name in it
 changed last, and so changes with everything that is applied to it.
 Sources: chflags(2), fflagstostr(3), extattr(9).
@@ -17,6 +18,8 @@ from typing import Literal
 from reconciler.model.diagnostic import Diagnostic, FetchError
 
 Type = Literal["file", "directory", "symlink", "fifo"]
+TOP = "."
+"""The path of the root itself."""
 TYPES: tuple[Type, ...] = ("file", "directory", "symlink", "fifo")
 FLAGS = frozenset({
     "arch", "nodump", "opaque", "sappnd", "schg", "snapshot", "sunlnk", "uappnd", "uarch", "uchg", "uhidden",

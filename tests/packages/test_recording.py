@@ -272,3 +272,22 @@ def test_what_is_not_as_the_package_says_afterwards_is_named(lab: Lab) -> None:
     entry = replace(found.change.entries[0], mode=0o600)
     with pytest.raises(HostError, match="mode 0600 → 0644"):
         apply_to(lab, "zroot/jail@a", found, Delta((entry,)))
+
+
+def test_what_is_said_of_the_root_itself_is_recorded_and_applied(lab: Lab) -> None:
+    begun(lab)
+    lab.snapshot("zroot/jail@a")
+    lab.do("chown", "80:81", "/jail")
+    lab.do("chmod", "0711", "/jail")
+    put(lab.path("/jail") + b"/-new")
+    lab.snapshot("zroot/jail@b")
+    found = recorded(lab, "jail")
+    assert paths(found) == (["-new", "."], [])
+    assert [(e.type, e.mode, e.uid, e.gid) for e in found.change.entries][1] == ("directory", 0o711, 80, 81)
+    apply_to(lab, "zroot/jail@a", found)
+    lab.do("zfs", "set", "mountpoint=/next", "zroot/reconciler/layers/next")
+    assert lab.do("stat", "-f", "%u %g %Lp", "/next").stdout == b"80 81 0711\n"
+    lab.do("zfs", "rename", "zroot/reconciler/layers/next", "zroot/applied")
+    wrong = replace(found.change.entries[1], mode=0o755)
+    with pytest.raises(HostError, match=r"'\.': mode 0755 → 0711"):
+        apply_to(lab, "zroot/jail@a", found, Delta((found.change.entries[0], wrong)))
