@@ -31,7 +31,6 @@ from reconciler.spec.fields import (
     Model,
     Name,
     Processors,
-    PublicKey,
     ReleaseName,
     Size,
 )
@@ -42,6 +41,7 @@ from reconciler.spec.networks import Vnet as Vnet
 from reconciler.spec.origins import JailPackage as JailPackage
 from reconciler.spec.origins import Makejail as Makejail
 from reconciler.spec.origins import PackageName as PackageName
+from reconciler.spec.origins import PackagePolicy as PackagePolicy
 
 Argv = Annotated[tuple[str, ...], Field(min_length=1)]
 
@@ -264,18 +264,6 @@ class Match(Model):
 
     hostname: str | None = Field(default=None, description="kern.hostname of the machine; shell globs allowed.")
     labels: dict[str, Label] = Field(default={}, description="Labels given on the machine with --label.")
-
-
-class PackagePolicy(Model):
-    """Which jail packages this host believes."""
-
-    trusted_keys: tuple[PublicKey, ...] = Field(
-        default=(), description="Public keys, as in ~/.ssh/id_ed25519.pub, that may sign packages; others are refused."
-    )
-    require_signature: Bool = Field(
-        default=False, description="Refuse packages that none of `trusted_keys` has signed."
-    )
-    max_size: Size = Field(default=4 * 1024**3, description="Most bytes of an archive that is fetched, packed.")
 
 
 class Policy(Model):

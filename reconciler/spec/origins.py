@@ -1,4 +1,4 @@
-"""What a root is made of beside its release: jail packages and a Makejail, as documents name them."""
+"""What a root is made of beside its release: jail packages and a Makejail, as documents name them, and who is believed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from reconciler.spec.fields import PACKAGE_NAME, Digest, Model
+from reconciler.spec.fields import PACKAGE_NAME, Bool, Digest, Model, PublicKey, Size
 
 PackageName = Annotated[str, StringConstraints(pattern=PACKAGE_NAME, max_length=128)]
 
@@ -36,3 +36,15 @@ class Makejail(Model):
     args: dict[str, str] = Field(default={}, description="Values of the Makejail's ARGs.")
     build_args: dict[str, str] = Field(default={}, description="Values of its build arguments, `%{NAME}`.")
     env: dict[str, str] = Field(default={}, description="Environment of RUN, as `-V`.")
+
+
+class PackagePolicy(Model):
+    """Which jail packages this host believes."""
+
+    trusted_keys: tuple[PublicKey, ...] = Field(
+        default=(), description="Public keys, as in ~/.ssh/id_ed25519.pub, that may sign packages; others are refused."
+    )
+    require_signature: Bool = Field(
+        default=False, description="Refuse packages that none of `trusted_keys` has signed."
+    )
+    max_size: Size = Field(default=4 * 1024**3, description="Most bytes of an archive that is fetched, packed.")

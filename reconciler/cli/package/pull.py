@@ -9,24 +9,26 @@ import typer
 
 from reconciler.cli import options as given
 
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="DIR", help="Write it to this folder here, not to the store of the pool."),
+]
+Key = Annotated[
+    list[Path] | None, typer.Option("--key", help="With --out: a file of public keys, of which one must have signed.")
+]
+MaxSize = Annotated[
+    str, typer.Option("--max-size", metavar="SIZE", help="Most bytes to take. [default: the Host document's, or 4G]")
+]
+
 
 def pull(
     source: Annotated[str, typer.Argument(help="A path, or a file:, http: or https: URL of an archive.")],
     digest: Annotated[
         str, typer.Option("--digest", help="The SHA256 that it must have. [default: from the .sha256 beside it]")
     ] = "",
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="DIR", help="Write it to this folder here, not to the store of the pool."),
-    ] = None,
-    key: Annotated[
-        list[Path] | None,
-        typer.Option("--key", help="With --out: a file of public keys, of which one must have signed."),
-    ] = None,
-    max_size: Annotated[
-        str,
-        typer.Option("--max-size", metavar="SIZE", help="Most bytes to take. [default: the Host document's, or 4G]"),
-    ] = "",
+    out: Out = None,
+    key: Key = None,
+    max_size: MaxSize = "",
     specs: given.Specs = None,
     host: given.HostURL = "",
     label: given.Labels = None,
