@@ -28,17 +28,19 @@ def at(offset: int, size: int) -> int:
 class Spool:
     """A stream that was set aside. Nobody else can open it, and it goes with this object."""
 
-    def __init__(self) -> None:
-        """Start empty."""
+    def __init__(self, *, summed: bool = True) -> None:
+        """Start empty. A `digest` that nobody wants costs time: not `summed`, it is that of nothing."""
         self._descriptor, name = tempfile.mkstemp(prefix="reconciler-")
         os.unlink(name)
         weakref.finalize(self, os.close, self._descriptor)
         self._sum = hashlib.sha256()
+        self._summed = summed
         self.size = 0
 
     def write(self, chunk: bytes | memoryview) -> None:
         """Append to it."""
-        self._sum.update(chunk)
+        if self._summed:
+            self._sum.update(chunk)
         self.size += len(chunk)
         rest = memoryview(chunk)
         while rest:

@@ -219,7 +219,7 @@ class Side:
 
     def captured(self, names: Iterable[str]) -> Captured:
         """These paths with their content."""
-        spool = Spool()
+        spool = Spool(summed=False)
         ordered = sorted(names, key=key)
         if ordered:
             stdin = b"".join(b"./" + key(path) + b"\0" for path in ordered)

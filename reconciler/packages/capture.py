@@ -67,7 +67,7 @@ class _Found:
 
     def __init__(self, limits: Limits, top: bool) -> None:
         self._top = TOP if top else ""
-        self._unpacked, self._spool = Unpacked(limits), Spool()
+        self._unpacked, self._spool = Unpacked(limits), Spool(summed=False)
         self._entries: dict[str, Entry] = {}
         self._places: dict[str, tuple[int, int]] = {}
         self._first: dict[str, str] = {}

@@ -26,6 +26,7 @@ _KINDS: Final = {
     b"5": "directory",
     b"6": "fifo",
 }
+_OCTAL = b"01234567"
 _SPARSE = b"GNU.sparse."
 _MARKED: Final = ((b"uid", 108, 116), (b"gid", 116, 124), (b"mtime", 136, 148))
 """Numbers that say something of a member, with their place in the header."""
@@ -206,7 +207,7 @@ def _number(field: bytes) -> int:
     digits = field.rstrip(b" \0").lstrip(b" ")
     if not digits:
         return 0
-    if not all(0x30 <= byte <= 0x37 for byte in digits):
+    if digits.translate(None, _OCTAL):
         raise malformed("A number in a header cannot be read.")
     return int(digits, 8)
 

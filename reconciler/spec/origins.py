@@ -1,4 +1,4 @@
-"""What a root is made of beside its release: jail packages and a Makejail, as documents name them, and who is believed."""
+"""What a root is made of beside its release: jail packages and a Makejail; and whose packages are believed."""
 
 from __future__ import annotations
 
