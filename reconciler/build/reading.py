@@ -8,8 +8,9 @@ two cases: a renamed folder is read whole, and a changed file that has several n
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from hashlib import sha256
@@ -19,11 +20,14 @@ from threading import Lock
 from reconciler.build.workspace import Workspace
 from reconciler.kind import make_dataset
 from reconciler.model.action import Site
+from reconciler.model.command import Output
 from reconciler.model.diagnostic import Diagnostic, HostError
 from reconciler.model.ports import DatasetRow
+from reconciler.packages.archive import PACKAGE
 from reconciler.packages.capture import Captured, capture
 from reconciler.packages.delta import Delta, delta
 from reconciler.packages.record import IGNORED, Touched, beneath_others, sift, touched
+from reconciler.packages.tar import too_large
 from reconciler.packages.times import Window
 from reconciler.packages.tree import TOP, Entry, key, unrecordable
 from reconciler.spool import Spool
@@ -97,16 +101,25 @@ def difference(
     dataset, or from a clone's origin to a snapshot of the clone; zfs diff is sure of no others.
     With `everything` zfs is not asked, and both trees are read whole: they need have nothing in common.
 
-    Raises HostError (`recording-unreadable`, and what mounting and jails raise) and FetchError
+    Raises HostError (`recording-unreadable`, `recording-no-room`, and what mounting and jails raise) and FetchError
     (`package-unrecordable`, and what `capture` raises).
     """
     with _ONE:
         where = Touched(whole=frozenset({""}))
         if not everything:
             where = reduce(or_, (_hints(site, before, after) for before, after in steps), Touched())
-        with Side.of(site, steps[0][0]) as old, Side.of(site, steps[-1][1]) as new:
-            found = _compared(old, new, where, tuple(ignore), tuple(wanted))
-            return replace(found, since=old.time_of("COPYRIGHT"))
+        try:
+            with Side.of(site, steps[0][0]) as old, Side.of(site, steps[-1][1]) as new:
+                found = _compared(old, new, where, tuple(ignore), tuple(wanted))
+                return replace(found, since=old.time_of("COPYRIGHT"))
+        except OSError as error:
+            raise _no_room(error) from error
+
+
+def _no_room(error: OSError) -> HostError:
+    detail = f"{tempfile.gettempdir()}: {error.strerror or error}. Nothing was made."
+    hint = "Name a folder with room for all that changed, twice: TMPDIR=/var/tmp reconcile package ..."
+    return HostError(Diagnostic("recording-no-room", "What was recorded cannot be set aside", detail, hint))
 
 
 def windows(site: Site, steps: Iterable[tuple[str, str]]) -> tuple[Window, ...]:
@@ -118,6 +131,16 @@ def windows(site: Site, steps: Iterable[tuple[str, str]]) -> tuple[Window, ...]:
 
 def _dataset(snapshot: str) -> str:
     return snapshot.partition("@")[0]
+
+
+def abandon(site: Site, snapshot: str) -> None:
+    """Clear away what a reading of this snapshot left when it was killed: nothing can be destroyed below a clone."""
+    with _room(site, snapshot) as room:
+        room.discard_unfinished()
+
+
+def _room(site: Site, snapshot: str) -> Workspace:
+    return Workspace(site, f"{site.pool}/layers/reading-{sha256(snapshot.encode()).hexdigest()[:16]}")
 
 
 def _hints(site: Site, before: str, after: str) -> Touched:
@@ -180,13 +203,18 @@ class Side:
     @contextmanager
     def of(cls, site: Site, snapshot: str) -> Iterator[Side]:
         """A clone of a snapshot, mounted read-only under a jail; it is gone afterwards."""
-        name = sha256(snapshot.encode()).hexdigest()[:16]
-        with Workspace(site, f"{site.pool}/layers/reading-{name}") as room:
+        with _room(site, snapshot) as room:
             room.discard_unfinished()
             make_dataset(site, room.dataset, {"mountpoint": "legacy", "canmount": "noauto"}, origin=snapshot)
             room.mount("ro")
             room.start(network=False)
-            yield cls(room)
+            try:
+                yield cls(room)
+            except BaseException:
+                with suppress(HostError):
+                    room.clear()
+                    room.discard_unfinished()
+                raise
             room.clear()
             room.discard_unfinished()
 
@@ -223,7 +251,7 @@ class Side:
         ordered = sorted(names, key=key)
         if ordered:
             stdin = b"".join(b"./" + key(path) + b"\0" for path in ordered)
-            done = self.room.exec(READ, stdin=stdin, sink=spool.write, timeout=TIMEOUT)
+            done = self.room.exec(READ, stdin=stdin, sink=bounded(spool, PACKAGE.stream), timeout=TIMEOUT)
             if done.status:
                 raise self._unreadable("tar", done.status, done.stderr)
         else:
@@ -247,6 +275,20 @@ class Side:
         detail = f"In a jail over {self.room.dataset}, {tool} ended with status {status}.\n{said}".rstrip()
         hint = "The root needs its own sh, find, xargs and tar, as every release has them in its base set."
         return HostError(Diagnostic("recording-unreadable", "A root cannot be read", detail, hint), stderr=said)
+
+
+def bounded(spool: Spool, most: int) -> Output:
+    """What writes to a spool, and ends whoever writes more than that: the root's own tar may never end.
+
+    It raises FetchError (code `archive-too-large`).
+    """
+
+    def take(piece: bytes) -> None:
+        if spool.size + len(piece) > most:
+            raise too_large(f"What changed in a root takes more than {most} bytes.")
+        spool.write(piece)
+
+    return take
 
 
 def line(rows: Sequence[DatasetRow], first: str, last: str) -> tuple[tuple[str, str], ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from reconciler.build.reading import abandon
 from reconciler.kind import Seen
 from reconciler.model.action import Site
 from reconciler.model.diagnostic import Diagnostic, HostError
@@ -89,6 +90,7 @@ def drop(site: Site, snapshots: Sequence[str]) -> None:
     there = {row.name for row in site.observe("datasets", roots=sorted(datasets)).datasets}
     for snapshot in snapshots:
         if snapshot in there:
+            abandon(site, snapshot)
             try:
                 site.host.datasets.release(HOLD, snapshot)
             except HostError as error:  # a kill between snapshot and hold leaves it without

@@ -7,20 +7,22 @@ import random
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from reconciler.build.reading import LOOK, Difference, difference, line
+from reconciler.build.reading import LOOK, Difference, bounded, difference, line
 from reconciler.build.unpack import unpack
 from reconciler.build.workspace import Workspace
 from reconciler.kind import make_dataset
 from reconciler.model.command import Command, Completed
-from reconciler.model.diagnostic import HostError
+from reconciler.model.diagnostic import FetchError, HostError
 from reconciler.packages.delta import Delta, delta
 from reconciler.packages.manifest import Manifest
+from reconciler.spool import Spool
 from reconciler.wraps import Wrapper
 from tests.packages.lab import Lab, payload
 
@@ -104,21 +106,14 @@ def test_what_is_ignored_is_left_out_and_said(lab: Lab) -> None:
     root = lab.path("/jail") + b"/"
     for name in ("etc/ssh/ssh_host_rsa_key", "var/cache/pkg/x.pkg", "var/log/messages", "etc/resolv.conf", "etc/keep"):
         put(root + name.encode())
+    os.mkfifo(root + b"pipe")
     lab.snapshot("zroot/jail@b")
     found = recorded(lab, "jail")
-    assert paths(found) == (["etc/keep", "etc/ssh"], [])
+    assert paths(found) == (["etc/keep", "etc/ssh", "pipe"], [])
     assert found.left_out["etc/resolv.conf"] == ("etc/resolv.conf",)
     assert found.left_out["var/cache"] == ("var/cache", "var/cache/pkg", "var/cache/pkg/x.pkg")
     again = recorded(lab, "jail", wanted=("var/log",))
     assert "var/log/messages" in paths(again)[0]
-
-
-def test_a_named_pipe_is_recorded(lab: Lab) -> None:
-    begun(lab)
-    lab.snapshot("zroot/jail@a")
-    os.mkfifo(lab.path("/jail") + b"/pipe")
-    lab.snapshot("zroot/jail@b")
-    assert paths(recorded(lab, "jail")) == (["pipe"], [])
 
 
 def test_what_stands_at_a_path_is_told_by_the_root_itself(tmp_path: Path) -> None:
@@ -151,6 +146,25 @@ def test_a_folder_that_became_a_link_is_not_entered_through_it(lab: Lab) -> None
     found = recorded(lab, "jail")
     assert paths(found) == (["was"], ["was", "was/a"])
     assert found.change.entries[0].target == "other"
+
+
+def test_what_never_ends_or_has_no_room_is_not_read_on(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool = Spool()
+    take = bounded(spool, 10)
+    take(b"12345")
+    with pytest.raises(FetchError, match="archive-too-large"):
+        take(b"678901")
+    assert spool.size == 5
+    begun(lab)
+    lab.snapshot("zroot/jail@a")
+    put(lab.path("/jail") + b"/new")
+    lab.snapshot("zroot/jail@b")
+    before = lab.left()
+    with monkeypatch.context() as full:
+        full.setattr(tempfile, "tempdir", "/nonexistent")
+        with pytest.raises(HostError, match="recording-no-room"):
+            recorded(lab, "jail")
+    assert lab.left() == before
 
 
 def test_a_difference_is_followed_over_clones_of_clones(lab: Lab) -> None:
@@ -263,18 +277,7 @@ def test_a_package_that_does_not_fit_is_said_to_differ(lab: Lab) -> None:
         apply_to(lab, "zroot/other@a", found)
 
 
-def test_what_is_not_as_the_package_says_afterwards_is_named(lab: Lab) -> None:
-    begun(lab)
-    lab.snapshot("zroot/jail@a")
-    put(lab.path("/jail") + b"/new")
-    lab.snapshot("zroot/jail@b")
-    found = recorded(lab, "jail")
-    entry = replace(found.change.entries[0], mode=0o600)
-    with pytest.raises(HostError, match="mode 0600 → 0644"):
-        apply_to(lab, "zroot/jail@a", found, Delta((entry,)))
-
-
-def test_what_is_said_of_the_root_itself_is_recorded_and_applied(lab: Lab) -> None:
+def test_what_is_said_of_the_root_itself_is_recorded_and_applied_and_looked_at_again(lab: Lab) -> None:
     begun(lab)
     lab.snapshot("zroot/jail@a")
     lab.do("chown", "80:81", "/jail")
