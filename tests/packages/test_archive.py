@@ -220,7 +220,7 @@ MILD = st.lists(
 )
 
 
-@settings(max_examples=120, deadline=None, database=None)
+@settings(max_examples=60, deadline=None, database=None)
 @given(ITEMS | MILD)
 def test_an_accepted_archive_never_writes_outside_its_tree(items: list[Item]) -> None:
     data = tar_of(items)

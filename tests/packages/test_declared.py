@@ -11,10 +11,14 @@ import pytest
 from reconciler.model.command import Command
 from reconciler.model.diagnostic import SpecError
 from reconciler.packages.delta import Delta
+from reconciler.packages.inspect import digest
 from reconciler.packages.manifest import Manifest
 from reconciler.packages.tree import Entry
 from reconciler.packages.write import build_package
 from tests.fleet import Fleet, mirror, problems
+
+from .test_hostile import LYING, TOLD
+from .trees import assembled
 
 SITE = """kind: Package
 name: site
@@ -132,6 +136,13 @@ def test_a_package_for_something_else_is_refused_before_anything_is_made(
     made = build_package(fleet.folder, manifest, lambda _entry: [])
     said = refused(fleet, f"name: other, digest: 'sha256:{made.sha256}', source: 'file:{made.path}'")
     assert "package-does-not-fit" in said and reason in said
+
+
+def test_a_package_that_lies_is_refused_before_anything_is_made(fleet: Fleet) -> None:
+    evil = fleet.folder / "evil.tar.xz"
+    evil.write_bytes(assembled(TOLD, LYING["one more"]))
+    said = refused(fleet, f"name: evil, digest: 'sha256:{digest(evil)}', source: 'file:{evil}'")
+    assert "package-disagrees" in said
 
 
 @pytest.mark.parametrize(

@@ -14,21 +14,21 @@ Pair = tuple[dict[str, Entry], dict[str, Entry]]
 
 
 @given(pairs())
-@examples(40)
+@examples(25)
 def test_applying_the_difference_of_two_trees_to_one_gives_the_other(pair: Pair) -> None:
     before, after = pair
     assert apply(before, delta(before, after)) == after
 
 
 @given(trees())
-@examples(40)
+@examples(25)
 def test_a_tree_does_not_differ_from_itself(tree: dict[str, Entry]) -> None:
     assert not delta(tree, tree) and differences(tree, tree) == ()
     assert apply(tree, Delta()) == tree
 
 
 @given(pairs())
-@examples(40)
+@examples(25)
 def test_a_difference_is_sorted_and_carries_whole_files(pair: Pair) -> None:
     before, after = pair
     change = delta(before, after)
@@ -40,7 +40,7 @@ def test_a_difference_is_sorted_and_carries_whole_files(pair: Pair) -> None:
 
 
 @given(pairs())
-@examples(30)
+@examples(20)
 def test_what_is_removed_first_is_below_before_above(pair: Pair) -> None:
     before, after = pair
     gone = removals(delta(before, after))

@@ -1,4 +1,4 @@
-"""Some of the calls at which recording, or a jail with a package, may be cut off. All of them: flow_dying.py."""
+"""One of the calls at which a recording may be cut off. All of them, and jails with a package: flow_dying.py."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.build import recorded
-from tests.fleet import Fleet, mirror
-from tests.packages.dying import jail_survives, reading_survives
+from tests.packages.dying import reading_survives
 from tests.packages.lab import Lab
 
 
@@ -26,17 +25,6 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
     lab.close()
 
 
-@pytest.fixture
-def fleet(tmp_path: Path) -> Iterator[Fleet]:
-    fleet = Fleet(tmp_path, mirror(tmp_path / "mirror", "15.1-RELEASE"))
-    yield fleet
-    fleet.close()
-
-
 @pytest.mark.parametrize(("n", "after"), [(15, False)])
 def test_a_recording_that_was_cut_off_is_read_again_and_leaves_nothing(lab: Lab, n: int, after: bool) -> None:
     assert reading_survives(lab, n, after=after)
-
-
-def test_a_jail_with_a_package_converges_after_its_making_was_cut_off(fleet: Fleet) -> None:
-    assert jail_survives(fleet, 62, after=False)

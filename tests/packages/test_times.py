@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.build.reading import difference, windows
 from reconciler.packages.delta import Delta
 from reconciler.packages.times import EARLIEST, Window, settled
-from tests.fleet import Fleet, mirror, problems
 
+from .lab import Lab
 from .trees import directory, examples, file, of, symlink
 
 BUILD: Window = (2_000_000_000, 2_000_000_100)
@@ -70,42 +71,19 @@ def test_the_moment_is_not_before_the_release_nor_before_this_century() -> None:
     assert settled(replace(only, deletions=("gone",)), [BUILD]).deletions == ("gone",)
 
 
-SPEC = """kind: Package
-name: site
-version: "1"
-release: 15.1-RELEASE
-makejail:
-  text: |
-    CMD mkdir -p /usr/local/etc
-    COPY page /usr/local/
-    CMD echo hello > /usr/local/etc/site.conf && touch -d 2020-02-02T02:02:02Z /usr/local/etc/old
----
-kind: Jail
-name: web
-release: 15.1-RELEASE
-state: stopped
-packages: [{name: site}]
-"""
-
-
-def built(folder: Path, checkout: int) -> str:
-    """The digest of the package that a new host makes, from files that were checked out then."""
-    url = f"file:{folder.parent}/mirror"
-    fleet = Fleet(folder, url)
-    (fleet.specs / "page").write_text("<h1>Hello</h1>")
-    os.utime(fleet.specs / "page", (checkout, checkout))
-    fleet.write(SPEC)
-    try:
-        report = fleet.apply()
-        assert report.ok, problems(report)
-        (sha256,) = [row.user["package"] for row in fleet.session().observed.datasets if row.user.get("package")]
-        return sha256
-    finally:
-        fleet.close()
-
-
-def test_two_hosts_that_build_a_package_have_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    mirror(tmp_path / "mirror", "15.1-RELEASE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    one = built(tmp_path / "one", 1_750_000_000)
-    assert built(tmp_path / "two", 1_760_000_000) == one
+def test_two_hosts_read_the_same_package_of_the_same_work(tmp_path: Path) -> None:
+    found = []
+    for name in ("one", "two"):
+        lab = Lab(tmp_path / name)
+        lab.dataset("base")
+        lab.snapshot("zroot/base@sealed")
+        lab.do("zfs", "clone", "-o", "mountpoint=/layer", "zroot/base@sealed", "zroot/layer")
+        lab.do("sh", "-c", "echo new > /layer/etc/new; touch -d 2020-02-02T02:02:02Z /layer/etc/old")
+        os.utime(lab.path("/layer/etc/new"), (at := time.time() + len(found), at))
+        lab.snapshot("zroot/layer@done")
+        steps = [("zroot/base@sealed", "zroot/layer@done")]
+        whole = difference(lab.site, steps)
+        found.append((whole.change, settled(whole.change, windows(lab.site, steps), (), whole.since)))
+        lab.close()
+    assert found[0][0] != found[1][0]
+    assert found[0][1] == found[1][1]
