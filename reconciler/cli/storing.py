@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import typer
 
-from reconciler.cache import Cache, default_folder, hash_stream
+from reconciler.cache import CHUNK, Cache, default_folder, hash_stream
 from reconciler.cli import session
 from reconciler.cli.paper import size, table
 from reconciler.download import PATIENT, DownloadError, digest_of, fetch_bytes, upload
@@ -22,7 +22,7 @@ from reconciler.packages.signature import Trust
 from reconciler.packages.store import Note, Store
 from reconciler.packages.supply import keep
 from reconciler.packages.verify import LARGEST, VerifiedPackage, kept, signature_beside, source_url, verify
-from reconciler.packages.write import digest_file, unwritable
+from reconciler.packages.write import becoming, unwritable
 from reconciler.reconcile import Session
 from reconciler.spec.fields import parse_size
 from reconciler.url import redact
@@ -151,20 +151,13 @@ def place(package: VerifiedPackage, folder: Path, name: str, *, bare: bool = Fal
     (`package-unwritable`).
     """
     path = folder / name
-    partial = path.with_name(f".{name}.{os.getpid()}.partial")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        try:
-            shutil.copyfile(package.path, partial)
-            with open(partial, "rb+") as file:
-                written = hash_stream(file)[0]
-                os.fsync(file.fileno())
-            if written != package.sha256:
+        with becoming(path) as file, open(package.path, "rb") as source:
+            shutil.copyfileobj(source, file, CHUNK)
+            file.seek(0)
+            if hash_stream(file)[0] != package.sha256:
                 raise OSError("what was written is not what was to be")
-            digest_file(path).unlink(missing_ok=True)
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
         for suffix, data in beside(package, name, bare=bare).items():
             path.with_name(name + suffix).write_bytes(data)
     except OSError as error:

@@ -20,8 +20,9 @@ Compression = Literal["xz", "zstd"]
 SUFFIX: dict[Compression, str] = {"xz": ".tar.xz", "zstd": ".tar.zst"}
 PIECE = 24 * 1024**2
 """Bytes of a piece before compression: three dictionaries of `xz -6`, as xz(1) takes for its blocks."""
-XZ_PRESET = 6
-ZSTD_LEVEL = 12
+XZ_PRESET, XZ_LIGHT = 6, 2
+ZSTD_LEVEL, ZSTD_LIGHT = 12, 3
+"""Light is for what hardly gets smaller: a manifest is digests for the most part."""
 MAX_THREADS = 16
 
 
@@ -40,7 +41,8 @@ class Compressor:
     def __init__(self, out: IO[bytes], compression: Compression, workers: int = 0) -> None:
         """Write to `out`; `workers` 0 means as many as there are processors."""
         self._out = out
-        self._compress = _piece(compression)
+        self._compress = _piece(compression, XZ_PRESET, ZSTD_LEVEL)
+        self._lightly = _piece(compression, XZ_LIGHT, ZSTD_LIGHT)
         self._workers = workers or threads()
         self._pool = ThreadPoolExecutor(self._workers, "compress")
         self._waiting: deque[Future[bytes]] = deque()
@@ -71,13 +73,21 @@ class Compressor:
             self._parts.append(data)
             self._held += len(data)
 
+    def alone(self, data: bytes) -> None:
+        """Write this as one stream of its own, however long it is, and with less work."""
+        self.cut()
+        self._submit(self._lightly, data)
+
     def cut(self) -> None:
         """End the stream here; what follows begins another."""
         if not self._held:
             return
         data = b"".join(self._parts)
         self._parts, self._held = [], 0
-        self._waiting.append(self._pool.submit(self._compress, data))
+        self._submit(self._compress, data)
+
+    def _submit(self, compress: Callable[[bytes], bytes], data: bytes) -> None:
+        self._waiting.append(self._pool.submit(compress, data))
         while len(self._waiting) > self._workers + 1:
             self._take()
 
@@ -95,12 +105,12 @@ class Compressor:
         self._out.write(data)
 
 
-def _piece(compression: Compression) -> Callable[[bytes], bytes]:
+def _piece(compression: Compression, preset: int, level: int) -> Callable[[bytes], bytes]:
     if compression == "xz":
-        return lambda data: lzma.compress(data, format=lzma.FORMAT_XZ, check=lzma.CHECK_CRC64, preset=XZ_PRESET)
+        return lambda data: lzma.compress(data, format=lzma.FORMAT_XZ, check=lzma.CHECK_CRC64, preset=preset)
     if compression == "zstd":
         import zstandard
 
         # A compressor is not for several threads at once.
-        return lambda data: zstandard.ZstdCompressor(ZSTD_LEVEL, write_checksum=True).compress(data)
+        return lambda data: zstandard.ZstdCompressor(level, write_checksum=True).compress(data)
     assert_never(compression)

@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
@@ -46,8 +48,7 @@ def write_package(out: IO[bytes], manifest: Manifest, content: Content, compress
     judge(manifest)
     when = stamp(manifest.change.entries)
     with Compressor(out, compression) as compressor:
-        compressor.write(manifest_header(len(text)) + padded(text))
-        compressor.cut()
+        compressor.alone(manifest_header(len(text)) + padded(text))
         for entry in manifest.change.entries:
             compressor.write(header(entry, when))
             if entry.has_content:
@@ -86,22 +87,38 @@ def build_package(
     """
     serialize(replace(manifest, change=Delta()))  # its name becomes that of a file
     path = folder / (manifest.stem + SUFFIX[compression])
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        try:
-            with open(partial, "xb") as out:
-                sha256 = write_package(out, manifest, content, compression)
-                out.flush()
-                os.fsync(out.fileno())
-                size = out.tell()
-            digest_file(path).unlink(missing_ok=True)
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
+        with becoming(path) as out:
+            sha256 = write_package(out, manifest, content, compression)
+            size = out.tell()
         write_digest(path, sha256, bare=bare)
     except OSError as error:
         raise unwritable(path, error) from error
     return Written(path, sha256, size)
+
+
+@contextmanager
+def becoming(path: Path) -> Iterator[IO[bytes]]:
+    """A file that gets the name of an archive when it is whole, and never stands beside another's digest.
+
+    What a killed run left of it is written over; two runs do not write it at once. Raises OSError.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(partial, flags, 0o666), "rb+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(file.fileno()).st_ino != os.stat(partial, follow_symlinks=False).st_ino:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))  # another run has just finished it
+        try:
+            file.truncate()
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            digest_file(path).unlink(missing_ok=True)
+            os.replace(partial, path)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
 
 
 def prepare_folder(folder: Path) -> None:

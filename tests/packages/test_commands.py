@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli.main import main
+from reconciler.model.diagnostic import FetchError
 from reconciler.packages.inspect import opened
-from reconciler.packages.write import build_package
+from reconciler.packages.write import becoming, build_package
 
 from .tars import Item, tar_of
 from .tars import folder as folder_item
@@ -152,3 +153,20 @@ def test_what_cannot_be_converted_makes_nothing(
     status, _, err = run(capsys, "convert", old, *words)
     assert status == 1 and code in err
     assert list(tmp_path.iterdir()) == [old]
+
+
+def test_what_a_killed_run_left_of_an_archive_is_written_over_and_two_do_not_write_it_at_once(tmp_path: Path) -> None:
+    made = manifest(SECOND)
+    left = tmp_path / f".{made.stem}.tar.xz.partial"
+    left.write_bytes(b"half" * 100_000)
+    path = build_package(tmp_path, made, lambda e: [CONTENTS[e.sha256]]).path
+    assert opened(path).manifest == made
+    assert sorted(found.name for found in tmp_path.iterdir()) == [path.name, f"{path.name}.sha256"]
+    with becoming(path), pytest.raises(FetchError, match="package-unwritable"):
+        build_package(tmp_path, made, lambda e: [CONTENTS[e.sha256]])
+    outside = tmp_path / "outside"
+    outside.write_bytes(b"mine")
+    left.symlink_to(outside)
+    with pytest.raises(FetchError, match="package-unwritable"):
+        build_package(tmp_path, made, lambda e: [CONTENTS[e.sha256]])
+    assert outside.read_bytes() == b"mine"

@@ -43,7 +43,7 @@ SMALL = of(
 
 
 @given(pairs())
-@examples(40)
+@examples(25)
 def test_what_is_packed_is_what_is_read(pair: Pair) -> None:
     change = delta(*pair)
     try:
@@ -58,7 +58,7 @@ def test_what_is_packed_is_what_is_read(pair: Pair) -> None:
 
 
 @given(pairs())
-@examples(40)
+@examples(25)
 def test_any_tar_reader_finds_the_same_in_it(pair: Pair) -> None:
     """Checked by two readers that know nothing of the format: ours for strange archives, and Python's."""
     change = delta(*pair)
@@ -96,6 +96,16 @@ def test_the_same_bytes_whatever_the_number_of_processors(
         made.append(package(change, compression))
     assert len(set(made)) == 1
     found, taken = both(made[0])
+    assert found is not None and set(taken) == {e.path for e in change.entries}
+
+
+@pytest.mark.parametrize("compression", BOTH)
+def test_a_manifest_of_more_than_a_piece_is_one_stream_all_the_same(
+    compression: Compression, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compress, "PIECE", 1000)
+    change = of(*(file(f"f{number}", b"%d" % number) for number in range(30)))
+    found, taken = both(package(change, compression))
     assert found is not None and set(taken) == {e.path for e in change.entries}
 
 
@@ -146,7 +156,7 @@ def test_a_file_that_changes_while_it_is_packed_leaves_no_package(tmp_path: Path
 
 
 @given(pairs())
-@examples(40)
+@examples(25)
 def test_a_manifest_has_one_text(pair: Pair) -> None:
     made = manifest(delta(*pair), patch_levels=(1, None))
     text = serialize(made)
@@ -154,7 +164,7 @@ def test_a_manifest_has_one_text(pair: Pair) -> None:
 
 
 @given(st.data())
-@examples(60)
+@examples(40)
 def test_a_damaged_package_is_refused_or_the_same(data: st.DataObject) -> None:
     whole = bytearray(SAMPLE)
     at = data.draw(st.integers(0, len(whole) - 1))

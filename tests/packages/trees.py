@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from reconciler.model.diagnostic import FetchError
 from reconciler.packages.archive import PACKAGE, Limits
-from reconciler.packages.compress import Compression
+from reconciler.packages.compress import XZ_LIGHT, Compression
 from reconciler.packages.delta import Delta, delta
 from reconciler.packages.layout import header, manifest_header, padded
 from reconciler.packages.manifest import Manifest
@@ -151,7 +151,9 @@ def members(entries: Iterable[Entry], when: int = 0) -> bytes:
 
 def assembled(text: bytes, rest: bytes, compress: Callable[[bytes], bytes] = lzma.compress) -> bytes:
     """A package of this text and this payload, whatever they say."""
-    return compress(manifest_header(len(text)) + padded(text)) + compress(rest)
+    first = manifest_header(len(text)) + padded(text)
+    light = lzma.compress(first, preset=XZ_LIGHT) if compress is lzma.compress else compress(first)
+    return light + compress(rest)
 
 
 def both(data: bytes, limits: Limits = PACKAGE) -> tuple[Package | None, dict[str, bytes]]:
