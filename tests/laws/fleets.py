@@ -16,6 +16,8 @@ STEADY = {"kind": "Jail", "name": "steady", "release": "15.1-RELEASE", "state": 
 # Whatever the pair, the operator has agreed to it; what may happen without is a law of its own.
 CONSENT = Consent(prune=True, data_loss=frozenset({*NAMES, *(f"{n}/{v}" for n in NAMES for v in ("one", "two"))}))
 
+STARTS = {"cpuset": ["0", "0-1"], "ephemeral": [True], "unmanaged": [["localtime"]], "devfs_ruleset": [3, 5]}
+
 volumes = st.lists(
     st.fixed_dictionaries(
         {"name": st.sampled_from(["one", "two"])},
@@ -42,6 +44,9 @@ def jails(draw: st.DrawFn, name: str, others: tuple[str, ...]) -> dict[str, Any]
         jail["limits"] = {"maxproc": draw(st.sampled_from([50, 60]))}
     if draw(st.booleans()):
         jail["parameters"] = {"allow.raw_sockets": draw(st.booleans())}
+    for field, values in STARTS.items():
+        if draw(st.integers(0, 3)) == 0:
+            jail[field] = draw(st.sampled_from(values))
     if draw(st.integers(0, 2)) == 0:
         lines = ["CMD echo 1 > /etc/1", "CMD echo 2 > /etc/2"]
         jail["makejail"] = {"text": "\n".join(lines[: draw(st.integers(1, 2))])}
