@@ -33,7 +33,11 @@ INDEX_LIMIT = 1024 * 1024
 NAMES_LIMIT = 2000
 """Folders of one index that are looked at."""
 
-_LINK = re.compile(rb"""href\s*=\s*["']?(?:\./)?([A-Za-z0-9][A-Za-z0-9._-]{0,127})/["'\s>]""", re.IGNORECASE)
+# Some servers write the whole path of a folder.
+_LINK = re.compile(
+    rb"""href\s*=\s*["']?(?:\./|/(?:[a-z0-9][a-z0-9._-]{0,127}/){0,16})?([a-z0-9][a-z0-9._-]{0,127})/["'\s>]""",
+    re.IGNORECASE,
+)
 _BRANCH = re.compile(r"(?:(?P<major>[1-9][0-9]?)-(?P<stable>stable)|(?P<current>current))", re.ASCII)
 _BUILD = re.compile(
     r"HardenedBSD-(?P<name>[1-9][0-9]?-(?:STABLE|CURRENT))-(?P<machine>[a-z0-9_]{1,16})-LATEST", re.ASCII

@@ -1,7 +1,8 @@
 """Where a release lies on a mirror, and which mirrors may be believed. Pure.
 
 Layout (bsdinstall(8)): `MIRROR/MACHINE/ARCH/RELEASE/FILE`, with machine as `uname -m` and arch as
-`uname -p` say: `amd64/amd64`, `arm64/aarch64`. HardenedBSD keeps the last build of each branch:
+`uname -p` say: `amd64/amd64`, `arm64/aarch64`. Builds of a branch lie in another folder than FreeBSD's releases,
+as bsdinstall's mirrorselect knows. HardenedBSD keeps the last build of each branch:
 `MIRROR/15-stable/MACHINE/ARCH/installer/LATEST/FILE`, or `current`.
 """
 
@@ -17,9 +18,11 @@ DEFAULT_MIRROR = "https://download.freebsd.org/releases"
 ARCHIVE_MIRROR = "http://ftp-archive.freebsd.org/pub/FreeBSD-Archive/old-releases"
 """Where releases go after their end of life. It has no TLS, so it needs `pinned` or `manifests-dir`."""
 
+SNAPSHOTS_MIRROR = "https://download.freebsd.org/snapshots"
 HARDENEDBSD_MIRROR = "https://installers.hardenedbsd.org/pub"
 
 _HARDENED = re.compile(r"(?P<major>[0-9]+)\.[0-9]+-(?P<branch>STABLE|CURRENT)-HBSD", re.ASCII)
+_SNAPSHOT = re.compile(r".*-(ALPHA[0-9]*|CURRENT|PRERELEASE|STABLE)", re.ASCII)
 _PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}", re.ASCII)
 
 
@@ -29,7 +32,8 @@ def release_url(mirror: str | None, machine: str, arch: str, release: str, file:
     Raises FetchError (`mirror-url-malformed`) for a mirror or a part that cannot be in a URL.
     """
     hardened = _HARDENED.fullmatch(release)
-    own = HARDENEDBSD_MIRROR if hardened else DEFAULT_MIRROR
+    plain = SNAPSHOTS_MIRROR if _SNAPSHOT.fullmatch(release) else DEFAULT_MIRROR
+    own = HARDENEDBSD_MIRROR if hardened else plain
     root = own if mirror is None else mirror
     split_mirror(root)
     for part in (machine, arch, release, file):

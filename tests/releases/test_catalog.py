@@ -25,6 +25,8 @@ NGINX = b"""<html><head><title>Index of /releases/amd64/amd64/</title></head><bo
 </pre></body></html>"""
 APACHE = b"""<table><tr><td><a href='./15.1-RELEASE/'>x</a></td></tr><TR><TD><A HREF=15.10-RELEASE/>y</A>
 <a href="?C=N;O=D">Name</a><a href="/pub/">Parent</a></table>"""
+FANCY = b"""<table id="list"><tr><td class="link"><a href="13.5-RELEASE/" title="13.5-RELEASE">13.5-RELEASE/</a></td>
+<tr><td><a href="/pub/FreeBSD/releases/amd64/amd64/14.3-RELEASE/">14.3</a><a href="//x.example/14.2-RELEASE/">"""
 HARDENED = b'<a href="../">..</a><a href="14-stable/">a</a><a href="15-stable/">b</a><a href="current/"><a href="keys/"'
 JENKINS = (
     b'<a href="HardenedBSD-13-STABLE-amd64-LATEST/">a</a><a href="HardenedBSD-12-STABLE-arm64-LATEST/">b</a>'
@@ -38,9 +40,10 @@ BSD, HBSD = Source("https://m.example/r/"), Source("https://h.example/pub", "Har
     [
         (NGINX, ["14.4-RELEASE", "15.0-RELEASE", "15.1-RELEASE", "15.2-BETA1"]),
         (APACHE, ["15.1-RELEASE", "15.10-RELEASE"]),
+        (FANCY, ["13.5-RELEASE", "14.3-RELEASE"]),
         (b"", []),
         (b"\xff\xfe<a href=", []),
-        (b'<a href="../15.1-RELEASE/">', []),
+        (b'<a href="../15.1-RELEASE/"><a href="/pub/../15.1-RELEASE/">', []),
         (b'<a href="http://elsewhere.example/15.1-RELEASE/">', []),
         (b'<a href="15.1-RELEASE/../../x/">', []),
         (b'<a href="15.1-RELEASE-p3/">', []),

@@ -17,6 +17,21 @@ def test_a_file_lies_below_machine_arch_and_release() -> None:
     assert release_url("file:///m/", "amd64", "amd64", "15.1-RELEASE", "MANIFEST").startswith("file:///m/amd64/")
 
 
+@pytest.mark.parametrize(
+    ("release", "folder"),
+    [
+        ("15.2-RC1", "releases"),
+        ("15.2-BETA3", "releases"),
+        ("15.1-STABLE", "snapshots"),
+        ("16.0-CURRENT", "snapshots"),
+        ("16.0-ALPHA2", "snapshots"),
+    ],
+)
+def test_what_is_built_of_a_branch_lies_among_the_snapshots(release: str, folder: str) -> None:
+    found = release_url(None, "amd64", "amd64", release, "MANIFEST")
+    assert found == f"https://download.freebsd.org/{folder}/amd64/amd64/{release}/MANIFEST"
+
+
 @pytest.mark.parametrize("part", ["", "..", ".", "a/b", "a b", "a?b", "a#b", "%2e%2e", "x" * 200])
 def test_a_part_that_would_leave_the_folder_is_refused(part: str) -> None:
     with pytest.raises(FetchError) as caught:
