@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
+from reconciler.model.command import Command
 from tests.fleet import Fleet, problems
 from tests.sweep import EVERY
 
 from .flow_patch import FAULTS, broken
+from .test_in_place import SPEC as IN_PLACE
 from .test_patch import failures, read, releases
 from .test_pkgbase import packaged, spec
 
@@ -78,3 +81,16 @@ def test_a_failure_at_any_call_leaves_nothing_half(
         shutil.rmtree(fleet.folder)
         number += EVERY
     assert number > 10
+
+
+def test_a_root_with_packages_of_its_own_and_a_base_of_sets_is_patched_by_freebsd_update(fleet: Fleet) -> None:
+    fleet.write(IN_PLACE.format(level=0, check="true", state="running"))
+    assert problems(fleet.apply()) == []
+    row = json.dumps({"name": "nginx", "version": "1.28", "comment": "", "deps": [], "sum": "", "files": []})
+    record = f"mkdir -p /var/db/pkg && echo '{row}' > /var/db/pkg/local.sqlite"
+    assert fleet.runner.run(Command(("jexec", "web", "/bin/sh", "-c", record))).status == 0
+    fleet.publish("15.1-RELEASE", 1)
+    fleet.write(IN_PLACE.format(level=1, check="true", state="running"))
+    assert problems(fleet.apply()) == []
+    live = fleet.runner.tree("/reconciler/live/web")
+    assert b'"15.1-RELEASE-p1"' in live["bin/freebsd-version"] and b"nginx" in live["var/db/pkg/local.sqlite"]
