@@ -215,3 +215,31 @@ def test_builds_of_a_branch_are_not_patched(fleet: Fleet, release: str, tmp_path
     fleet.write(SPEC.format(level=1).replace("15.1-RELEASE", release))
     assert failures(fleet.apply())[0] == "release-not-patched"
     assert releases(fleet) == {f"{release}-p0"}
+
+
+def line(path: str, value: str, kind: str = "f") -> dict[str, update_client.Entry]:
+    fields = ("0", "0", "0644", "0", value, "") if kind == "f" else ("",) * 6
+    return {path: update_client.Entry("world", "base", path, kind, *fields)}
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "here", "becomes"),
+    [
+        ("/lib/a", "1", "2", "1", "updated"),
+        ("/lib/a", "1", "2", "local", "updated"),
+        ("/etc/a", "1", "2", "local", "modified"),
+        ("/etc/a", "1", "2", "2", "left"),
+        ("/lib/a", "1", "2", None, "left"),  # deleted here: it stays so
+        ("/lib/a", None, "2", None, "added"),
+        ("/etc/a", None, "2", None, "added"),
+        ("/etc/a", None, "2", "local", "modified"),
+        ("/lib/a", "1", None, "1", "removed"),
+        ("/etc/a", "1", None, "local", "modified"),
+        ("/lib/a", "1", None, None, "left"),
+    ],
+)
+def test_what_is_updated_is_decided_as_the_real_one_does(path, old, new, here, becomes) -> None:
+    indexes = [line(path, value) if value else line(path, "", "-") for value in (old, new)]
+    before, after, modified = update_client.decided(*indexes, line(path, here) if here else {}, ("/etc/",))
+    found = {(True, True): "updated", (False, True): "added", (True, False): "removed"}.get((bool(before), bool(after)))
+    assert (found or ("modified" if modified else "left")) == becomes

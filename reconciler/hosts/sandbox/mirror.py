@@ -34,7 +34,7 @@ SEED = "a"
 ABI = {"15": "FreeBSD:15:amd64", "14": "FreeBSD:14:amd64"}
 _TIME = 1781568000
 """Modification time of every member, in seconds since 1970: the day 15.1-RELEASE came out."""
-_FORMAT = "6"
+_FORMAT = "7"
 _FOLDERS = (
     ".sandbox", "bin", "boot", "boot/kernel", "dev", "etc", "etc/cron.d", "etc/defaults", "etc/mtree",
     "etc/newsyslog.conf.d", "etc/pkg", "etc/rc.conf.d", "etc/rc.d", "etc/ssh", "etc/ssl", "lib", "libexec", "media",

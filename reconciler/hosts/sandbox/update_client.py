@@ -214,7 +214,8 @@ def filtered(found: Index, components: Iterable[str]) -> Index:
 def decided(old: Index, new: Index, present: Index, unmodified: Iterable[str]) -> tuple[Index, Index, list[str]]:
     """What is to be replaced and by what (INDEX-OLD and INDEX-NEW as installed), and what was changed locally.
 
-    Where a path begins with one of `unmodified`, what is there must be what either index has.
+    Where a path begins with one of `unmodified`, what is there must be what either index has. What is not there, and
+    was there in the old release, stays away.
     """
     prefixes = tuple(unmodified)
     before: Index = {}
@@ -225,14 +226,17 @@ def decided(old: Index, new: Index, present: Index, unmodified: Iterable[str]) -
         known = {(e.kind, e.value) for e in (was, now) if e is not None}
         if was is not None and now is not None and _same(was, now):
             continue
-        if path.startswith(prefixes) and was is not None and (here is None or (here.kind, here.value) not in known):
+        if here is None and (was is None or was.kind != "-"):
+            continue
+        if here is not None and path.startswith(prefixes) and (here.kind, here.value) not in known:
             modified.append(path)
             continue
-        if now is not None and here is not None and was is not None:
+        gone = now is None or now.kind == "-"
+        if now is not None and here is not None and was is not None and was.kind != "-" and not gone:
             now = replace(now, mode=here.mode if here.mode != was.mode else now.mode)
-        if now is not None and (here is None or not _same(here, now)):
+        if now is not None and not gone and (here is None or not _same(here, now)):
             after[path] = now
-        if here is not None and (now is None or path in after):
+        if here is not None and (gone or path in after):
             before[path] = here
     return before, after, modified
 

@@ -39,8 +39,9 @@ def publish(folder: Path, offer: Offer, key: SigningKey) -> None:
     for name in ("t", "m", "f", "bp"):
         (place / name).mkdir(parents=True, exist_ok=True)
     index = []
-    for name, tree in (("INDEX-ALL", offer.new), ("INDEX-NEW", offer.new), ("INDEX-OLD", offer.old)):
-        data = metadata(tree)
+    trees = {"INDEX-ALL": (offer.new, {}), "INDEX-NEW": (offer.new, offer.old), "INDEX-OLD": (offer.old, offer.new)}
+    for name, (tree, other) in trees.items():
+        data = metadata(tree, other)
         digest = _sha256(data)
         (place / "m" / f"{digest}.gz").write_bytes(_compressed(data))
         index.append(f"{name}|{digest}\n")
@@ -53,12 +54,16 @@ def publish(folder: Path, offer: Offer, key: SigningKey) -> None:
         (folder / name).write_bytes(data)
 
 
-def metadata(tree: Tree) -> bytes:
-    """`component|subcomponent|path|type|uid|gid|mode|flags|value|hardlink`, sorted bytewise."""
+def metadata(tree: Tree, other: Tree) -> bytes:
+    """`component|subcomponent|path|type|uid|gid|mode|flags|value|hardlink`, sorted bytewise.
+
+    What only the other index has stands here as absent, by a line of type `-`.
+    """
     lines = [
         f"world|base|/{path}|f|0|0|{mode:04o}|0|{_sha256(text.encode())}|\n".encode()
         for path, (mode, text) in tree.items()
     ]
+    lines += [f"world|base|/{path}|-||||||\n".encode() for path in other.keys() - tree.keys()]
     return b"".join(sorted(lines))
 
 
