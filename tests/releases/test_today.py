@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from reconciler.hosts.sandbox import mirror
+from reconciler.model.diagnostic import SpecError
 from reconciler.releases.eol import TABLE_DATE
 from reconciler.releases.rsa import public_key, recover
 from reconciler.releases.tag import parse_tag
@@ -16,8 +17,9 @@ def test_the_day_is_the_clocks_unless_one_is_named():
     assert before <= today({}) <= datetime.now(UTC).date()
     assert today({"RECONCILER_TODAY": ""}) >= before
     assert today({"RECONCILER_TODAY": "2031-02-03"}) == date(2031, 2, 3)
-    with pytest.raises(ValueError, match="isoformat"):
+    with pytest.raises(SpecError) as failed:
         today({"RECONCILER_TODAY": "tomorrow"})
+    assert failed.value.diagnostics[0].code == "day-malformed"
 
 
 def test_no_test_lives_on_the_day_it_is_run():
