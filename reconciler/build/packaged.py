@@ -36,9 +36,9 @@ def packages_of(site: Site, room: Workspace) -> Mapping[str, str]:
         return {}
     room.start(network=False)
     try:
-        found = site.host.packages.installed(room.jail)
+        found = site.host.base.installed(room.jail)
     except HostError as error:
-        if error.diagnostics[0].code != "pkg-catalogue-failed":
+        if error.diagnostics[0].code != "pkgbase-fetch-failed":
             raise
         return {}
     finally:
@@ -61,7 +61,7 @@ def upgrade(site: Site, room: Workspace, wanted: Wanted, before: Mapping[str, st
         room.start(network=False, mount=f"{work} {room.path}{INSIDE} nullfs ro 0 0")
         try:
             pkgbase.installed(site.host.base.upgrade(room.jail, source.abi, output=told))
-            _complete(site.host.packages.installed(room.jail), offered, names)
+            _complete(site.host.base.installed(room.jail), offered, names)
             skipped = _kept(site, room)
             room.exec(("/bin/rm", "-rf", "--", *_CATALOGUES))
         finally:

@@ -301,13 +301,14 @@ class BasePackages(Protocol):
 
     `update` has the catalogue of the repository, `offered` says what is in it, `fetch` makes a repository of some of
     its packages in the work folder, from which `upgrade` brings a running jail to the newest, and `install` fills an
-    empty tree. `abi` is as FreeBSD:15:amd64. What a command ended with is the caller's to judge; all raise HostError
-    when it cannot run.
+    empty tree. `installed` has versions by name of what is in a jail. `abi` is as FreeBSD:15:amd64. What a command
+    ended with is the caller's to judge; all raise HostError when it cannot run.
     """
 
     def update(self, work: str, abi: str, *, output: Output | None = None) -> Completed: ...
     def offered(self, work: str, abi: str) -> Mapping[str, Offer]: ...
     def fetch(self, work: str, abi: str, names: Sequence[str], *, output: Output | None = None) -> Completed: ...
+    def installed(self, jail: str) -> Mapping[str, str]: ...
     def upgrade(self, jail: str, abi: str, *, output: Output | None = None) -> Completed: ...
     def install(
         self, tree: str, work: str, abi: str, names: Sequence[str], *, output: Output | None = None

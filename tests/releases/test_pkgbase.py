@@ -234,6 +234,8 @@ def test_the_command_lines() -> None:
     fetch = f"{outside} fetch -U -y -r FreeBSD-base -o /w/repo -- FreeBSD-a"
     assert " ".join(argv.fetch("/w", abi, ["FreeBSD-a"])) == fetch
     assert argv.index("/w") == ("pkg", "repo", "/w/repo")
+    query = "pkg -j j -C /dev/null -R /var/empty -o PKG_ENABLE_PLUGINS=no query -a"
+    assert argv.installed("j") == (*query.split(), "%n\t%v")
     assert " ".join(argv.upgrade("j", abi)) == (
         "pkg -j j -C /mnt/inside.conf -R /mnt/inside -o ABI=FreeBSD:15:amd64 -o IGNORE_OSVERSION=yes "
         "upgrade -y -r FreeBSD-base"

@@ -45,6 +45,14 @@ def index(work: str) -> tuple[str, ...]:
     return ("pkg", "repo", f"{work}/repo")
 
 
+def installed(jail: str) -> tuple[str, ...]:
+    """Print what is installed in a jail, by its database and nothing else of it: no settings, no plugins."""
+    return (
+        "pkg", "-j", jail, "-C", "/dev/null", "-R", "/var/empty", "-o", "PKG_ENABLE_PLUGINS=no",
+        "query", "-a", "%n\t%v",
+    )  # fmt: skip
+
+
 def upgrade(jail: str, abi: str) -> tuple[str, ...]:
     """Upgrade what is installed in a jail from the folder that is mounted into it."""
     return (
@@ -79,6 +87,10 @@ class HostBase:
             needs.setdefault(name, set()).add(need)
         rows = self._rows(catalogue(work, abi, "%n\t%v"))
         return {name: Offer(name, version, NAME, "", tuple(sorted(needs.get(name, ())))) for name, version in rows}
+
+    def installed(self, jail: str) -> Mapping[str, str]:
+        """Versions by name of what is installed in a jail. Raises HostError (`pkgbase-fetch-failed`)."""
+        return dict(self._rows(installed(jail)))
 
     def fetch(self, work: str, abi: str, names: Sequence[str], *, output: Output | None = None) -> Completed:
         """Have these packages in a repository in the work folder; how that ended, or what failed first."""

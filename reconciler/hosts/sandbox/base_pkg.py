@@ -224,6 +224,12 @@ def _offered(run: Run, words: Mapping[str, str]) -> dict[str, Row]:
     return found
 
 
+def _query(run: Run, words: list[str]) -> None:
+    _, operands = _split(words)
+    for name, row in sorted(run.installed().items()):
+        run.answer.say(operands[0].replace("%n", name).replace("%v", row["version"]).replace("\\t", "\t"))
+
+
 def _rquery(run: Run, words: list[str]) -> None:
     given, operands = _split(words)
     for row in _offered(run, given).values():
@@ -320,5 +326,5 @@ def _put(run: Run, before: Row, data: bytes) -> None:
         run.remove(f"{run.root}{path}")
 
 
-_VERBS = {"update": _update, "rquery": _rquery, "fetch": _fetch, "repo": _repo, "install": _install,
+_VERBS = {"query": _query, "update": _update, "rquery": _rquery, "fetch": _fetch, "repo": _repo, "install": _install,
           "upgrade": _upgrade}  # fmt: skip
