@@ -90,9 +90,11 @@ class Release:
         """Have sets in the cache, verified; what is there already is hashed again and used.
 
         `progress` is told (bytes done, bytes in all or None), in the thread of the caller. Transient failures
-        are tried again, and go on where they stopped. Raises FetchError; see `releases.fetch.fetch`.
+        are tried again, and go on where they stopped. Raises FetchError; see `releases.fetch.fetch`. A branch that
+        HardenedBSD lists (15-STABLE) is fetched by the name of its build: `release("15.1-STABLE-HBSD")`.
         """
         whose = self.distribution
+        parse_version(self.name)
         mirror = whose.mirror or (ARCHIVE_MIRROR if self.archived else None)
         document = Document(name=self.name, mirror=mirror, sets=tuple(sets), trust=trust or Trust())
         plan = plan_fetch(document, whose.machine, whose.arch)

@@ -17,7 +17,7 @@ from reconciler.model.diagnostic import FetchError
 from reconciler.releases.distribution import Distribution
 from reconciler.releases.tag import Updates
 
-from .mirror import Fault, Mirror, base_set, release_files, serving
+from .mirror import Fault, Mirror, base_set, manifest_of, release_files, serving
 
 KEY = make_key("a")
 NAMES = ("13.5-RELEASE", "14.4-RELEASE", "15.0-RELEASE", "15.1-RELEASE", "15.10-RELEASE", "16.0-RC1")
@@ -118,3 +118,12 @@ def test_hardenedbsd_is_listed_and_never_judged(mirror: Mirror, tmp_path: Path) 
     mirror.files = {"/": b'<a href="15-stable/">x</a>'}
     (found,) = distribution(mirror, tmp_path, name="HardenedBSD").releases
     assert (found.name, found.eol, found.newer_than_host, found.newest_level) == ("15-STABLE", None, None, None)
+
+
+def test_a_build_of_hardenedbsd_is_fetched_by_the_name_that_it_says_of_itself(mirror: Mirror, tmp_path: Path) -> None:
+    built, place = {"base.txz": base_set("15.1-STABLE-HBSD")}, "/15-stable/amd64/amd64/installer/LATEST"
+    mirror.files = {f"{place}/MANIFEST": manifest_of(built), f"{place}/base.txz": built["base.txz"]}
+    hardened = distribution(mirror, tmp_path, name="HardenedBSD")
+    assert hardened.release("15.1-STABLE-HBSD").fetch().level == 0
+    with pytest.raises(FetchError, match="release-name-malformed"):
+        hardened.release("15-STABLE").fetch()
