@@ -116,6 +116,16 @@ def test_blanks_in_fstab_are_octal(machine: Machine) -> None:
     assert mounted(machine) == ["/jails/web/a b"]
 
 
+def test_an_fstab_line_ends_where_a_comment_begins(machine: Machine) -> None:
+    # usr.sbin/jail/config.c cuts every line at its first #, whatever stands before it; 043 in octal is one.
+    (machine.host / "jails/web/a#b").mkdir()
+    lines = "# all of it\n/data /jails/web/a\\043b nullfs rw 0 0 # as ever\n/data /jails/web/m#t nullfs rw 0 0\n"
+    (machine.host / "etc/web.fstab").write_text(lines)
+    configured(machine, "web { mount.fstab = /etc/web.fstab; }")
+    done = run(machine, "jail", "-f", "/etc/web.conf", "-c", "web")
+    assert done.status == 1 and done.stderr.endswith(b"missing information\n")
+
+
 def test_single_keys_of_meta_are_set_and_read(machine: Machine) -> None:
     run(machine, "jail", "-c", "name=web", "path=/jails/web", "persist", "meta.a.b=1")
     run(machine, "jail", "-m", "name=web", "meta.reconciler=xyz")

@@ -174,7 +174,8 @@ def _fstab(run: Run, jail: Jail, name: str) -> list[str]:
         text = run.machine.resolve(name, write=False).read_text()
     except OSError as error:
         raise Refusal(f"fstab: {name}: {error.strerror}") from error
-    return [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    lines = [line.partition("#")[0] for line in text.splitlines()]
+    return [line for line in lines if line.strip()]
 
 
 def _begin(
