@@ -169,6 +169,7 @@ class Status:
     """Everything at one moment. `commit` is the one that the host converges to; `tip` the newest that was seen.
 
     `specs` is the folder of our own that holds the specs of `commit`, `origin` what the pool records as their source.
+    `problems` are of the last turn, `cautions` of the configuration.
     """
 
     host: str
@@ -190,6 +191,7 @@ class Status:
     steps: tuple[Running, ...] = ()
     cycles: tuple[Cycle, ...] = ()
     problems: tuple[Diagnostic, ...] = ()
+    cautions: tuple[Diagnostic, ...] = ()
     sources: tuple[SourceHealth, ...] = ()
     next_wake: float | None = None
     specs: str = ""

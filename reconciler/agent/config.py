@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -81,7 +81,9 @@ class SourceConfig(Model):
     def _one(self) -> SourceConfig:
         if (self.url is None) == (self.path is None):
             raise ValueError("expected either `url` or `path`")
-        if self.url is not None and (self.url.startswith("-") or "::" in self.url or not self.url.isprintable()):
+        url = self.url or ""
+        # TRANSPORT::ADDRESS asks a program of that name (gitremote-helpers(7)); an IPv6 address has colons too.
+        if url.startswith("-") or re.match(r"[A-Za-z0-9+.-]*::", url) or not url.isprintable():
             raise ValueError("expected a URL that git can fetch, not an option or a remote helper")
         return self
 
@@ -289,12 +291,56 @@ class _Layers:
                 return Span(self.origins[path[:length]])
         return locate(self.source, 0, path, key=key) if self.source is not None else Span("")
 
+    def origin(self, path: Path_) -> str:
+        """Where a field's value comes from: a flag, a variable, a place in the file, or default."""
+        at: Any = self.values
+        for part in path:
+            if not (part in at if isinstance(at, dict) else isinstance(at, list | tuple) and isinstance(part, int)):
+                return "default"
+            at = at[part]
+        return str(self.place(path))
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One field by its path, such as `sources.0.url`; `origin` says who gave it its value."""
+
+    name: str
+    value: Any
+    origin: str
+
 
 def load_config(file: Path | None, environ: Mapping[str, str], flags: Mapping[str, str] | None = None) -> AgentConfig:
     """The configuration from all places. `file` must exist; without it the usual file counts where there is one.
 
     `flags` map a field's path, such as `web.listen`, to YAML. Raises SpecError with everything that is wrong.
     """
+    return _load(file, environ, flags or {})[0]
+
+
+def load_settings(
+    file: Path | None, environ: Mapping[str, str], flags: Mapping[str, str]
+) -> tuple[AgentConfig, tuple[Setting, ...]]:
+    """The configuration, and where each field of it comes from. Raises SpecError."""
+    config, layers = _load(file, environ, flags)
+    found = ((path, value) for path, value in _leaves(config, ()))
+    return config, tuple(Setting(".".join(map(str, path)), value, layers.origin(path)) for path, value in found)
+
+
+def _leaves(value: Any, path: Path_) -> Iterator[tuple[Path_, Any]]:
+    """Every field that holds no fields of its own."""
+    below: Iterable[tuple[str | int, Any]] = ()
+    if isinstance(value, Model):
+        below = [(name, getattr(value, name)) for name in type(value).model_fields]
+    elif isinstance(value, tuple) and any(isinstance(one, Model) for one in value):
+        below = list(enumerate(value))
+    for name, one in below:
+        yield from _leaves(one, (*path, name))
+    if not below:
+        yield path, value
+
+
+def _load(file: Path | None, environ: Mapping[str, str], flags: Mapping[str, str]) -> tuple[AgentConfig, _Layers]:
     layers = _Layers()
     problems: list[Diagnostic] = []
     used = file or Path(environ.get(f"{PREFIX}CONFIG", "") or FILE)
@@ -304,11 +350,11 @@ def load_config(file: Path | None, environ: Mapping[str, str], flags: Mapping[st
         if name.startswith(PREFIX) and name != f"{PREFIX}CONFIG":
             path = tuple(name.removeprefix(PREFIX).lower().split("__"))
             problems += _one(layers, path, text, f"environment {name}")
-    for key, text in (flags or {}).items():
+    for key, text in flags.items():
         problems += _one(layers, tuple(key.split(".")), text, f"--set {key}")
     if not problems:
         try:
-            return AgentConfig.model_validate(layers.values)
+            return AgentConfig.model_validate(layers.values), layers
         except ValidationError as error:
             problems += explain(error, layers.values, About("Agent", AgentConfig, layers.place))
     raise SpecError(problems)

@@ -44,6 +44,8 @@ def eyes(beside: Beside, records: Records, acts: Acts) -> Iterator[None]:
     if config.web.listen is not None:
         server = Server(site(beside, records, acts, metrics, live), config.web.listen)
     _warn(config)
+    for problem in board.now().cautions:
+        logs.log.warning(logs.PROBLEM_FOUND, code=problem.code, summary=problem.summary, detail=problem.detail)
     logs.log.info(logs.AGENT_STARTED, host=host, version=board.now().version, pid=board.now().pid)
     notifier.start()
     follower.start()

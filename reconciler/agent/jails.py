@@ -97,16 +97,20 @@ def _failed(report: Report) -> dict[str, str]:
 def conditions(
     session: Session, decided: Decided, failures: Failures, stalled_after: int, before: Mapping[str, Jail], now: float
 ) -> tuple[Jail, ...]:
-    """Every jail of the specs or the pool, by name; `since` stays where the condition does."""
+    """Every jail of the specs or the pool, by name; `since` stays where the condition does.
+
+    What was pruned is no jail any more, though its data has its place (`reconcile undelete`).
+    """
     rows, live = session.seen.rows, session.place.folder("live/")
     there = {p.partition("/")[2] for p in rows if p.startswith("jails/") and p.count("/") == 1 and "@" not in p}
+    there -= {name for name in there if rows[f"jails/{name}"].user.get("pruned")}
     running = {row.name for row in session.observed.jails if row.path == live + row.name}
     steps: dict[str, int] = {}
     for step in decided.plan.steps:
         steps[step.scope] = steps.get(step.scope, 0) + 1
     held = {note.scope: note for note in reversed(decided.plan.notes) if note.failing or note.code == "suspended"}
     found = []
-    for name in sorted(there | session.selected.jails.keys()):
+    for name in sorted(there | running | session.selected.jails.keys()):
         jail = _facts(session, decided, name, rows.get(f"jails/{name}"), runs=name in running)
         note = held.get(name)
         condition, reason = _condition(decided, name, note.code if note else "", note.text if note else "", steps)

@@ -22,10 +22,11 @@ from reconciler.agent.jails import SHARED, Failures, conditions
 from reconciler.agent.orders import COMMIT, SUSPENDED, Orders, load_orders
 from reconciler.agent.origin import Origin
 from reconciler.agent.sources import Clocks
-from reconciler.agent.telling import mistake, plain, refused_by_machine
+from reconciler.agent.telling import mistake, plain, refused_by_machine, there
 from reconciler.agent.tools import Tools
 from reconciler.agent.tree import Checkout
 from reconciler.agent.turn import Asked, Engine, Looked, planned
+from reconciler.agent.waited import Waited
 from reconciler.agent.windows import is_open
 from reconciler.model.diagnostic import Diagnostic, FetchError, HostError, ReconcilerError, Refused, SpecError
 from reconciler.model.outcome import Report
@@ -74,7 +75,6 @@ class Agent:
     _host: Host | None = None
     _number: int = 0
     _looked: Looked | None = None
-    _seen: dict[str, float] = field(default_factory=dict)
     _bad: dict[str, tuple[Diagnostic, ...]] = field(default_factory=dict)
     _stale: frozenset[str] | None = None
     _pending: tuple[object, ...] = ()
@@ -84,6 +84,8 @@ class Agent:
         trees, config = Path(self.config.state) / "trees", self.config
         self.slots = (Checkout(trees / "a"), Checkout(trees / "b"))
         self.failures = Failures(config.backoff, config.backoff_max)
+        self.waited = Waited(Path(config.state), self.clocks.ticks)
+        self._number = self.board.now().cycle
         asked = (config, self.tools, self.origin.name, self.clocks.wall, self.adopt, Renderings(), Memory())
         self.engine, self.candidates = Engine(*asked), Engine(*asked)
 
@@ -201,6 +203,7 @@ class Agent:
         self._phase("planning")
         asked = Asked(commit, self._specs(spare), consent=orders.consent(sha))
         try:
+            there(spare.folder, self.config.folder, commit.sha)
             gated = self._gate(sha, orders, suspended)
             if not gated.open:
                 return self._await(host, asked, gated, spare)
@@ -221,10 +224,7 @@ class Agent:
 
     def _gate(self, sha: str, orders: Orders, suspended: str) -> Gate:
         """Whether a commit may be taken now. The one that was applied last may: somebody approved it before."""
-        ticks = self.clocks.ticks()
-        if len(self._seen) > _BAD:
-            self._seen.clear()
-        waited = ticks - self._seen.setdefault(sha, ticks)
+        waited = self.waited.seconds(sha)
         if suspended and sha != self.last:
             return Gate(open=False, why=f"the agent is suspended: {suspended}")
         if sha == self.last:
@@ -242,7 +242,9 @@ class Agent:
             if looked.refusals:
                 return self._refuse(commit, plain(looked.refusals, spare.folder))
             self.say(plan=planned(commit, looked, self.tools, wall))
-        since = before.approval.since if before.approval and before.approval.commit.sha == commit.sha else wall
+        waited = self.waited.keep(commit.sha)
+        same = before.approval is not None and before.approval.commit.sha == commit.sha
+        since = before.approval.since if before.approval is not None and same else wall - waited
         by_itself = wall + gated.seconds if gated.seconds is not None and gated.window is None else None
         window = wall + (gated.seconds or 0.0) if gated.window is not None else None
         self._phase("awaiting-approval", approval=Approval(commit, since, by_itself, window), refused=None)
@@ -257,7 +259,7 @@ class Agent:
     def _take(self, taken: InForce) -> None:
         """From here on the host converges to this commit."""
         self.current, self._looked, self._pending = taken, None, ()
-        self._seen.pop(taken.commit.sha, None)
+        self.waited.forget(taken.commit.sha)
         self.failures.reset(self.clocks.ticks())
         self.engine.forget()
         where = {"specs": str(self._specs(taken.checkout)), "origin": self.origin.name}

@@ -27,6 +27,9 @@ def narrate(before: Status, after: Status) -> None:
         plan = after.plan
         counts = {"create": plan.create, "change": plan.change, "remove": plan.remove}
         logs.log.info(logs.PLAN_MADE, commit=plan.commit, interrupted=plan.interrupted, **counts)
+    for problem in after.cautions:
+        if problem not in before.cautions:
+            logs.log.warning(logs.PROBLEM_FOUND, **_problem(problem))
     last = before.last.number if before.last else 0
     for cycle in sorted((c for c in after.cycles if c.number > last), key=lambda c: c.number):
         _cycle(cycle)

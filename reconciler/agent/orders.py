@@ -6,6 +6,7 @@ the pool.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import tempfile
@@ -59,13 +60,19 @@ class Orders:
 def load_orders(state: Path) -> Orders:
     """What stands in the agent's folder; a file that is missing, damaged or not ours is as none."""
     with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
-        descriptor = os.open(state / _FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            if status.st_uid == os.geteuid() and not status.st_mode & 0o022:
-                held = json.loads(file.read(_MAX))["approved"]
-                return Orders({item["sha"]: _approved(item) for item in held})
+        held = json.loads(read_own(state / _FILE))["approved"]
+        return Orders({item["sha"]: _approved(item) for item in held})
     return Orders()
+
+
+def read_own(path: Path) -> bytes:
+    """A file that only we may have written, at most a megabyte of it. Raises OSError, of another's file too."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if status.st_uid != os.geteuid() or status.st_mode & 0o022:
+            raise PermissionError(errno.EPERM, "others may have written it", str(path))
+        return file.read(_MAX)
 
 
 def _approved(item: Mapping[str, object]) -> Approved:

@@ -178,7 +178,8 @@ class FolderOrigin:
                 self._offer, self._quick = Offer(self._health.name, digest, ""), quick
         except OSError as error:
             detail = f"{self.folder}: {error.strerror or error}."
-            problem = Diagnostic("source-unreachable", "A source of specs did not answer", detail)
+            hint = "Make the folder, or name another one: sources: [{path: DIR}]. The agent goes on looking."
+            problem = Diagnostic("source-unreachable", "A source of specs did not answer", detail, hint)
             failures = self._health.failures + 1
             self._health = replace(self._health, last_try=wall, failures=failures, problem=problem)
             return

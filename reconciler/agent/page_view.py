@@ -119,7 +119,8 @@ def _at_rest(status: Status, held: int, busy: int, jails: str) -> Headline:
     if held:
         names = _some(jail.name for jail in status.jails if jail.condition == "Held")
         return Headline("warn", "Held back", f"{names}: see why below.")
-    if busy or status.problems or not all(source.healthy for source in status.sources):
+    kept = any(problem.severity == "error" for problem in status.cautions)
+    if busy or kept or status.problems or not all(source.healthy for source in status.sources):
         return Headline("warn", "Converged, with remarks", f"{jails}; see below.")
     return Headline("good", "Converged", f"{jails}, all as their specs say.")
 

@@ -83,12 +83,12 @@ def read_status(run: Path) -> dict[str, Any] | None:
 
 
 def wake(run: Path) -> bool:
-    """Have a running agent look at once; False where none runs."""
+    """Have a running agent look at once, with the configuration that it has; False where none runs."""
     status = read_status(run)
     if status is None or not isinstance(status.get("pid"), int) or status["pid"] <= 1:
         return False
     try:
-        os.kill(status["pid"], signal.SIGHUP)
+        os.kill(status["pid"], signal.SIGUSR1)
     except OSError:
         return False
     return True

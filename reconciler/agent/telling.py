@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from traceback import extract_tb
 
-from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.diagnostic import Diagnostic, SpecError
 
 
 def plain(diagnostics: Iterable[Diagnostic], folder: Path) -> tuple[Diagnostic, ...]:
@@ -34,3 +34,14 @@ def mistake(error: Exception) -> Diagnostic:
     detail = f"{type(error).__name__}: {error} ({frame.filename.rpartition('/')[2]}:{frame.lineno})"
     hint = "Jails are not affected. Report this; the agent goes on with its next turn."
     return Diagnostic("internal-error", "This is a mistake in reconcile itself", detail, hint)
+
+
+def there(tree: Path, folder: str, sha: str) -> None:
+    """See that a commit has the folder of specs at all. Raises SpecError (`specs-folder-missing`)."""
+    if not folder or (tree / folder).is_dir():
+        return
+    folders = sorted(one.name for one in tree.iterdir() if one.is_dir() and one.name != ".git")
+    has = f"Its folders: {', '.join(folders[:20])}." if folders else "It has no folders at all."
+    detail = f"Commit {sha[:12]} has no folder {folder}. {has}"
+    hint = 'Name the one that holds specs in the agent\'s configuration: folder: NAME, or folder: "" for all of it.'
+    raise SpecError(Diagnostic("specs-folder-missing", "The repository has no such folder of specs", detail, hint))

@@ -14,6 +14,7 @@ from typing import Any
 
 from reconciler import __version__
 from reconciler.agent.board import Board, Commit, Status
+from reconciler.agent.caution import cautions
 from reconciler.agent.config import AgentConfig
 from reconciler.agent.loop import Agent
 from reconciler.agent.origin import open_origin
@@ -35,15 +36,17 @@ from reconciler.spec.cache import cache_folder
 from reconciler.spec.load import load
 
 
-def make_agent(config: AgentConfig, *, adopt: bool = False) -> Agent:
-    """An agent of this process, which nothing has been asked of yet."""
+def make_agent(config: AgentConfig, *, adopt: bool = False, before: Agent | None = None) -> Agent:
+    """An agent of this process, which nothing has been asked of yet; it goes on with the board of one `before` it."""
     url = session.host_url(config.host or os.environ.get("RECONCILER_HOST", ""))
     clocks = Clocks(time.time, time.monotonic, random.random)
     name = socket.gethostname()
-    board = Board(Status(url, time.time(), __version__, os.getpid()))
+    board = before.board if before else Board(Status(url, time.time(), __version__, os.getpid()))
+    board.update(cautions=cautions(config))
+    stop = before.stop if before else threading.Event()
     origin = open_origin(config, LocalRunner(), clocks, name.partition(".")[0])
     published = Published(Path(config.run))
-    return Agent(config, tools(config), origin, clocks, board, threading.Event(), published.show, adopt=adopt)
+    return Agent(config, tools(config), origin, clocks, board, stop, published.show, adopt=adopt)
 
 
 def tools(config: AgentConfig) -> Tools:

@@ -6,7 +6,7 @@ from reconciler.agent import logs
 from reconciler.agent.board import Cycle, Status
 from reconciler.agent.config import AgentConfig
 from reconciler.agent.loop import Agent
-from reconciler.agent.run import Part, serve
+from reconciler.agent.run import Part, Reread, serve
 from reconciler.agent.wake import Wake
 from reconciler.cli import show
 from reconciler.cli.agency import make_agent
@@ -18,13 +18,18 @@ REFUSED = 3
 SOME_FAILED = 4
 
 
-def run(config: AgentConfig, *, once: bool, adopt: bool) -> int:
-    """Serve until stopped, or do one turn; answers the exit status."""
+def run(config: AgentConfig, reread: Reread, *, once: bool, adopt: bool) -> int:
+    """Serve until stopped, or do one turn; answers the exit status. `reread` reads the configuration again."""
     logs.configure(config.log.format, config.log.level)
     agent = make_agent(config, adopt=adopt)
     if once:
         return _once(agent)
-    serve(agent, Wake(), PARTS)
+
+    def make(other: AgentConfig, before: Agent) -> Agent:
+        logs.configure(other.log.format, other.log.level)
+        return make_agent(other, adopt=adopt, before=before)
+
+    serve(agent, Wake(), PARTS, reread, make)
     return 0
 
 
@@ -36,6 +41,8 @@ def _once(agent: Agent) -> int:
     if last is None:
         return 1
     print(sentence(status, last))
+    if status.commit is None and status.problems:
+        return REFUSED if status.refused is not None else 1
     if last.outcome == "failed":
         done = last.counts.get("applied", 0) + last.counts.get("already-done", 0)
         return SOME_FAILED if done else 1

@@ -29,6 +29,8 @@ def lines(status: Mapping[str, Any]) -> Iterator[str]:
     for source in status.get("sources", ()):
         if source.get("problem"):
             yield visible(f"! agent: source {source['name']}: {source['problem']['detail']}")
+    for problem in status.get("cautions", ()):
+        yield visible(f"! agent: {problem['code']}: {problem['detail'] or problem['summary']}")
     for step in status.get("steps", ()):
         yield visible(f"  {step['scope'] or '(shared)'}: {step['title']} ...")
 

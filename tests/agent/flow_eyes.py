@@ -195,6 +195,32 @@ def test_jails_are_suspended_and_resumed_from_the_page(agent: Agent):
     agent.until(lambda: agent.status()["phase"] == "waiting")
 
 
+def test_a_hangup_takes_the_configuration_anew_and_a_bad_one_changes_nothing(agent: Agent):
+    first = agent.work.commit("Begin", {"specs/web.yaml": jail("web", 50)})
+    agent.hook()
+    agent.applied(first)
+    file = agent.folder / "agent.yaml"
+    good = json.loads(file.read_text())
+    file.write_text(json.dumps(good | {"approval": {"mode": "automatical"}}))
+    agent.process.send_signal(signal.SIGHUP)
+    agent.until(lambda: [one["code"] for one in agent.status()["cautions"]] == ["config-kept", "bad-value"])
+    assert "config-kept" in agent.get("/")
+    file.write_text(json.dumps(good | {"approval": {"mode": "manual"}}))
+    port = agent.url.rpartition(":")[2]
+    file.write_text(
+        json.dumps(good | {"approval": {"mode": "manual"}, "web": good["web"] | {"listen": f"127.0.0.1:{port}"}})
+    )
+    agent.process.send_signal(signal.SIGHUP)
+    agent.until(lambda: any(line["event"] == "config.reloaded" for line in agent.lines()))
+    agent.until(lambda: sum(line["event"] == "web.listening" for line in agent.lines()) == 2)
+    agent.work.commit("More", {"specs/web.yaml": jail("web", 60)})
+    agent.hook()
+    agent.until(lambda: agent.status()["phase"] == "awaiting-approval")
+    status = agent.status()
+    assert status["cautions"] == [] and status["commit"]["sha"] == first
+    assert [cycle["commit"] for cycle in status["cycles"]][-1] == "" or len(status["cycles"]) > 2, "history goes on"
+
+
 def test_it_ends_when_told_and_says_nothing_secret(agent: Agent):
     first = agent.work.commit("Begin", {"specs/web.yaml": jail("web", 50)})
     agent.process.send_signal(signal.SIGHUP)

@@ -109,6 +109,34 @@ def test_delayed_approval_counts_on_a_clock_that_does_not_jump(world, work) -> N
     assert agent.cycle(after=2) == "applied"
 
 
+def test_delayed_approval_goes_on_counting_after_a_restart_and_counts_no_time_without_an_agent(world, work) -> None:
+    work.commit("one", {"specs/web.yaml": jail("web", 50)})
+    agent = world(approval={"mode": "delayed", "after": "10m"})
+    agent.cycle()
+    assert agent.cycle(after=400) == "waiting"
+    agent.ticks, agent.wall = 3.0, agent.wall + DAY  # a day later, after a boot
+    agent.start()
+    assert agent.cycle() == "waiting"
+    assert 100 < agent.status.approval.by_itself - agent.wall <= 200
+    assert agent.cycle(after=190) == "waiting"
+    assert agent.cycle(after=11) == "applied"
+    work.commit("two", {"specs/web.yaml": jail("web", 60)})
+    assert (agent.cycle(), agent.status.approval.by_itself) == ("unchanged", agent.wall + 600), "each waits for itself"
+
+
+def test_a_revert_brings_the_host_back(world, work) -> None:
+    work.commit("one", {"specs/web.yaml": jail("web", 50)})
+    agent = world()
+    agent.cycle()
+    work.commit("two", {"specs/web.yaml": jail("web", 60), "specs/db.yaml": jail("db", 70)})
+    assert (agent.cycle(), agent.limit(), agent.limit("db")) == ("applied", 60, 70)
+    work.git("revert", "--no-edit", "HEAD")
+    work.push()
+    assert agent.cycle() == "applied"
+    assert (agent.limit(), [one.name for one in agent.status.jails]) == (50, ["web"])
+    assert agent.cycle(after=60) == "unchanged"
+
+
 def test_a_window_holds_commits_and_not_drift(world, work) -> None:
     work.commit("one", {"specs/web.yaml": jail("web", 50)})
     agent = world(windows={"allow": [{"begin": "02:00", "end": "03:00"}]})

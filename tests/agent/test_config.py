@@ -64,6 +64,7 @@ def test_every_problem_is_told_at_its_place(tmp_path: Path) -> None:
         "sources: [{}]",
         "sources: [{url: a, path: /b}]",
         "sources: [{url: 'ext::sh -c x'}]",
+        "sources: [{url: '::x'}]",
         "sources: [{url: a}, {url: b}]",
         "sources: [{url: a}, {path: /b, name: b}]",
         "sources: [{path: /b}]\ntrust: {verify: commits, gpg_home: /k}",

@@ -85,7 +85,7 @@ def test_a_package_is_installed_serves_and_goes(machine: Machine) -> None:
 
 
 def test_rc_conf_is_edited_in_place(machine: Machine) -> None:
-    inside(machine, "sysrc", 'list=a b', "x=1")
+    inside(machine, "sysrc", "list=a b", "x=1")
     inside(machine, "sysrc", "list+=c", "list-=a")
     assert inside(machine, "sysrc", "-n", "list") == "b c\n"
     assert run(machine, "jexec", "web", "sysrc", "-c", "x=2").status == 1

@@ -24,7 +24,11 @@ def agent(
     set_: Set = None,
     once: Annotated[bool, typer.Option("--once", help="One turn, for cron; then end.")] = False,
     check: Annotated[
-        bool, typer.Option("--check", help="Only read the configuration, and say what it comes to.")
+        bool,
+        typer.Option(
+            "--check",
+            help="Only read the configuration: what is wrong with it, or each setting and who gave it.",
+        ),
     ] = False,
     adopt_source: Annotated[
         bool, typer.Option("--adopt-source", help="Make the agent's source the one that the pool belongs to.")
@@ -32,23 +36,29 @@ def agent(
 ) -> int:
     """Follow a repository of specs: fetch, verify, plan, and apply the newest commit that may be applied.
 
-    Runs until SIGTERM; SIGHUP makes it look at once. What it does: reconcile status, reconcile history.
+    Runs until SIGTERM. SIGHUP makes it look at once, with its configuration anew where that has no mistakes. What it
+    does: reconcile status, reconcile history.
 
     Exit status: 0 done, 1 failed, 3 the newest commit is refused, 4 some jails failed and others did not, 64 usage.
     """
     import os
 
-    from reconciler.agent.config import load_config
+    from reconciler.agent.config import AgentConfig, load_config
 
-    settings = load_config(config, os.environ, given.settings(set_))
+    def read() -> AgentConfig:
+        return load_config(config, os.environ, flags)
+
+    flags = given.settings(set_)
     if check:
-        print(settings.model_dump_json(indent=2, exclude_defaults=True))
-        return 0
+        from reconciler.cli.agent_check import told
+
+        return told(config, flags)
+    settings = read()
     from reconciler.agent.published import alone
     from reconciler.cli import agent_run
 
     with alone(Path(settings.run)):
-        return agent_run.run(settings, once=once, adopt=adopt_source)
+        return agent_run.run(settings, read, once=once, adopt=adopt_source)
 
 
 COMMAND = agent

@@ -12,6 +12,7 @@ from reconciler.cli import options as given
 
 if TYPE_CHECKING:
     from reconciler.cli.overview import Status
+    from reconciler.reconcile import Session
 
 OFF = 2
 
@@ -52,24 +53,31 @@ def status(
     elif name:
         _one(found[0])
     else:
-        _agent(run.host.url)
+        _agent(run)
         _all(found)
     bad = (unwell(item) if check else item.off for item in found)
     return OFF if any(bad) else 0
 
 
-def _agent(url: str) -> None:
-    """What the agent does, where one runs for this host."""
+def _agent(run: Session) -> None:
+    """What the agent does, where one runs for this host; else whether any agent of this pool is suspended."""
     from reconciler.cli import session
+    from reconciler.cli.show import visible
 
-    if not (session.run_folder() / "agent.json").exists():
-        return
-    from reconciler.agent.published import read_status
-    from reconciler.cli.agent_words import lines
+    if (session.run_folder() / "agent.json").exists():
+        from reconciler.agent.published import read_status
+        from reconciler.cli.agent_words import lines
 
-    said = read_status(session.run_folder())
-    if said is not None and said.get("host") == url:
-        print("\n".join(lines(said)) + "\n")
+        said = read_status(session.run_folder())
+        if said is not None and said.get("host") == run.host.url:
+            print("\n".join(lines(said)) + "\n")
+            return
+    from reconciler.cli.agent_orders import suspended
+
+    if why := suspended(run.host, run.document.pool):
+        print(
+            visible(f"! agent: suspended: {why}. It changes nothing, wherever it runs: reconcile resume --all") + "\n"
+        )
 
 
 def _all(found: list[Status]) -> None:
