@@ -6,11 +6,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from reconciler.agent import logs
 from reconciler.agent.config import AgentConfig, WebhookConfig
 from reconciler.agent.deliver import Secret, read_secret
+from reconciler.agent.held import Held
 from reconciler.agent.metrics import Metrics
 from reconciler.agent.narrate import narrate
 from reconciler.agent.notify import Follower, Notifier, Target
@@ -37,7 +39,9 @@ def eyes(beside: Beside, records: Records, acts: Acts) -> Iterator[None]:
     metrics = Metrics(board, lambda status: records.releases(status.jails))
     host, page = board.now().host, config.web.url or ""
     every = enumerate(config.notify, 1)
-    notifier = Notifier([Target(number, one, host, metrics.notification, page=page) for number, one in every])
+    held = Held(Path(config.state) / "news", time.time, config.notify)
+    targets = [Target(number, one, host, metrics.notification, page=page, held=held) for number, one in every]
+    notifier = Notifier(targets, held=held)
     follower = Follower(board, [narrate, lambda _, after: metrics.follow(after), notifier.changed])
     live = Live(board)
     server = None

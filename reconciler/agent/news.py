@@ -48,13 +48,13 @@ class News:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-def news(before: Status, after: Status) -> tuple[News, ...]:
-    """What is worth telling of the change, causes first."""
-    return tuple(
-        one
-        for found in (_sources, _suspended, _refused, _approval, _pending, _cycles, _jails)
-        for one in found(before, after)
-    )
+def news(before: Status, after: Status, reached: str = "") -> tuple[News, ...]:
+    """What is worth telling of the change, causes first. `reached` is the commit that the host was brought to last
+    where no cycle of `before` tells, such as by an agent before a restart."""
+    found = [*_sources(before, after), *_suspended(before, after), *_refused(before, after), *_approval(before, after)]
+    found += _pending(before, after, reached_by(after.cycles) or reached)
+    found += _cycles(before, after, reached_by(before.cycles) or reached)
+    return (*found, *_jails(before, after))
 
 
 def _sources(before: Status, after: Status) -> Iterable[News]:
@@ -101,10 +101,10 @@ def _approval(before: Status, after: Status) -> Iterable[News]:
     yield News("approval-needed", "warning", f"commit/{sha}", text, sha, facts=facts)
 
 
-def _pending(before: Status, after: Status) -> Iterable[News]:
+def _pending(before: Status, after: Status, reached: str) -> Iterable[News]:
     """A commit that the host begins to converge to; not one that it goes back to after drift."""
     commit = after.commit
-    if commit is None or after.phase != "applying" or not commit.sha or commit.sha in _reached(after.cycles):
+    if commit is None or after.phase != "applying" or commit.sha in ("", reached):
         return
     if before.phase == "applying" and before.commit is not None and before.commit.sha == commit.sha:
         return
@@ -112,13 +112,12 @@ def _pending(before: Status, after: Status) -> Iterable[News]:
     yield News("commit-pending", "info", f"commit/{commit.sha}", text, commit.sha, facts=_about(commit))
 
 
-def _cycles(before: Status, after: Status) -> Iterable[News]:
+def _cycles(before: Status, after: Status, reached: str) -> Iterable[News]:
     last = before.last.number if before.last else 0
-    reached = _reached(before.cycles)
     for cycle in sorted((c for c in after.cycles if c.number > last), key=lambda c: c.number):
-        yield from _cycle(cycle, after, drift=cycle.commit in reached)
+        yield from _cycle(cycle, after, drift=cycle.commit == reached)
         if cycle.outcome in ("applied", "unchanged"):
-            reached.add(cycle.commit)
+            reached = cycle.commit
 
 
 def _cycle(cycle: Cycle, after: Status, *, drift: bool) -> Iterable[News]:
@@ -141,9 +140,9 @@ def _cycle(cycle: Cycle, after: Status, *, drift: bool) -> Iterable[News]:
             yield News("commit-failed", "error", subject, f"Commit {sha[:10]} failed: {words}", sha, facts=facts)
 
 
-def _reached(cycles: Iterable[Cycle]) -> set[str]:
-    """The commits that the host was brought to."""
-    return {cycle.commit for cycle in cycles if cycle.outcome in ("applied", "unchanged")}
+def reached_by(cycles: Iterable[Cycle]) -> str:
+    """The commit that the host was brought to last, of cycles that begin with the latest; "" where none did."""
+    return next((cycle.commit for cycle in cycles if cycle.outcome in ("applied", "unchanged")), "")
 
 
 def _jails(before: Status, after: Status) -> Iterable[News]:

@@ -15,7 +15,8 @@ from reconciler.agent import deliver, forge, logs
 from reconciler.agent.board import Board, Status
 from reconciler.agent.config import NotifyConfig
 from reconciler.agent.deliver import Undelivered, read_secret
-from reconciler.agent.news import News, documented, news
+from reconciler.agent.held import Held
+from reconciler.agent.news import News, documented, news, reached_by
 from reconciler.agent.outbox import Message, Outbox
 
 Result = Literal["sent", "failed", "dropped"]
@@ -29,14 +30,27 @@ class Target:
     """One place that news go to, with a thread of its own."""
 
     def __init__(
-        self, number: int, config: NotifyConfig, host: str, count: Count = lambda *_: None, *, page: str = ""
+        self,
+        number: int,
+        config: NotifyConfig,
+        host: str,
+        count: Count = lambda *_: None,
+        *,
+        page: str = "",
+        held: Held | None = None,
     ) -> None:
-        """Number it from 1, as it stands in the configuration; `page` is the status page's URL for others."""
+        """Number it from 1, as it stands in the configuration; `page` is the status page's URL for others.
+
+        What is not sent yet, and what was said, is held in `held` over restarts.
+        """
         self._number, self._config, self._host, self._page = number, config, host, page
         self._count = count
         self._secret = read_secret(config.secret_file) if config.secret_file else bytes
         # No secret depends on how attempts are spread.
         self._box = Outbox(random.random)
+        self._held = held.box(config) if held is not None else None
+        if self._held is not None:
+            self._held.restore(self._box, time.monotonic())
         self._change = threading.Condition()
         self._closing = False
         self._thread = threading.Thread(target=self._work, name=f"notify-{number}", daemon=True)
@@ -52,6 +66,7 @@ class Target:
             return
         with self._change:
             dropped = self._box.put(Message(one.subject, f"{one.event} {one.text}", (one, at)), time.monotonic())
+            self._keep()
             self._change.notify_all()
         if dropped is not None:
             self._tell("dropped", dropped.body[0], "too much waits")
@@ -73,8 +88,13 @@ class Target:
                     kept = False
                 else:
                     kept = self._box.failed(message, now, again=problem.again)
+                self._keep()
             result: Result = "sent" if problem is None else "failed" if kept else "dropped"
             self._tell(result, message.body[0], "" if problem is None else str(problem))
+
+    def _keep(self) -> None:
+        if self._held is not None:
+            self._held.keep(self._box, time.monotonic())
 
     def _next(self) -> Message | None:
         """The next message as soon as it is due; None when nothing more will be sent."""
@@ -175,9 +195,12 @@ class Follower:
 class Notifier:
     """All targets."""
 
-    def __init__(self, targets: Sequence[Target], now: Callable[[], float] = time.time) -> None:
-        """`now` is in seconds since 1970."""
-        self._targets, self._now = tuple(targets), now
+    def __init__(
+        self, targets: Sequence[Target], now: Callable[[], float] = time.time, held: Held | None = None
+    ) -> None:
+        """`now` is in seconds since 1970; `held` is where targets and this keep what a restart must not forget."""
+        self._targets, self._now, self._held = tuple(targets), now, held
+        self._reached = held.reached() if held is not None else ""
 
     def start(self) -> None:
         """Begin to send."""
@@ -187,9 +210,14 @@ class Notifier:
     def changed(self, before: Status, after: Status) -> None:
         """Tell what is new, for a `Follower`."""
         at = self._now()
-        for one in news(before, after):
+        for one in news(before, after, self._reached):
             for target in self._targets:
                 target.put(one, at)
+        reached = reached_by(after.cycles)
+        if reached and reached != self._reached:
+            self._reached = reached
+            if self._held is not None:
+                self._held.reach(reached)
 
     def close(self, timeout: float = 5.0) -> None:
         """Send what waits, for at most `timeout` seconds in all."""

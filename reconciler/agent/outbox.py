@@ -7,7 +7,7 @@ nobody anything: what cannot be sent for long is dropped, and counted.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -93,6 +93,19 @@ class Outbox:
         if waiting is not None:
             self._waiting[message.subject] = replace(waiting, attempts=attempts)
         return True
+
+    def waiting(self) -> tuple[Message, ...]:
+        """What is not sent yet, the oldest first."""
+        return tuple(self._waiting.values())
+
+    def said(self, now: float) -> dict[str, tuple[str, float]]:
+        """What was last said of each subject, and how many seconds ago."""
+        return {subject: (said, max(0.0, now - at)) for subject, (said, at) in self._said.items()}
+
+    def restore(self, waiting: Iterable[Message], said: Mapping[str, tuple[str, float]], now: float) -> None:
+        """Go on from what another box held: what `waiting` and `said` gave, so many seconds later as they say."""
+        self._said.update((subject, (words, now - ago)) for subject, (words, ago) in list(said.items())[-REMEMBERED:])
+        self._waiting.update((message.subject, message) for message in list(waiting)[-WAITING:])
 
     def _forget(self, message: Message) -> None:
         """Drop it, but not what came for its subject meanwhile."""
