@@ -241,7 +241,7 @@ class Agent:
             self._pending = asked.key
             if looked.refusals:
                 return self._refuse(commit, plain(looked.refusals, spare.folder))
-            self.say(plan=planned(commit, looked, self.tools, wall))
+            self.say(plan=planned(commit, looked, self.tools, wall, spare.folder))
         waited = self.waited.keep(commit.sha)
         same = before.approval is not None and before.approval.commit.sha == commit.sha
         since = before.approval.since if before.approval is not None and same else wall - waited
@@ -337,7 +337,7 @@ class Agent:
         if looked.jails is not None:  # the others are as they were
             merged = {**before, **{jail.name: jail for jail in known}}
             known = tuple(merged[name] for name in sorted(merged))
-        plan = planned(self.current.commit, looked, self.tools, wall)
+        plan = planned(self.current.commit, looked, self.tools, wall, self.current.checkout.folder)
         if self.board.now().approval is None:
             self.say(plan=plan)
         self.say(jails=known)

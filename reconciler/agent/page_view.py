@@ -13,6 +13,8 @@ from reconciler.journal import RunRecord
 
 ROWS = 100
 """Jails on one page."""
+FEW, SHORT = 30, 10
+"""More jails than FEW are shown in short until somebody asks: those that are not Ready, and SHORT of them at least."""
 STEPS = 400
 """Steps of a plan on one page."""
 DIFF_LIMIT = 256 << 10
@@ -103,6 +105,8 @@ def headline(status: Status) -> Headline:
     jails = f"{len(status.jails)} jail{'' if len(status.jails) == 1 else 's'}"
     if status.suspended:
         return Headline("idle", "Suspended", status.suspended)
+    if status.commit is None:
+        return _without_commit(status)
     if status.phase == "stalled" or stalled:
         names = _some(jail.name for jail in status.jails if jail.condition == "Stalled")
         return Headline("bad", "Needs attention", f"{names} cannot be converged." if names else "The last run failed.")
@@ -115,6 +119,17 @@ def headline(status: Status) -> Headline:
     return Headline("busy", PHASES[status.phase], f"{jails} on this host.")
 
 
+def _without_commit(status: Status) -> Headline:
+    """Before the first commit nothing is said of jails, which nobody has looked at."""
+    if status.refused is not None:
+        return Headline("bad", "No commit can be applied", "The newest one is refused, and no other is in force.")
+    if status.approval is not None:
+        return Headline("warn", "Waiting for approval", "The plan of the first commit is made and waits for a word.")
+    if status.problems:
+        return Headline("bad", "No commit yet", status.problems[0].detail or status.problems[0].summary)
+    return Headline("busy", PHASES[status.phase], "No commit is in force yet.")
+
+
 def _at_rest(status: Status, held: int, busy: int, jails: str) -> Headline:
     if held:
         names = _some(jail.name for jail in status.jails if jail.condition == "Held")
@@ -122,6 +137,8 @@ def _at_rest(status: Status, held: int, busy: int, jails: str) -> Headline:
     kept = any(problem.severity == "error" for problem in status.cautions)
     if busy or kept or status.problems or not all(source.healthy for source in status.sources):
         return Headline("warn", "Converged, with remarks", f"{jails}; see below.")
+    if not status.jails:
+        return Headline("good", "Converged", "The specs name no jail for this host.")
     return Headline("good", "Converged", f"{jails}, all as their specs say.")
 
 
@@ -132,7 +149,7 @@ def _some(names: Iterable[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One page of jails: what was asked for, and how many there are."""
+    """One page of jails: what was asked for, and how many there are. `more` are left out until asked for."""
 
     rows: tuple[Jail, ...]
     total: int
@@ -140,6 +157,7 @@ class Listing:
     pages: int
     text: str
     condition: str
+    more: int = 0
 
 
 def listing(jails: Sequence[Jail], query: Mapping[str, str]) -> Listing:
@@ -147,6 +165,9 @@ def listing(jails: Sequence[Jail], query: Mapping[str, str]) -> Listing:
     text, condition = query.get("q", "")[:80], query.get("is", "")
     found = [j for j in jails if text.lower() in j.name.lower() and condition in ("", j.condition)]
     found.sort(key=lambda jail: (_ORDER[jail.condition], jail.name))
+    if len(found) > FEW and not (text or condition or "page" in query):
+        shown = found[: min(ROWS, max(SHORT, sum(jail.condition != "Ready" for jail in found)))]
+        return Listing(tuple(shown), len(found), 1, 1, "", "", len(found) - len(shown))
     pages = max(1, -(-len(found) // ROWS))
     asked = query.get("page", "1")
     page = min(pages, max(1, int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 7 else 1))

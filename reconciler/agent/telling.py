@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from traceback import extract_tb
+from typing import Any
 
 from reconciler.model.diagnostic import Diagnostic, SpecError
 
@@ -21,6 +22,15 @@ def plain(diagnostics: Iterable[Diagnostic], folder: Path) -> tuple[Diagnostic, 
         texts = (one.detail.replace(prefix, ""), one.hint.replace(prefix, ""))
         found.append(replace(one, span=span, detail=texts[0], hint=texts[1]))
     return tuple(found)
+
+
+def plain_document(document: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """A plan as JSON's values, with places as they are in the repository."""
+    prefix, found = f"{folder}/", dict(document)
+    for part in ("steps", "notes"):
+        entries = found.get(part, ())
+        found[part] = [{**one, "file": str(one.get("file", "")).removeprefix(prefix)} for one in entries]
+    return found
 
 
 def refused_by_machine(error: OSError) -> Diagnostic:

@@ -10,6 +10,7 @@ from pathlib import Path
 from reconciler import touched
 from reconciler.agent.board import TAIL, Commit, Planned, Running
 from reconciler.agent.config import AgentConfig
+from reconciler.agent.telling import plain_document
 from reconciler.agent.tools import Tools
 from reconciler.guard import Consent
 from reconciler.kinds.jail import Jail
@@ -226,11 +227,11 @@ class Watching:
         return take
 
 
-def planned(commit: Commit, looked: Looked, tools: Tools, now: float) -> Planned:
-    """A plan for the board."""
+def planned(commit: Commit, looked: Looked, tools: Tools, now: float, folder: Path) -> Planned:
+    """A plan for the board; `folder` holds the commit's files."""
     if looked.session is None or looked.decided is None:
         return Planned(commit.sha, now)
-    document = dict(tools.document(looked.session, looked.decided))
+    document = plain_document(tools.document(looked.session, looked.decided), folder)
     document.pop("basis", None)
     return Planned(commit.sha, now, *_counts(looked.steps), _interrupted(looked.steps), document)
 

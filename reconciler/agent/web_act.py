@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.agent import logs
+from reconciler.agent import logs, page_view
 from reconciler.agent.page import Pages
 from reconciler.agent.web import Answer, Ask, Route, redirect
 from reconciler.agent.web_gate import COOKIE, LIFETIME, Gate, from_here
@@ -20,13 +20,15 @@ class Acts:
     """What the agent lets others do. All may raise ReconcilerError, which is shown to whoever asked.
 
     `approve(commit)` lets this very commit go on; `suspend(jail, reason)` and `resume(jail)` mean everything
-    where the jail is "".
+    where the jail is "". `preview(jail)` is the plan of what would be done to a suspended jail once it is resumed, as
+    `reconcile plan --json` prints it; it may take a while, and changes nothing.
     """
 
     sync: Callable[[], Any]
     approve: Callable[[str], Any]
     suspend: Callable[[str, str], Any]
     resume: Callable[[str], Any]
+    preview: Callable[[str], Mapping[str, Any]]
 
 
 class Acting:
@@ -42,6 +44,7 @@ class Acting:
             Route("GET", "/login", self.form, "login"),
             Route("POST", "/login", self.sign_in, "login"),
             Route("POST", "/logout", self.sign_out, "logout"),
+            Route("GET", "/resume/", self.preview, "act"),
             Route("POST", "/act/sync", self._guarded(self._sync), "act"),
             Route("POST", "/act/approve", self._guarded(self._approve), "act"),
             Route("POST", "/act/suspend", self._guarded(self._suspend), "act"),
@@ -69,6 +72,20 @@ class Acting:
         if self._gate.refusal(ask)[0] == 0:
             self._gate.sign_out(ask)
         return redirect("/", ("Set-Cookie", f"{COOKIE}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0"))
+
+    def preview(self, ask: Ask) -> Answer:
+        """What resuming a jail would do, and the button that does it; for whoever is signed in, as it costs a plan."""
+        jail = ask.path.rpartition("/")[2]
+        if self._gate.session(ask) is None:
+            return redirect("/login")
+        if not self._known(jail):
+            return self._pages.said(ask, 404, "No such jail", f"There is no jail {jail}.")
+        try:
+            document = self._acts.preview(jail)
+        except ReconcilerError as error:
+            return self._pages.said(ask, 409, "Refused", "\n".join(d.detail or d.summary for d in error.diagnostics))
+        scopes, left_out = page_view.scopes(document)
+        return self._pages.page("resume.html", ask, here="jail", jail=jail, scopes=scopes, left_out=left_out)
 
     def _login(self, ask: Ask, number: int, problem: str) -> Answer:
         return self._pages.page("login.html", ask, number, here="login", problem=problem)

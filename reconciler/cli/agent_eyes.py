@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from reconciler.agent import calendar, orders
 from reconciler.agent.board import Board, Commit, Jail
@@ -16,14 +17,18 @@ from reconciler.agent.eyes import eyes
 from reconciler.agent.git import Repository
 from reconciler.agent.page_view import DIFF_LIMIT, Records, Release, Shown
 from reconciler.agent.run import Beside
+from reconciler.agent.telling import plain_document
 from reconciler.agent.wake import Wake
 from reconciler.agent.web_act import Acts
 from reconciler.cache import Cache, default_folder
-from reconciler.cli import agent_orders, session, suspending
+from reconciler.cli import agent_orders, plan_json, session, suspending
 from reconciler.cli.record import journal
 from reconciler.hosts.freebsd.run import LocalRunner
 from reconciler.model.diagnostic import Diagnostic, FetchError, Refused
+from reconciler.reconcile import Options, Session
 from reconciler.releases.tag import Tags, Updates
+from reconciler.spec.cache import cache_folder
+from reconciler.spec.load import load
 from reconciler.today import today
 
 BY = "the status page"
@@ -90,6 +95,12 @@ def acts(config: AgentConfig, board: Board, wake: Wake) -> Acts:
             host.datasets.unset(dataset, suspending.PROPERTY)
         wake.now("page")
 
+    one = threading.Lock()
+
+    def preview(jail: str) -> Mapping[str, Any]:
+        with one:  # however many ask, one plan at a time
+            return resumed(config, board, jail)
+
     def approve(commit: str) -> None:
         waiting = board.now().approval
         if waiting is None or waiting.commit.sha != commit:
@@ -103,4 +114,19 @@ def acts(config: AgentConfig, board: Board, wake: Wake) -> Acts:
         approve,
         mark,
         lambda jail: mark(jail, ""),
+        preview,
     )
+
+
+def resumed(config: AgentConfig, board: Board, jail: str) -> Mapping[str, Any]:
+    """What would be done to a suspended jail, by the specs in force. Raises ReconcilerError."""
+    status = board.now()
+    if not status.specs:
+        words = "It is not clear which commit is meant"
+        raise Refused(Diagnostic("commit-unknown", words, "No commit is in force yet."))
+    specs, chosen = Path(status.specs), frozenset({jail})
+    options = Options(specs, config.labels, only=chosen, resumed=chosen, source=status.origin)
+    host = session.reading(session.host_url(config.host))
+    planned = Session(host, options, load(specs, cache_folder(os.environ)))
+    document = plan_json.document(planned, planned.decide()).model_dump(mode="json")
+    return plain_document(document, Path(status.specs.removesuffix(f"/{config.folder}")))

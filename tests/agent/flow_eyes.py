@@ -16,10 +16,12 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
+from urllib.parse import urlencode
 
 import pytest
 
@@ -73,9 +75,18 @@ class Agent:
 
         return until(alive, self.log.read_text)
 
-    def get(self, path: str) -> str:
-        with urllib.request.urlopen(self.url + path, timeout=PATIENCE) as answer:
+    def get(self, path: str, **headers: str) -> str:
+        request = urllib.request.Request(self.url + path, headers=headers)
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             return str(answer.read().decode())
+
+    def signed_in(self) -> str:
+        """The cookie of a session."""
+        connection = HTTPConnection(self.url.removeprefix("http://"), timeout=PATIENCE)
+        with closing(connection):
+            form = {"Content-Type": "application/x-www-form-urlencoded"}
+            connection.request("POST", "/login", urlencode({"token": TOKEN}), form)
+            return str(connection.getresponse().headers["Set-Cookie"]).partition(";")[0]
 
     def post(self, path: str, body: bytes = b"", **headers: str) -> int:
         given = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -187,6 +198,10 @@ def test_jails_are_suspended_and_resumed_from_the_page(agent: Agent):
     agent.hook()
     agent.applied(second)
     assert "I look (by the status page)" in agent.get("/jails/web")
+    cookie = agent.signed_in()
+    shown = agent.get("/resume/web", cookie=cookie)
+    assert "write created.sh" in shown and "<code>specs/web.yaml:1</code>" in shown
+    assert [jail["condition"] for jail in agent.status()["jails"]] == ["Suspended"], "a look changes nothing"
     agent.post("/act/resume", b"jail=web", **form)
     agent.until(lambda: [jail["condition"] for jail in agent.status()["jails"]] == ["Ready"])
     agent.post("/act/suspend", b"reason=holidays", **form)

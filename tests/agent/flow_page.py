@@ -75,6 +75,7 @@ def place(window: browser.Browser) -> Iterator[Place]:
         lambda commit: asked.append(("approve", commit)),
         lambda jail, reason: asked.append(("suspend", jail, reason)),
         lambda jail: asked.append(("resume", jail)),
+        lambda jail: asked.append(("preview", jail)) or boards.PLAN,
     )
     acting = Acting(acts, gate, pages, lambda name: name == "web")
     server = Server(Web([*pages.routes(), *acting.routes(), Route("GET", "/live", live.answer)]), "127.0.0.1:0")

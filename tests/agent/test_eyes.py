@@ -35,7 +35,7 @@ from tests.waiting import PATIENCE, until
 
 TOKEN, SECRET = "correct horse battery staple", "a secret that signs"
 LISTEN = {"listen": "127.0.0.1:0"}
-ACTS = Acts(lambda: None, lambda _: None, lambda *_: None, lambda _: None)
+ACTS = Acts(lambda: None, lambda _: None, lambda *_: None, lambda _: None, lambda _: {})
 
 
 @pytest.fixture

@@ -163,7 +163,7 @@ def test_an_agent_that_has_just_started_has_a_page():
 
     fresh = Status("local", boards.NOW)
     text = read(pages(Board(fresh), Records()), "/").text
-    assert "No jails yet." in text and "No plan yet." in text and "Nothing was done yet." in text
+    assert "no jail was looked at" in text and "No plan yet." in text and "Nothing was done yet." in text
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,12 @@ def test_jails_are_found_worst_first_and_in_parts():
     many = [Jail(f"j{n:04}", "running", "running", "Ready") for n in range(450)] + [
         Jail("z", "running", "stopped", "Stalled")
     ]
-    first = page_view.listing(many, {})
+    short = page_view.listing(many, {})
+    assert (short.rows[0].name, len(short.rows), short.more, short.pages) == ("z", page_view.SHORT, 441, 1)
+    troubled = page_view.listing([replace(jail, condition="Held") for jail in many], {})
+    assert (len(troubled.rows), troubled.more) == (page_view.ROWS, 351), "what needs somebody is not left out"
+    assert page_view.listing(many[: page_view.FEW], {}).more == 0
+    first = page_view.listing(many, {"page": "1"})
     assert first.rows[0].name == "z" and len(first.rows) == page_view.ROWS and first.pages == 5
     assert page_view.listing(many, {"page": "99"}).page == 5
     assert page_view.listing(many, {"page": "-1"}).page == page_view.listing(many, {"page": "²"}).page == 1

@@ -39,13 +39,19 @@ class Site:
             lambda commit: note("approve", commit),
             lambda jail, reason: note("suspend", jail, reason),
             lambda jail: note("resume", jail),
+            lambda jail: note("preview", jail) or boards.PLAN,  # type: ignore[func-returns-value]
         )
-        self.web = Web([*pages.routes(), *Acting(acts, gate, pages, lambda name: name in ("web", "db")).routes()])
+        self.web = Web(
+            [*pages.routes(), *Acting(acts, gate, pages, lambda name: name in ("web", "db", "refuse")).routes()]
+        )
 
     def post(self, path: str, fields: dict[str, str] | None = None, **headers: str) -> Answer:
         given = {name.replace("_", "-"): value for name, value in headers.items()}
         body = urlencode(fields or {}).encode()
         return self.web.answer(Ask("POST", path, {}, {"host": "localhost:9", **FORM, **given}, body))
+
+    def get(self, path: str, **headers: str) -> Any:
+        return self.web.answer(Ask("GET", path, {}, {"host": "localhost:9", **headers}))
 
     def signed_in(self) -> tuple[str, str]:
         """A session's cookie, and what its forms carry."""
@@ -180,3 +186,15 @@ def test_the_token_stands_in_no_page():
     for path in ("/", "/login", "/runs", "/status.json"):
         body = site.web.answer(Ask("GET", path, {}, {"host": "localhost", "cookie": cookie})).body
         assert isinstance(body, bytes) and TOKEN.encode() not in body
+
+
+def test_what_resuming_would_do_is_shown_to_whoever_signed_in_before_it_is_done():
+    site = Site()
+    assert site.get("/resume/web").status == 303 and site.asked == []
+    cookie, csrf = site.signed_in()
+    page = site.get("/resume/web", cookie=cookie).body
+    assert site.asked == [("preview", "web")]
+    assert b"restart jail" in page and b'action="/act/resume"' in page and csrf.encode() in page
+    assert site.get("/resume/none", cookie=cookie).status == 404
+    assert site.get("/resume/refuse", cookie=cookie).status == 409
+    assert site.asked == [("preview", "web"), ("preview", "refuse")]
