@@ -233,7 +233,7 @@ def test_a_hangup_takes_the_configuration_anew_and_a_bad_one_changes_nothing(age
     agent.until(lambda: agent.status()["phase"] == "awaiting-approval")
     status = agent.status()
     assert status["cautions"] == [] and status["commit"]["sha"] == first
-    assert [cycle["commit"] for cycle in status["cycles"]][-1] == "" or len(status["cycles"]) > 2, "history goes on"
+    assert len(status["cycles"]) > 2, "history goes on"
 
 
 def test_it_ends_when_told_and_says_nothing_secret(agent: Agent):
