@@ -81,7 +81,7 @@ def test_a_turn_killed_anywhere_is_finished_by_the_next_agent(world, work, point
     assert agent.cycle() == "applied"
     number = 1
     while True:
-        work.commit(f"change {number}", {"specs/web.yaml": jail("web", 100 + number), f"notes/{number}": "x\n"})
+        work.commit(f"change {number}", {"specs/web.yaml": jail("web", 100 + number), "notes": f"{number}\n"})
         killed = dies(agent, point(number))
         recovers(agent, 100 + number)
         if not killed:
@@ -90,11 +90,11 @@ def test_a_turn_killed_anywhere_is_finished_by_the_next_agent(world, work, point
     assert number > 5, "it was hardly ever killed"
 
 
-@pytest.mark.parametrize("number", [1, 2, 3, 5, 8, 12, 17])
+@pytest.mark.parametrize("number", range(1, 40) if EVERY == 1 else [1, 2, 3, 5, 8, 12, 17])
 def test_the_very_first_turn_may_be_killed_too(world, work, number) -> None:
     work.commit("first", {"specs/web.yaml": jail("web", 50)})
     agent = world()
-    assert dies(agent, host_call(number))
+    assert dies(agent, host_call(number)) or number > 17, "it has not so many calls"
     recovers(agent, 50)
 
 
