@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.agent.world import Work, jail
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 
 class Shell:
@@ -76,7 +76,12 @@ def test_status_and_why_not_tell_what_a_running_agent_does(shell) -> None:
     agent = subprocess.Popen(argv, env=shell.env, cwd=shell.folder, stderr=subprocess.DEVNULL)
     try:
         status = shell.folder / "run/agent.json"
-        until(lambda: status.exists() and json.loads(status.read_text())["applied"])
+
+        def rests() -> bool:
+            said = json.loads(status.read_text()) if status.exists() else {}
+            return bool(said and said["phase"] == "waiting" and said["cycles"][0]["outcome"] == "unchanged")
+
+        until(rests)
         said = shell("status", expect=0)
         assert "'Add web' by Ada" in said
         assert "an agent is running" in shell("agent", "--once", expect=1).lower()
@@ -86,5 +91,5 @@ def test_status_and_why_not_tell_what_a_running_agent_does(shell) -> None:
         assert "unknown-key" in said
     finally:
         agent.terminate()
-        assert agent.wait(60) == 0
+        assert agent.wait(PATIENCE) == 0
     assert "agent:" not in shell("status", "--specs", str(shell.work.tree / "specs"), expect=1)
