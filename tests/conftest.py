@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from reconciler.releases.eol import TABLE_DATE
 from reconciler.today import VARIABLE
@@ -20,8 +20,10 @@ MEMORY = Path("/dev/shm")
 os.environ[VARIABLE] = TABLE_DATE.isoformat()
 
 # What is tried is the same each time, so that a run tells of the code alone; EXPLORE=1 tries something new.
-settings.register_profile("same", derandomize=True, database=None)
-settings.register_profile("explore")
+# How long anything takes tells of the machine and of who else works on it.
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("same", PATIENT, derandomize=True, database=None)
+settings.register_profile("explore", PATIENT)
 settings.load_profile("explore" if os.environ.get("EXPLORE") else "same")
 
 

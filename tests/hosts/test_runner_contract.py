@@ -18,7 +18,10 @@ WORDS = st.lists(
 ONE_BY_ONE = "import os,sys;sys.stdout.buffer.write(b'\\0'.join(map(os.fsencode,sys.argv[1:])))"
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SLOW = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=SLOW)
 @given(words=WORDS)
 def test_every_word_arrives_as_it_was_sent(runner, words):
     done = runner.run(Command(("python3", "-c", ONE_BY_ONE, *words)))
