@@ -68,7 +68,9 @@ def open_now() -> int:
 def test_it_answers_and_takes_bodies_up_to_the_limit(server: Server):
     assert ask(server) == (200, b"home\n")
     assert ask(server, "POST", "/size", b"x" * BODY_LIMIT) == (200, b"%d\n" % BODY_LIMIT)
-    assert ask(server, "POST", "/size", b"x" * (BODY_LIMIT + 1))[0] == 413
+    # Only the head: whoever sends the body too may be hung up on before all of it is sent.
+    head = b"POST /size HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
+    assert b" 413 " in raw(server, head % (BODY_LIMIT + 1)).split(b"\r\n")[0]
 
 
 def test_no_body_goes_into_a_temporary_file(server: Server, monkeypatch: pytest.MonkeyPatch):
@@ -131,7 +133,7 @@ def test_more_clients_than_it_takes_wait_and_none_is_lost(server: Server):
     for one in crowd:
         one.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     for one in crowd:
-        assert one.recv(12) == b"HTTP/1.1 200"
+        assert one.recv(12, socket.MSG_WAITALL) == b"HTTP/1.1 200"
         one.close()
 
 
