@@ -148,18 +148,17 @@ def _flags(marks: Mapping[bytes, bytes]) -> Iterator[str]:
 
 
 def _xattrs(marks: Mapping[bytes, bytes]) -> Iterator[tuple[str, bytes]]:
-    """Libarchive writes each twice; its own form, which has no trouble with any byte, is taken where there is one."""
-    plain = {mark[len(_SCHILY) :]: value for mark, value in marks.items() if mark.startswith(_SCHILY)}
+    """Libarchive writes each twice, in the other form under an encoded name; its own is taken where there is one."""
+    own = {mark: value for mark, value in marks.items() if mark.startswith(_LIBARCHIVE)}
     for mark, value in marks.items():
-        if mark.startswith(_LIBARCHIVE):
+        if not own and mark.startswith(_SCHILY):
+            yield _text(mark[len(_SCHILY) :]), value
+        elif mark in own:
             name = unquote(mark[len(_LIBARCHIVE) :].decode("ascii", "replace"), errors="surrogateescape")
             try:
                 yield name, base64.b64decode(value + b"=" * (-len(value) % 4), validate=True)
             except binascii.Error as error:
                 raise malformed("An extended attribute cannot be read.") from error
-            plain.pop(key(name), None)
-    for raw, value in plain.items():
-        yield _text(raw), value
 
 
 def _renamed(entry: Entry, path: str) -> Entry:

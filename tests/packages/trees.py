@@ -65,7 +65,7 @@ def _marked(draw: st.DrawFn, path: str) -> Entry:
     return replace(entry, target=draw(st.sampled_from(("a", "/etc/é", "y" * 300)))) if kind == "symlink" else entry
 
 
-_ACLS = ("", "", "user:www:r-------------:-------:allow:80")
+_ACLS = ("", "", "user:www:r::allow:80")
 
 
 @st.composite
