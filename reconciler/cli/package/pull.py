@@ -55,6 +55,8 @@ def pull(
     run, store = storing.pool(specs, host, given.labels(label), change=True)
     largest = most or run.document.policy.packages.max_size
     found = storing.pulled(source, digest, storing.trust_of(run), largest)
+    if not found.manifest:
+        print("It is of the first format: it does not say what it is for, nor what it deletes.")
     with locked(run.host, run.document.pool, "package pull"):
         storing.stored(store, found, source)
     print(f"{store.path(found.sha256)}: {found.file if found.manifest else storing.name_in(source)}")
