@@ -149,6 +149,8 @@ def _loop(status: Status) -> Families:
     )
     yield _gauge("suspended", "1 while everything is suspended.", float(bool(status.suspended)))
     yield _gauge("problems", "Problems that the loop reports now.", len(status.problems))
+    text = "Warnings about the configuration, such as one that a reload did not take."
+    yield _gauge("cautions", text, len(status.cautions))
     text = "When the last turn of the loop ended, since 1970; 0 before the first."
     yield _gauge("last_cycle_timestamp_seconds", text, status.last.ended if status.last else 0.0)
 
