@@ -93,7 +93,8 @@ def mistake(field_: str, word: str) -> str:
 
 
 def serialize(manifest: Manifest) -> bytes:
-    """The one text of a manifest, with a line end. Raises FetchError (`package-malformed`) for what none can say."""
+    """The one text of a manifest, with a line end. Raises FetchError (`package-malformed`, `archive-too-large`) for
+    what none can say."""
     first, last = manifest.patch_levels
     value = {
         "format": FORMAT,
@@ -109,9 +110,22 @@ def serialize(manifest: Manifest) -> bytes:
         "deletions": list(manifest.change.deletions),
     }
     text = json.dumps(value, sort_keys=True, separators=(",", ":")).encode() + b"\n"
+    if len(text) > MAX_BYTES:
+        raise _too_long(len(manifest.change.entries))
     if parse(text) != manifest:
         raise malformed("It would not be read as it was written.")
     return text
+
+
+def _too_long(count: int) -> FetchError:
+    return FetchError(
+        Diagnostic(
+            "archive-too-large",
+            "The archive is larger than allowed",
+            f"A manifest of {count} files would have more than {MAX_BYTES} bytes.",
+            "Leave out what can be had again (--ignore PATTERN), or record the installation in parts.",
+        )
+    )
 
 
 def _written(entry: Entry) -> dict[str, Any]:

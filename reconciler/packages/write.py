@@ -20,7 +20,7 @@ from reconciler.packages.compress import SUFFIX, Compression, Compressor
 from reconciler.packages.delta import Delta
 from reconciler.packages.judge import judge
 from reconciler.packages.layout import END, header, manifest_header, padded, padding, stamp
-from reconciler.packages.manifest import MAX_BYTES, Manifest, serialize
+from reconciler.packages.manifest import Manifest, serialize
 from reconciler.packages.tree import Entry
 
 Content = Callable[[Entry], Iterable[bytes]]
@@ -39,12 +39,11 @@ class Written:
 def write_package(out: IO[bytes], manifest: Manifest, content: Content, compression: Compression = "xz") -> str:
     """Write a package; gives the SHA256 (hex) of all that was written.
 
-    Raises FetchError: `package-malformed` for a manifest that could not be read again, `archive-hostile` for one
-    that would be refused, `package-changed` where a file is not as the manifest says; and OSError of `out`.
+    Raises FetchError: `package-malformed` and `archive-too-large` for a manifest that could not be read again,
+    `archive-hostile` for one that would be refused, `package-changed` where a file is not as the manifest says; and
+    OSError of `out`.
     """
     text = serialize(manifest)
-    if len(text) > MAX_BYTES:
-        raise FetchError(_too_many(len(manifest.change.entries)))
     judge(manifest)
     when = stamp(manifest.change.entries)
     with Compressor(out, compression) as compressor:
@@ -156,13 +155,4 @@ def unwritable(path: Path, error: OSError) -> FetchError:
             f"{path}: {error.strerror or error}. What was there before is as it was, or has gone.",
             "Check the folder, its space and its permissions.",
         )
-    )
-
-
-def _too_many(count: int) -> Diagnostic:
-    return Diagnostic(
-        "archive-too-large",
-        "The archive is larger than allowed",
-        f"A manifest of {count} files would have more than {MAX_BYTES} bytes.",
-        "Split the package.",
     )

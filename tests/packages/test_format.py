@@ -109,6 +109,13 @@ def test_a_manifest_of_more_than_a_piece_is_one_stream_all_the_same(
     assert found is not None and set(taken) == {e.path for e in change.entries}
 
 
+def test_a_manifest_that_nobody_would_read_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reconciler.packages.manifest.MAX_BYTES", 500)
+    with pytest.raises(FetchError, match="archive-too-large"):
+        build_package(tmp_path, manifest(SMALL), lambda e: [CONTENTS[e.sha256]])
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("compression", BOTH)
 def test_a_package_is_built_with_its_digest_beside_it(tmp_path: Path, compression: Compression) -> None:
     built = build_package(tmp_path, manifest(SMALL), lambda e: [CONTENTS[e.sha256]], compression)
