@@ -22,6 +22,7 @@ import os
 import re
 import stat
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -31,6 +32,8 @@ from reconciler.model.diagnostic import Diagnostic, FetchError
 
 CHUNK = 1024 * 1024
 """Bytes read at once."""
+STALE = 7 * 86400.0
+"""Seconds after which nobody goes on with what was left unfinished."""
 _DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{64})", re.ASCII)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -122,6 +125,7 @@ class Cache:
     def take(self, write: Callable[[IO[bytes]], str]) -> str:
         """Put a file into the cache that is made now: `write` writes it and says its SHA256 (hex)."""
         self.prepare()
+        self.sweep()
         fresh = self.folder / f"made.{os.getpid()}.{threading.get_ident()}.new"
         with self.guarded():
             try:
@@ -134,8 +138,9 @@ class Cache:
                 fresh.unlink(missing_ok=True)
         return sha256
 
-    def sweep(self, before: float) -> None:
-        """Remove what runs that ended early left, and nobody touched since `before` (s since 1970)."""
+    def sweep(self) -> None:
+        """Remove what runs that ended early left, and nobody touched for so long."""
+        before = time.time() - STALE
         with self.guarded():
             for path in self.folder.iterdir():
                 if path.name.endswith((".partial", ".resume", ".new")):

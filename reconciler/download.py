@@ -54,7 +54,6 @@ class Patience:
 PATIENT = Patience()
 UNTOLD = 1 << 30
 """Bytes taken at most from a server that does not say how many there are, whatever the limit: it may never end."""
-_STALE = 7 * 86400.0  # seconds after which nobody goes on with a partial download
 _SMALL, _SLOWEST = 30.0, 32 * 1024  # seconds for the smallest file; bytes a second below which others are given up
 OFFLINE = Patience(offline=True)
 
@@ -92,7 +91,7 @@ def fetch(
         found = cache.find(sha256)
         if found is not None:
             return found
-        cache.sweep(time.time() - _STALE)
+        cache.sweep()
         partial = cache.path(sha256, ".partial")
         with cache.guarded(remove=partial), open(partial, "a+b", opener=private) as file:
             whole = _Partial(url, bare_digest(sha256), cache, file, limit)

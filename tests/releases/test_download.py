@@ -203,6 +203,11 @@ def test_partials_that_nobody_came_back_for_go_with_the_next_download(mirror: Mi
     os.utime(old, (1, 1))
     fetch(f"{mirror.url}/f", SHA, cache, limit=MIB)
     assert (old.exists(), new.exists()) == (False, True)
+    made = cache.folder / "made.1.2.new"
+    made.write_bytes(b"half of a package")
+    os.utime(made, (1, 1))
+    cache.take(lambda file: SHA if file.write(b"x") else "")
+    assert not made.exists()
 
 
 def test_a_redirect_is_followed_but_not_in_circles(mirror: Mirror, cache: Cache) -> None:
