@@ -108,7 +108,7 @@ def test_many_commands_at_once_and_in_a_row_answer_for_themselves(runner):
 
 
 def test_a_daemon_that_keeps_the_output_open_is_not_waited_for(runner, tmp_path):
-    daemon = f"(while [ ! -e {tmp_path}/stop ]; do sleep 0.1; done) & echo started"
+    daemon = f"(while [ -d {tmp_path} ] && [ ! -e {tmp_path}/stop ]; do sleep 0.1; done) & echo started"
     done = runner.run(Command(("sh", "-c", daemon), timeout=60))
     (tmp_path / "stop").touch()
     assert done.stdout == b"started\n"
