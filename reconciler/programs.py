@@ -16,6 +16,7 @@ from reconciler.makejail.program import Given, Program, compile_makejail, compil
 from reconciler.makejail.sources import Sources
 from reconciler.model.diagnostic import Diagnostic, Span, SpecError
 from reconciler.spec.document import Jail, Package
+from reconciler.spec.files import beside, find_area
 from reconciler.spec.lock import Lock
 from reconciler.spec.select import PackageRef, Selected, for_host, package_refs
 from reconciler.spec.specset import Sourced, SpecSet
@@ -107,9 +108,12 @@ def makejail_problems(specs: SpecSet, pinned: Pinned | None = None) -> tuple[Dia
     return tuple(found)
 
 
-def pinned_by(lock: Lock, folder: Path) -> Pinned:
-    """What a lock pins of the network, kept below the tool's cache folder."""
-    return Pinned(dict(lock.git), dict(lock.files), folder / "included")
+def pinned_by(lock: Lock, folder: Path, specs: Path) -> Pinned:
+    """What the lock of these specs pins of the network, kept below the tool's cache folder."""
+    pinned = Pinned(dict(lock.git), dict(lock.files), folder / "included", commands=dict(lock.commands))
+    pinned.beside = beside(specs)
+    pinned.area = find_area(pinned.beside.parent.absolute())
+    return pinned
 
 
 def without_held(program: Program, files: Mapping[str, str]) -> Program:

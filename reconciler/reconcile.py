@@ -146,12 +146,12 @@ class Session:
     @cached_property
     def compiled(self) -> tuple[Mapping[str, Program], Mapping[str, str]]:
         """Every jail's Makejail as a program, and its folder. Raises SpecError."""
-        pinned = pinned_by(self.lock, default_folder(os.environ))
+        pinned = pinned_by(self.lock, default_folder(os.environ), self.options.path)
         return compile_all(self.unnamed.jails, self.sources, pinned)
 
-    def know(self, compiled: tuple[Mapping[str, Program], Mapping[str, str]]) -> None:
-        """Take the programs of `unnamed` as they were compiled elsewhere."""
-        self.__dict__["compiled"] = compiled
+    def know(self, **known: object) -> None:
+        """Take what was worked out elsewhere: `compiled`, the programs of `unnamed`, or another `lock`."""
+        self.__dict__.update(known)
 
     @cached_property
     def request(self) -> Request:
@@ -237,7 +237,7 @@ class Session:
     def allocated(self) -> Mapping[str, Allocation]:
         """What planning decides for each jail."""
         programs, contexts = self.compiled
-        pinned = pinned_by(self.lock, default_folder(os.environ))
+        pinned = pinned_by(self.lock, default_folder(os.environ), self.options.path)
         packages = packages_of(self.selected, self.sources, pinned)
         options = self.options
         asked = (options.retry, contexts, options.rebuild, options.fetched, self._rulesets, self.lock, self.renderings)

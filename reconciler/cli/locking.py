@@ -1,62 +1,41 @@
-"""What `reconcile lock` does: compile with the network at hand, ask the host's pkg, compare, write."""
+"""What `reconcile lock` does: find what specs read from the network, ask the host's pkg, compare, write."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from reconciler.build.layers import newest as layer_of
 from reconciler.build.made import PROPERTY
 from reconciler.build.recipe import ApplyBuilt
-from reconciler.cache import default_folder
 from reconciler.cli import session, show
 from reconciler.cli.mirrors import offered, patience_of
 from reconciler.cli.paper import many, paper
-from reconciler.download import fetch_bytes
-from reconciler.makejail.pinned import Pinned
+from reconciler.cli.pinning import find
+from reconciler.makejail.pinned import forget
 from reconciler.model.diagnostic import Diagnostic, SpecError
-from reconciler.programs import compile_all, warnings_of, without_held
 from reconciler.reconcile import Options, Session
-from reconciler.site import MAX_FILE
+from reconciler.spec.files import beside
 from reconciler.spec.load import load
-from reconciler.spec.lock import (
-    Lock,
-    Pin,
-    PinnedPackage,
-    abi_of,
-    is_package_word,
-    load_lock,
-    parse_lock,
-    render_lock,
-    write_lock,
-)
+from reconciler.spec.lock import Lock, Pin, PinnedPackage, load_lock, parse_lock, render_lock, write_lock
 
 UNPINNED = 2
-_PATCHED = re.compile(r"[0-9]+\.[0-9]+-(RELEASE|(BETA|RC)[0-9]+)")
+MOST = 100
+"""Packages that one pattern may mean."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What the command line asks. With `update` the pins that `names` names are moved, or all of them."""
+    """What the command line asks. With `update` the pins that `names` names are moved, or all of them.
+
+    With `commands`, those that INCLUDE cmd+ names may be run.
+    """
 
     options: Options
     host: str
     update: bool = False
     names: tuple[str, ...] = ()
-
-
-@dataclass
-class Found:
-    """What specs read from the network. `wanted` are packages by ABI, `levels` releases at their latest level;
-    `open` is what no lock can pin."""
-
-    pinned: Pinned
-    wanted: dict[str, dict[str, Diagnostic]] = field(default_factory=dict)
-    levels: dict[str, Diagnostic] = field(default_factory=dict)
-    open: list[Diagnostic] = field(default_factory=list)
+    commands: bool = False
 
 
 def lock(asked: Asked) -> int:
@@ -64,7 +43,7 @@ def lock(asked: Asked) -> int:
     before = load_lock(asked.options.path)
     kept = _without(before, asked) if asked.update else before
     run = Session(session.changing(asked.host), asked.options, load(asked.options.path))
-    found = _found(run, kept, learn=True)
+    found = find(run, kept, learn=True, commands=asked.commands)
     packages = dict(before.packages)
     for abi, wanted in found.wanted.items():
         packages[abi] = _resolved(run, abi, wanted, kept.packages.get(abi, {}))
@@ -75,13 +54,16 @@ def lock(asked: Asked) -> int:
         before,
         git={key: value for key, value in found.pinned.git.items() if ("git", key) in used},
         files={key: value for key, value in found.pinned.files.items() if ("files", key) in used},
+        commands={key: value for key, value in found.pinned.commands.items() if ("commands", key) in used},
         packages=packages,
         releases=releases,
-        built=_built(run, kept.built),
     )
+    run.know(lock=after)
+    after = replace(after, built=_built(run, kept.built))
     parse_lock(render_lock(after).encode(), "reconcile.lock")  # what a stranger named must be readable again
     if after != before:
         write_lock(asked.options.path, after)
+    forget(beside(asked.options.path), after.commands.values())
     _told(before, after)
     show.show(found.open)
     return 0
@@ -114,7 +96,7 @@ def check(asked: Asked) -> int:
     held = load_lock(asked.options.path)
     run = Session(session.reading(asked.host), asked.options, load(asked.options.path))
     try:
-        found = _found(run, held, learn=False)
+        found = find(run, held, learn=False)
     except SpecError as error:
         if any(one.code != "include-unpinned" for one in error.diagnostics):
             raise
@@ -131,14 +113,18 @@ def check(asked: Asked) -> int:
 
 
 def _without(before: Lock, asked: Asked) -> Lock:
-    """The lock without what is to move; packages go with all that they need. Raises SpecError for unknown names."""
+    """The lock without what is to move; packages go with all that they need. Raises SpecError for unknown names.
+
+    What commands printed moves only where they may be run.
+    """
     if not asked.names:
-        return Lock()
+        return Lock(commands={} if asked.commands else before.commands)
     names = set(asked.names)
     git = {key: value for key, value in before.git.items() if not {key, key.partition("#")[0]} & names}
     files = {key: value for key, value in before.files.items() if key not in names}
     known_git = (key.partition("#")[0] for key in before.git)
-    packages, known = {}, {*before.built, *before.files, *before.git, *before.releases, *known_git}
+    commands = {key: value for key, value in before.commands.items() if key not in names}
+    packages, known = {}, {*before.built, *before.files, *before.git, *before.releases, *known_git, *before.commands}
     for abi, pins in before.packages.items():
         here = {*pins, *(word for pin in pins.values() for word in pin.named)}
         known |= here
@@ -149,59 +135,7 @@ def _without(before: Lock, asked: Asked) -> Lock:
         raise SpecError(Diagnostic("lock-unknown-name", "The lock has no such name", detail, "reconcile lock"))
     built = {name: pin for name, pin in before.built.items() if name not in names}
     releases = {name: level for name, level in before.releases.items() if name not in names}
-    return Lock(git, files, packages, releases, built)
-
-
-def _found(run: Session, held: Lock, *, learn: bool) -> Found:
-    """Compile the Makejails of every host; with `learn`, what they include is pinned on the way. Raises SpecError."""
-    folder = default_folder(os.environ) / "included"
-    found = Found(Pinned(dict(held.git), dict(held.files), folder, learn))
-    everyone, _folders = compile_all(run.specs.jails, pinned=found.pinned)
-    segments = [segment for whole in everyone.values() for program in whole.every for segment in program.segments]
-    for url in (url for segment in segments for url in segment.urls):
-        found.pinned.used.add(("files", url))
-        if learn and url not in found.pinned.files:
-            found.pinned.files[url] = hashlib.sha256(fetch_bytes(url, limit=MAX_FILE)).hexdigest()
-    quiet = (without_held(program, found.pinned.files) for program in everyone.values())
-    warnings = (warning for program in quiet for warning in warnings_of(program))
-    found.open += dict.fromkeys(warning for warning in warnings if warning.code == "add-unpinned")
-    run.know(compile_all(run.unnamed.jails, pinned=found.pinned))
-    found.levels |= _floating(run)
-    programs, _folders = run.compiled
-    for name, sourced in run.selected.jails.items():
-        program = programs.get(name)
-        names = [(word, sourced.place(("pkg",))) for word in sourced.doc.pkg]
-        for segment in (s for one in program.every for s in one.segments) if program is not None else ():
-            names += [(word, segment.span) for word in segment.packages]
-        for word, span in names:
-            problem = Diagnostic(
-                "package-unpinned",
-                "A package is not pinned",
-                f"{name} installs {word}, and the lock does not say which version is meant.",
-                "reconcile lock" if is_package_word(word) else "Name the package itself: no pattern, no variable.",
-                span,
-                "warning",
-            )
-            if is_package_word(word):
-                abi = abi_of(sourced.doc.release or "", run.first_facts.arch)
-                found.wanted.setdefault(abi, {}).setdefault(word, problem)
-            else:
-                found.open.append(problem)
-    return found
-
-
-def _floating(run: Session) -> dict[str, Diagnostic]:
-    """Releases that a jail of this host wants at their latest level, by name; only FreeBSD's own have a tag."""
-    found: dict[str, Diagnostic] = {}
-    for name, sourced in run.selected.jails.items():
-        release = sourced.doc.release or ""
-        if sourced.doc.patch_level != "latest" or not _PATCHED.fullmatch(release):
-            continue
-        detail = f"{name} wants the latest patch level of {release}, and the lock does not say which one is meant."
-        place = sourced.place(("patch_level",))
-        summary = "A patch level is not pinned"
-        found.setdefault(release, Diagnostic("release-unpinned", summary, detail, "reconcile lock", place, "warning"))
-    return found
+    return Lock(git, files, packages, releases, built, commands)
 
 
 def newest(run: Session, releases: Iterable[str], known: Mapping[str, int]) -> dict[str, int]:
@@ -223,8 +157,11 @@ def _resolved(run: Session, abi: str, wanted: Mapping[str, Diagnostic], kept: Ma
     pins = dict(kept)
     lacking = [name for name in wanted if Lock(packages={abi: pins}).closure(abi, [name]) is None]
     if lacking:
-        offers = run.host.packages.offered(sorted(lacking), abi=abi)
+        offers = dict(run.host.packages.offered(sorted(lacking), abi=abi))
         words = run.host.packages.meant(sorted(set(lacking) - offers.keys()), abi=abi)
+        _narrow(words, wanted)
+        if more := {name for names in words.values() for name in names} - offers.keys():
+            offers |= run.host.packages.offered(sorted(more), abi=abi)
         for name, offer in offers.items():
             pins.setdefault(name, Pin(offer.version, offer.checksum, offer.repository, offer.needs))
         for word, names in words.items():
@@ -244,6 +181,22 @@ def _resolved(run: Session, abi: str, wanted: Mapping[str, Diagnostic], kept: Ma
             for name in missing
         )
     return whole.closure(abi, wanted) or {}
+
+
+def _narrow(words: Mapping[str, Sequence[str]], wanted: Mapping[str, Diagnostic]) -> None:
+    """A pattern is to name a few packages. Raises SpecError (`lock-pattern-wide`)."""
+    if wide := [word for word, names in words.items() if len(names) > MOST]:
+        summary, hint = "A pattern means too many packages", "Name the packages, or write a narrower pattern."
+        raise SpecError(
+            Diagnostic(
+                "lock-pattern-wide",
+                summary,
+                f"{word} means {many(len(words[word]), 'package')} of the catalogue; a lock takes at most {MOST}.",
+                hint,
+                wanted[word].span,
+            )
+            for word in wide
+        )
 
 
 def _told(before: Lock, after: Lock) -> None:

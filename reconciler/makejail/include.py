@@ -8,7 +8,8 @@ in other stages not at all. A file may be included once per run, by its real pat
 - `fetch+URL`, `git+URL`, and the short forms `gh`, `github`, `gh-ssh`, `github-ssh`, `gl`, `gitlab`, `gl-ssh`,
   `gitlab-ssh`, with `--branch B` and `--file F`: in specs as far as `reconcile lock` has pinned them; a build never
   reads anything newer.
-- `cmd+COMMAND`: the output of a command; on the command line only, as it runs on the machine of the tool.
+- `cmd+COMMAND`: the output of a command. In specs it is run by `reconcile lock --run-commands` alone, on the machine
+  where that is typed; plans and builds read what it printed then.
 
     INCLUDE gh+owner/makejails --branch main --file options/network.makejail
 """

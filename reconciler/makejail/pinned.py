@@ -6,24 +6,32 @@ a repository runs: no hooks, no submodules, no filters, and none of git's config
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from reconciler.cache import Cache
 from reconciler.download import fetch, fetch_bytes
+from reconciler.makejail.commanded import CommandError, output
 from reconciler.makejail.include import Method
-from reconciler.makejail.problem import DATA, UNAVAILABLE, USAGE, MakejailError, problem
+from reconciler.makejail.problem import DATA, MISSING, UNAVAILABLE, USAGE, MakejailError, problem
+from reconciler.makejail.quoting import literal_text
 from reconciler.makejail.remote import BASES, LIMIT, failed, git_words, inside_repository, repository_name, run
+from reconciler.makejail.tokens import words
 from reconciler.model.diagnostic import FetchError, Span
 from reconciler.spec.lock import git_key
 
+PRINTED = 1 << 20
+"""Bytes that a command of INCLUDE cmd+ may print."""
+SECONDS = 120.0
+"""Seconds that it may take."""
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _FETCHING = (
     "git",
@@ -45,8 +53,9 @@ _CLEAN = {
 class Pinned:
     """What is pinned (`git`: URL#BRANCH to commit, `files`: URL to SHA256), kept below `cache`.
 
-    With `learn` what is missing is asked of the network and added to the two; else it is an error. `used` are the
-    keys that were asked for.
+    With `learn` what is missing is asked of the network and added to them; else it is an error. `used` are the
+    keys that were asked for. `commands` maps what cmd+ runs to SHA256; what it printed lies in `beside`. A command is
+    run only to learn, for a file of the user's own below `area`, and where nothing has `held_back`: it says what to do.
     """
 
     git: dict[str, str]
@@ -54,11 +63,51 @@ class Pinned:
     cache: Path
     learn: bool = False
     used: set[tuple[str, str]] = field(default_factory=set)
+    commands: dict[str, str] = field(default_factory=dict)
+    beside: Path | None = None
+    area: Path | None = None
+    held_back: str = "Look at what it runs, then: reconcile lock --run-commands"
 
     def methods(self) -> Mapping[str, Method]:
-        """The ways of including that can be pinned, for `flatten`. cmd is none of them."""
+        """The ways of including that can be pinned, for `flatten`; cmd where there is a place for what it prints."""
         named = {name: self._based(base) for name, base in BASES.items()}
-        return {"fetch": self._fetch, "git": self._git, **named}
+        here = {"cmd": self._command} if self.beside is not None else {}
+        return {"fetch": self._fetch, "git": self._git, **named, **here}
+
+    def _command(self, rest: str, cwd: str, span: Span) -> str:
+        """What a command printed when the lock was written."""
+        assert self.beside is not None
+        kept, folder = self.beside.absolute(), Path(os.path.realpath(cwd))
+        if not self._own(folder):
+            detail = f"{rest}: a file that is itself included from elsewhere has no command run."
+            hint = "Put what it prints beside your own Makejail, and include it by its path."
+            summary = "This way of including is not available"
+            raise problem(UNAVAILABLE, "include-method-unavailable", summary, detail, hint, span)
+        key = command_key(rest, os.path.relpath(folder, os.path.realpath(kept.parent)))
+        self.used.add(("commands", key))
+        if key not in self.commands and self.learn and not self.held_back:
+            line = " ".join(f'"{literal_text(word)}"' for word in words(rest, span))
+            try:
+                data = output(("sh", "-c", line), str(folder), limit=PRINTED, timeout=SECONDS)
+                self.commands[key] = hashlib.sha256(data).hexdigest()
+                _put(kept / self.commands[key], data)
+            except CommandError as error:
+                raise failed(rest, str(error), DATA, span) from error
+            except OSError as error:
+                raise failed(rest, f"{kept}: {error.strerror}.", UNAVAILABLE, span) from error
+        sha256 = self.commands.get(key)
+        if sha256 is None:
+            detail = f"cmd+{rest} runs on the machine of the tool, and reconcile.lock does not hold what it printed."
+            raise problem(USAGE, "include-unpinned", "What is included is not pinned", detail, self.held_back, span)
+        if not _holds(kept / sha256, sha256):
+            raise failed(rest, f"{kept / sha256}, which the lock names, is not there or not as it was.", MISSING, span)
+        return str(kept / sha256)
+
+    def _own(self, folder: Path) -> bool:
+        """Whether a folder is the user's own: not what was included from elsewhere, or printed by a command."""
+        others = [Path(os.path.realpath(one)) for one in (self.cache, self.beside) if one is not None]
+        inside = self.area is None or folder.is_relative_to(os.path.realpath(self.area))
+        return inside and not any(folder.is_relative_to(one) for one in others)
 
     def _based(self, base: str) -> Method:
         return lambda rest, cwd, span: self._repository(rest, cwd, span, base)
@@ -114,6 +163,22 @@ class Pinned:
                 _fetched(place / "repository", url, branch, commit, cwd, span)
                 _written(place, commit, span, url)
         return folder
+
+
+def command_key(rest: str, folder: str) -> str:
+    """The name in the lock of what a command of a Makejail in `folder`, relative to the lock's, printed."""
+    return rest.strip() if folder == "." else f"{folder}: {rest.strip()}"
+
+
+def forget(beside: Path, wanted: Iterable[str]) -> None:
+    """Remove what commands printed once and the lock does not name any more."""
+    kept = set(wanted)
+    with contextlib.suppress(OSError):
+        for path in beside.iterdir():
+            if re.fullmatch("[0-9a-f]{64}", path.name) and path.name not in kept:
+                path.unlink()
+        if not kept:
+            beside.rmdir()
 
 
 def tip(url: str, branch: str, cwd: str, span: Span) -> str:

@@ -13,6 +13,7 @@ from reconciler.makejail.effects import Device, Effect, Mount, Parameter, Unmoun
 from reconciler.makejail.expand import evaluate
 from reconciler.makejail.image import Image, described
 from reconciler.makejail.include import Flat, Method, flatten, through
+from reconciler.makejail.installed import resolved
 from reconciler.makejail.later import Later, kept, moment
 from reconciler.makejail.macros import expand_macros
 from reconciler.makejail.nested import DEEPEST, WithGlobals, asked, with_globals
@@ -273,7 +274,8 @@ def _program(
     folder = Folder(flat.root, flat.files, reader, given.environment, own=not inline)
     used = {name: values[name] for name in values if any(a.name == name for a in build.arguments)}
     read = _files_read(options, flat.root, reader)
-    steps = [*copied(options, read, flat.root), *build.steps]
+    given_env = dict(word.split("=", 1) for word in given.run_environment if "=" in word)
+    steps = [*resolved([*copied(options, read, flat.root), *build.steps], {**given_env, **_first(build, given)})]
     segments, warnings = cut(steps, build.arguments, used, folder, tuple(others))
     beside = {step.span for step in build.steps if step.operands.get("jail") in others}
     told = [one for one in compiled.warnings if one.code != "copy-from-jail" or one.span not in beside]
@@ -317,7 +319,14 @@ def _files_read(options: Sequence[Option], root: str, reader: Sources | None) ->
 
 
 def _values(build: State, given: Given) -> dict[str, str]:
-    """What is known of the host's variables: the environment, and ARGs whose defaults are known."""
+    """What is known of the host's variables at every moment of the run."""
+    # A VAR may change a value on the way; its name is then known only to the run.
+    changed = {step.names[0] for step in build.steps if step.name == "VAR" and step.names}
+    return {name: value for name, value in _first(build, given).items() if name not in changed}
+
+
+def _first(build: State, given: Given) -> dict[str, str]:
+    """What is known of them where the run begins: the environment, and ARGs whose defaults are known."""
     values = dict(given.environment)
     for argument in build.arguments:
         chosen = (given.arguments or {}).get(argument.name)
@@ -325,9 +334,7 @@ def _values(build: State, given: Given) -> dict[str, str]:
             values[argument.name] = chosen
         elif set(argument.default.names) <= values.keys():
             values[argument.name] = evaluate(argument.default, values, argument.span)
-    # A VAR may change a value on the way; its name is then known only to the run.
-    changed = {step.names[0] for step in build.steps if step.name == "VAR" and step.names}
-    return {name: value for name, value in values.items() if name not in changed}
+    return values
 
 
 def _reads_folder(state: State) -> bool:

@@ -16,6 +16,7 @@ MAX_TOTAL = 256 * 1024 * 1024
 MAX_FILES = 100_000
 _SUFFIXES = (".yaml", ".yml")
 LOCK = "reconcile.lock"
+BESIDE = "reconcile.lock.d"
 _SKIPPED = frozenset({LOCK})
 
 
@@ -59,6 +60,11 @@ def read_tree(path: str | Path) -> Tree:
 def lock_folder(path: Path) -> Path:
     """The folder in which the lock of a spec file or folder lies."""
     return path if path.is_dir() else path.parent
+
+
+def beside(path: Path) -> Path:
+    """The folder beside the lock of a spec file or folder, where files lie that only it can give."""
+    return lock_folder(path) / BESIDE
 
 
 def read_lock(path: Path, problems: list[Diagnostic]) -> Source | None:

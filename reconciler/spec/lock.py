@@ -11,7 +11,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ _KEY = re.compile(r"[\x21-\x7e]{1,2048}")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+@~-]{0,254}")
 _WORD = re.compile(r"[\x21-\x7e]{0,256}")
 _ORIGIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+.-]*/[A-Za-z0-9_][A-Za-z0-9_+.-]*(@[A-Za-z0-9_.+-]+)?")
+_PATTERN = re.compile(r"(?=.*[*?\[])[A-Za-z0-9_*?\[][A-Za-z0-9_.+@~*?\[\]/-]{0,254}")
+_PRINTED = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,2046}[\x21-\x7e])?")
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
@@ -67,7 +69,8 @@ class PinnedPackage:
 class Lock:
     """`git` maps URL or URL#BRANCH to a commit, `files` a URL to SHA256, `packages` an ABI to pins by name.
 
-    `releases` are the patch levels that `latest` stood for, `built` the jail packages by name.
+    `releases` are the patch levels that `latest` stood for, `built` the jail packages by name. `commands` maps what
+    INCLUDE cmd+ runs to the SHA256 of what it printed, which lies beside the lock under that name.
     """
 
     git: Mapping[str, str] = field(default_factory=dict)
@@ -75,6 +78,7 @@ class Lock:
     packages: Mapping[str, Mapping[str, Pin]] = field(default_factory=dict)
     releases: Mapping[str, int] = field(default_factory=dict)
     built: Mapping[str, PinnedPackage] = field(default_factory=dict)
+    commands: Mapping[str, str] = field(default_factory=dict)
 
     def closure(self, abi: str, names: Iterable[str]) -> Mapping[str, Pin] | None:
         """The pins of packages and of all that they need; None when one of them has none."""
@@ -99,6 +103,7 @@ class Lock:
         """Every fact of it by (where, name), as text, to be compared."""
         found = {("git", key): value for key, value in self.git.items()}
         found |= {("files", key): value for key, value in self.files.items()}
+        found |= {("commands", key): value for key, value in self.commands.items()}
         found |= {("releases", key): str(value) for key, value in self.releases.items()}
         found |= {("built", key): f"{pin.inputs} {pin.sha256}" for key, pin in self.built.items()}
         for abi, pins in self.packages.items():
@@ -119,6 +124,11 @@ def is_package_name(word: str) -> bool:
 def is_package_word(word: str) -> bool:
     """Whether pkg-install(8) can take a word for packages: a name, with its version, or an origin; no pattern."""
     return is_package_name(word) or _ORIGIN.fullmatch(word) is not None
+
+
+def is_package_pattern(word: str) -> bool:
+    """Whether a word may stand for several packages by their names, as a shell's pattern."""
+    return _PATTERN.fullmatch(word) is not None
 
 
 def git_key(url: str, branch: str = "") -> str:
@@ -164,13 +174,14 @@ class _Reader:
         self.problems.append(Diagnostic("lock-invalid", "The lock is not valid", detail, _HINT, span))
 
     def lock(self, value: dict[str, Any], at: Place) -> Lock:
-        unknown = sorted(set(map(str, value)) - {"version", "git", "files", "packages", "releases", "built"})
+        unknown = sorted(set(map(str, value)) - {"version", *(one.name for one in fields(Lock))})
         if value.get("version") != VERSION or isinstance(value.get("version"), bool):
             self.wrong(at.children.get("version", at), f"This version of the tool reads `version: {VERSION}`.")
         elif unknown:
             self.wrong(at.children.get(unknown[0], at), f"There is no {', '.join(unknown)} in a lock.")
         git = self.words(value, at, "git", _COMMIT, "a commit: 40 hexadecimal digits")
         files = self.words(value, at, "files", _SHA256, "a SHA256: 64 hexadecimal digits")
+        commands = self.words(value, at, "commands", _SHA256, "a SHA256: 64 hexadecimal digits")
         releases = {}
         for name, level, place in self.items(value, at, "releases"):
             if isinstance(level, bool) or not isinstance(level, int) or not 0 <= level < 1000:
@@ -187,7 +198,7 @@ class _Reader:
         built = {name: self.made(name, pin, place) for name, pin, place in self.items(value, at, "built")}
         if self.problems:
             raise SpecError(self.problems)
-        return Lock(git, files, packages, releases, built)
+        return Lock(git, files, packages, releases, built, commands)
 
     def made(self, name: str, value: Any, at: Place) -> PinnedPackage:
         known = isinstance(value, dict) and set(value) == {"inputs", "sha256"}
@@ -206,7 +217,7 @@ class _Reader:
             return []
         every = [(name, one, _child(here, name)) for name, one in found.items()]
         for name, _one, place in every:
-            if not isinstance(name, str) or not _KEY.fullmatch(name):
+            if not isinstance(name, str) or not (_PRINTED if key == "commands" else _KEY).fullmatch(name):
                 self.wrong(place, f"{name!r} is no name that can stand in `{key}`.")
         return [(name, one, place) for name, one, place in every if isinstance(name, str)]
 
@@ -224,8 +235,8 @@ class _Reader:
             self.wrong(at, f"The package {name} has version, checksum, repository, needs and named, and nothing else.")
             return Pin("")
         named = value.get("named", [])
-        if not isinstance(named, list) or not all(isinstance(word, str) and is_package_word(word) for word in named):
-            self.wrong(at, f"`named` of {name} is a list of origins, or of names with versions.")
+        if not isinstance(named, list) or not all(isinstance(word, str) and _means(word) for word in named):
+            self.wrong(at, f"`named` of {name} is a list of origins, of names with versions, or of patterns.")
             named = []
         needs = value.get("needs", [])
         if not isinstance(needs, list) or not all(isinstance(n, str) and _NAME.fullmatch(n) for n in [name, *needs]):
@@ -245,6 +256,10 @@ class _Reader:
         )
 
 
+def _means(word: str) -> bool:
+    return is_package_word(word) or is_package_pattern(word)
+
+
 def _child(at: Place, key: str) -> Place:
     return at.children.get(key, at)
 
@@ -252,7 +267,7 @@ def _child(at: Place, key: str) -> Place:
 def render_lock(lock: Lock) -> str:
     """The file's text: the same lock always gives the same bytes."""
     lines = [_HEAD + f"version: {VERSION}"]
-    for key, words in (("git", lock.git), ("files", lock.files)):
+    for key, words in (("git", lock.git), ("files", lock.files), ("commands", lock.commands)):
         if words:
             lines += [f"{key}:", *(f"  {_quoted(name)}: {_text(words[name])}" for name in sorted(words))]
     if any(lock.packages.values()):

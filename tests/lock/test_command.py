@@ -151,14 +151,11 @@ def test_origins_and_names_with_versions_are_pinned_as_the_packages_they_mean(de
     desk.run("sandbox", "shutdown")
 
 
-def test_an_origin_that_no_repository_has_and_a_pattern_are_said(desk):
+def test_an_origin_that_no_repository_has_is_said(desk):
     desk.write("web.yaml", MAKEJAIL)
     desk.write("Makejail", "PKG www/nothing\n")
     answer = desk.run("lock")
     assert answer.status == 1 and "lock-package-missing" in answer.err and "www/nothing" in answer.err
-    desk.write("Makejail", "PKG ngin*\n")
-    answer = desk.run("lock")
-    assert "package-unpinned" in answer.err and "no pattern" in answer.err
 
 
 def test_check_names_what_is_not_pinned_and_writes_nothing(desk):

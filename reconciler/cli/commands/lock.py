@@ -21,6 +21,13 @@ def lock(
     update: Annotated[
         bool, typer.Option("--update", help="Move what is pinned: all of it, or the packages and addresses named.")
     ] = False,
+    run_commands: Annotated[
+        bool,
+        typer.Option(
+            "--run-commands",
+            help="Run the commands of `INCLUDE cmd+` here, as you, and pin what they print. Read the Makejails first.",
+        ),
+    ] = False,
     check: Annotated[bool, typer.Option("--check", help="Change nothing; only say what is not pinned.")] = False,
     host: given.HostURL = "",
     label: given.Labels = None,
@@ -28,7 +35,8 @@ def lock(
     """Write reconcile.lock beside the specs: commits, digests of files, versions and checksums of packages.
 
     What is pinned stays as it is without --update. The host is asked for packages, the update server for
-    patch levels; nothing is installed.
+    patch levels; nothing is installed. What INCLUDE cmd+ runs is run with --run-commands alone, on this machine,
+    where policy.host_code allows it, and what it printed is kept in reconcile.lock.d beside the lock: commit both.
     Exit status: 0 done, 1 failed, 2 something is not pinned (with --check), 64 usage.
     """
     from reconciler.cli import locking, session
@@ -36,9 +44,9 @@ def lock(
     path, names = _split(words or [])
     if names and not update:
         raise typer.BadParameter(f"{names[0]} is no folder of specs; names go with --update.")
-    if check and update:
-        raise typer.BadParameter("--check changes nothing, and --update does.")
-    asked = locking.Asked(session.options(path, given.labels(label)), host, update, tuple(names))
+    if check and (update or run_commands):
+        raise typer.BadParameter(f"--check changes nothing, and {'--update' if update else '--run-commands'} does.")
+    asked = locking.Asked(session.options(path, given.labels(label)), host, update, tuple(names), run_commands)
     return locking.check(asked) if check else locking.lock(asked)
 
 

@@ -38,7 +38,8 @@ def render(
         return 0
     labels = dict(_pair(word) for word in label or [])
     selected = select(specs, host_name or socket.gethostname(), labels)
-    programs, _folders = compile_all(selected.jails, pinned=pinned_by(load_lock(path), default_folder(os.environ)))
+    pinned = pinned_by(load_lock(path), default_folder(os.environ), path)
+    programs, _folders = compile_all(selected.jails, pinned=pinned)
     found = effective(selected, programs, specs)
     sys.stdout.write(yaml.render(yaml.of_host(found.selected)))
     show.show(warning for warnings in found.warnings.values() for warning in warnings)

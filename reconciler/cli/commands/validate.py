@@ -28,7 +28,7 @@ def validate(
     if not any(problem.severity == "error" for problem in problems):
         # Documents first: a Makejail whose file is missing is already said there.
         try:
-            pinned = pinned_by(load_lock(path), default_folder(os.environ))
+            pinned = pinned_by(load_lock(path), default_folder(os.environ), path)
             problems = (*problems, *makejail_problems(specs, pinned))
         except SpecError as error:
             problems = (*problems, *error.diagnostics)

@@ -13,6 +13,7 @@ from typing import Any
 from reconciler.model.command import Command, Completed, Output, Runner
 from reconciler.model.diagnostic import Diagnostic, HostError
 from reconciler.model.ports import Offer
+from reconciler.spec.lock import is_package_pattern
 
 INSTALL_TIMEOUT = 6 * 3600.0
 """Seconds that installing packages may take."""
@@ -78,13 +79,14 @@ class HostPackages:
     def meant(self, words: Sequence[str], *, abi: str) -> Mapping[str, tuple[str, ...]]:
         """The names of the packages that `install` would take each word for; without those that stand for none.
 
-        rquery takes a word as install does: for a name, NAME-VERSION or an origin, unless told otherwise.
+        rquery takes a word as install does: for a name, NAME-VERSION or an origin, unless told otherwise, as here for
+        a shell's pattern, which install itself takes for a name.
         Raises HostError, code `pkg-catalogue-failed`.
         """
         if not words:
             return {}
         pkg = self._fresh("", abi)
-        rows = {word: _rows(self._rquery(pkg, "%n", [word]), 1) for word in words}
+        rows = {word: _rows(self._rquery(pkg, "%n", [word], glob=is_package_pattern(word)), 1) for word in words}
         found = {word: tuple(sorted({row[0] for row in each})) for word, each in rows.items()}
         return {word: names for word, names in found.items() if names}
 
@@ -134,9 +136,9 @@ class HostPackages:
             checksum = self._checksum(pkg, name, version)
             yield Offer(name, version, repository, checksum, tuple(sorted(needs.get(name, ()))))
 
-    def _rquery(self, pkg: tuple[str, ...], form: str, names: Sequence[str]) -> Completed:
+    def _rquery(self, pkg: tuple[str, ...], form: str, names: Sequence[str], *, glob: bool = False) -> Completed:
         # It ends with 1 as soon as one of the names has no match; what matched is printed all the same.
-        return self._ask((*pkg, "rquery", "-U", form, "--", *names), allowed=(0, 1))
+        return self._ask((*pkg, "rquery", "-U", *(["-g"] if glob else []), form, "--", *names), allowed=(0, 1))
 
     def _checksum(self, pkg: tuple[str, ...], name: str, version: str) -> str:
         words = ("search", "-U", "-R", "--raw-format", "json-compact", "-e", "-S", "name", "--", name)

@@ -3,8 +3,10 @@
 - without `where`: the host's pkg(8) installs into the jail. `--jexec --jail`: the jail's own pkg. `--chroot`: as
   without. `--local`: into the host itself; that is code on the host.
 
-One action at a time. `reconcile lock` pins packages, with all that they need, by version and checksum; a build that
-gets others fails. `--update` and `--upgrade` cannot be pinned.
+One action at a time. `reconcile lock` pins packages, with all that they need, by version and checksum; their archives
+are kept in the pool and installed from there, and a build that gets others fails. Variables that are known before the
+build are looked through, and patterns mean what the catalogue has for them when the lock is written. `--update` and
+`--upgrade` cannot be pinned.
 
     PKG nginx php83
     PKG --clean

@@ -238,17 +238,19 @@ def _search(root: Root, given: list[str], letters: str, answer: Answer) -> None:
 
 def _rquery(root: Root, argv: list[str], answer: Answer) -> None:
     usage = "usage: pkg rquery [-U] [-r reponame] <query-format> <pattern>"
-    given, operands = options(argv, "qUr:", usage, 64)
+    given, operands = options(argv, "gqUr:", usage, 64)
     if not operands:
         raise Refusal(usage, 64)
     _, offered = repository(root.machine, given.get("r", [""])[-1])
     words_ = [word for word in operands[1:] if word != "--"]
     for name in words_ or sorted(offered):
-        found = next((p for p in offered.values() if name in words(p)), None)
-        if found is None:
+        found = [p for p in offered.values() if name in words(p)]
+        if "g" in given:
+            found = [p for p in offered.values() if any(fnmatch.fnmatchcase(word, name) for word in words(p))]
+        if not found:
             answer.status = 1
-        else:
-            _formatted(operands[0], found, answer)
+        for package in found:
+            _formatted(operands[0], package, answer)
 
 
 def _raw(root: Root, names: list[str], letters: str, answer: Answer) -> None:
