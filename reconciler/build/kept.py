@@ -34,14 +34,14 @@ def keep(site: Site, room: Workspace, pins: Pins, ref: Ref) -> None:
     """
     store = Store(site.host, site.pool, site.mountpoint)
     wanted = {pin.checksum: (name, pin) for name, pin in pins.packages.items()}
+    folder = f"{site.mountpoint}/{FETCHING}/{room.mark}"
+    site.host.files.clear(folder)  # of a run that was killed when it had kept what it fetched
     lacking = set(wanted) - _whole(site, room, wanted.keys() & store.all().keys())
     if not lacking:
         return
     named = dict(sorted(wanted[sha256] for sha256 in lacking))
     if not site.online:
         raise not_kept(named, "Downloads are off (policy.downloads or --offline).")
-    folder = f"{site.mountpoint}/{FETCHING}/{room.mark}"
-    site.host.files.clear(folder)
     try:
         there = _fetched(site, pins.abi, named, folder, ref)
         taken = _taken(site, folder, lacking)

@@ -234,7 +234,7 @@ def rows(notes: Mapping[str, Note]) -> Iterator[str]:
     head = ["NAME", "VERSION", "FOR", "ARCH", "SIZE", "SIGNED", "FILE", "SHA256"]
     body = [
         [
-            note.name or "(first format)",
+            note.name or ("(pkg)" if note.file.endswith(".pkg") else "(first format)"),
             note.version or "-",
             f"{note.release} {note.levels}".strip() or "-",
             note.arch or "-",

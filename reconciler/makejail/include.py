@@ -36,6 +36,23 @@ path of the file to include. Raises MakejailError. One per method name, given to
 
 
 @dataclass(frozen=True, slots=True)
+class OwnOnly:
+    """A method that counts for INCLUDE lines of one's own files alone: not for what FROM and EXEC name, which may stand
+    in a file of anybody's and is looked for from the first file's folder."""
+
+    method: Method
+
+    def __call__(self, rest: str, cwd: str, span: Span) -> str:
+        """As the method."""
+        return self.method(rest, cwd, span)
+
+
+def anybodys(methods: Mapping[str, Method] | None) -> dict[str, Method]:
+    """The methods that a line of any file may use, wherever it leads."""
+    return {name: method for name, method in (methods or {}).items() if not isinstance(method, OwnOnly)}
+
+
+@dataclass(frozen=True, slots=True)
 class FlatLine:
     """A line after INCLUDE. `directory` is set on the `cd` lines that flattening adds."""
 

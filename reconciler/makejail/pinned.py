@@ -20,7 +20,7 @@ from pathlib import Path
 from reconciler.cache import Cache
 from reconciler.download import fetch, fetch_bytes
 from reconciler.makejail.commanded import CommandError, output
-from reconciler.makejail.include import Method
+from reconciler.makejail.include import Method, OwnOnly
 from reconciler.makejail.problem import DATA, MISSING, UNAVAILABLE, USAGE, MakejailError, problem
 from reconciler.makejail.quoting import literal_text
 from reconciler.makejail.remote import BASES, LIMIT, failed, git_words, inside_repository, repository_name, run
@@ -71,7 +71,7 @@ class Pinned:
     def methods(self) -> Mapping[str, Method]:
         """The ways of including that can be pinned, for `flatten`; cmd where there is a place for what it prints."""
         named = {name: self._based(base) for name, base in BASES.items()}
-        here = {"cmd": self._command} if self.beside is not None else {}
+        here = {"cmd": OwnOnly(self._command)} if self.beside is not None else {}
         return {"fetch": self._fetch, "git": self._git, **named, **here}
 
     def _command(self, rest: str, cwd: str, span: Span) -> str:

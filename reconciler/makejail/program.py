@@ -12,7 +12,7 @@ from reconciler.makejail.copied import copied
 from reconciler.makejail.effects import Device, Effect, Mount, Parameter, Unmount, Volume
 from reconciler.makejail.expand import evaluate
 from reconciler.makejail.image import Image, described
-from reconciler.makejail.include import Flat, Method, flatten, through
+from reconciler.makejail.include import Flat, Method, OwnOnly, anybodys, flatten, through
 from reconciler.makejail.installed import resolved
 from reconciler.makejail.later import Later, kept, moment
 from reconciler.makejail.macros import expand_macros
@@ -193,7 +193,7 @@ def _image(
 ) -> Image | None:
     build = compiled.stages.get(BUILD, State())
     values = _values(build, given) if build.image else {}
-    return described(build, values, sources, methods or {}, flat.root)
+    return described(build, values, sources, anybodys(methods), flat.root)
 
 
 def _others(
@@ -217,7 +217,7 @@ def _others(
         environment = {**given.environment, "APPJAIL_JAILNAME": other.name}
         own = Given(other.arguments, other.build_arguments, other.options, (), other.before, other.after, environment)
         readable = with_globals(sources, compiled.globals, flat.root)
-        found[other.name] = _compile(other.entry, readable, nested.cwd or flat.root, own, methods, depth + 1)
+        found[other.name] = _compile(other.entry, readable, nested.cwd or flat.root, own, anybodys(methods), depth + 1)
     return found
 
 
@@ -245,7 +245,7 @@ def _noted(method: Method, files: set[str]) -> Method:
         files.add(file)
         return file
 
-    return noted
+    return OwnOnly(noted) if isinstance(method, OwnOnly) else noted
 
 
 def _later(compiled: Compiled, given: Given) -> Later:

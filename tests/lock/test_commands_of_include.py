@@ -8,7 +8,10 @@ import select
 import pytest
 
 from reconciler.makejail import pinned as module
+from reconciler.makejail.files import LocalFiles
 from reconciler.makejail.pinned import Pinned
+from reconciler.makejail.problem import MakejailError
+from reconciler.makejail.program import compile_makejail
 
 from .test_command import MAKEJAIL, lock_text
 from .test_include import commit, git, include, refused
@@ -91,6 +94,24 @@ def test_a_strangers_command_is_not_run(tmp_path):
     assert refused(asking(tmp_path), tmp_path, printed) == "include-method-unavailable"
     elsewhere = asking(tmp_path, area=tmp_path / "specs")
     assert refused(elsewhere, tmp_path, f"INCLUDE cmd+touch {tmp_path}/ran") == "include-method-unavailable"
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "FROM --entrypoint 'cmd+touch {0}/ran' image",
+        "EXEC --name other --file 'cmd+touch {0}/ran'",
+        "EXEC --name other --file Own --before-include 'cmd+touch {0}/ran'",
+        "EXEC --name other --file Own --after-include 'cmd+touch {0}/ran'",
+    ],
+)
+def test_what_from_and_exec_name_is_no_command_since_a_stranger_may_have_written_the_line(tmp_path, line):
+    (tmp_path / "Own").write_text("CMD true\n")
+    (tmp_path / "Makejail").write_text(line.format(tmp_path) + "\n")
+    with pytest.raises(MakejailError) as error:
+        compile_makejail("Makejail", LocalFiles(), str(tmp_path), methods=asking(tmp_path).methods())
+    assert error.value.diagnostics[0].code == "include-method-unavailable"
     assert not (tmp_path / "ran").exists()
 
 

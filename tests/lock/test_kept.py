@@ -110,6 +110,13 @@ def test_an_archive_that_is_none_of_those_pinned_is_not_taken(web: Fleet) -> Non
     assert "nginx-1.28.0.pkg" not in {note.file for note in store(web).all().values()}
 
 
+def test_an_archive_that_its_catalogue_places_elsewhere_is_not_fetched(web: Fleet) -> None:
+    catalogue = repository(web) / "packagesite.jsonl"
+    catalogue.write_text(catalogue.read_text().replace('"path": "All/', '"path": "../../../etc/All/'))
+    assert codes(web) == ["pkg-not-kept"]
+    assert store(web).all() == {}
+
+
 def test_a_plan_says_what_cannot_be_had_without_the_network(web: Fleet) -> None:
     web.write(DENY + WEB)
     (note,) = [note for note in web.decide().plan.notes if note.code == "pkg-not-kept"]
@@ -131,5 +138,5 @@ def test_a_kill_between_fetching_and_keeping_is_made_good_by_the_next_run(web: F
         break
     assert problems(web.apply()) == []
     assert shell(web, "jexec", "web", "pkg", "query", "%n %a") == "nginx 0\npcre2 1\nredis 0\n"
-    assert store(web).fetching() == () and store(web).unfinished() == ()
+    assert store(web).unfinished() == ()
     assert web.titles() == []

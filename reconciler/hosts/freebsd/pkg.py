@@ -95,12 +95,15 @@ class HostPackages:
     ) -> Mapping[str, str]:
         """Have archives of packages by name below a folder, where the repository has the versions that are given.
 
-        Returns the versions that it has. Raises HostError, code `pkg-catalogue-failed`.
+        pkg puts an archive where its catalogue says, so that this is looked at first. Returns the versions that it
+        has. Raises HostError, code `pkg-catalogue-failed`.
         """
         pkg, chosen = self._fresh("", abi), ("-r", repository) if repository else ()
         words = ("rquery", "-U", *chosen, "%n\t%v", "--", *sorted(versions))
         there = {row[0]: row[1] for row in _rows(self._ask((*pkg, *words), allowed=(0, 1)), 2)}
         same = [name for name, version in sorted(versions.items()) if there.get(name) == version]
+        for name in same:
+            _inside(self._manifest(pkg, name, versions[name], chosen))
         if same:
             argv = (*pkg, "fetch", "-U", "-q", "-y", *chosen, "-o", folder, "--", *same)
             self._ask(argv, timeout=INSTALL_TIMEOUT, output=output)
@@ -141,13 +144,17 @@ class HostPackages:
         return self._ask((*pkg, "rquery", "-U", *(["-g"] if glob else []), form, "--", *names), allowed=(0, 1))
 
     def _checksum(self, pkg: tuple[str, ...], name: str, version: str) -> str:
-        words = ("search", "-U", "-R", "--raw-format", "json-compact", "-e", "-S", "name", "--", name)
+        found = self._manifest(pkg, name, version).get("sum")
+        return found if isinstance(found, str) and found.isalnum() else ""
+
+    def _manifest(self, pkg: tuple[str, ...], name: str, version: str, chosen: tuple[str, ...] = ()) -> dict[str, Any]:
+        """What the catalogue holds of a package; nothing where pkg does not tell."""
+        words = ("search", "-U", *chosen, "-R", "--raw-format", "json-compact", "-e", "-S", "name", "--", name)
         done = self._runner.run(Command((*pkg, *words), timeout=CATALOGUE_TIMEOUT, env=ENVIRONMENT))
         for manifest in _manifests(done.stdout.decode("utf-8", "replace")):
             if (manifest.get("name"), manifest.get("version")) == (name, version):
-                found = manifest.get("sum")
-                return found if isinstance(found, str) and found.isalnum() else ""
-        return ""
+                return manifest
+        return {}
 
     def _ask(
         self,
@@ -164,6 +171,15 @@ class HostPackages:
             found = Diagnostic("pkg-catalogue-failed", "pkg could not say what there is", detail, hint)
             raise HostError(found, argv=argv, status=done.status, stderr=said)
         return done
+
+
+def _inside(manifest: Mapping[str, Any]) -> None:
+    """Raises HostError for an archive that would be put elsewhere than below the folder that it is fetched to."""
+    for path in (str(manifest.get(key, "")) for key in ("path", "repopath")):
+        if path.startswith("/") or ".." in path.split("/"):
+            detail = f"The catalogue says that the archive of {manifest.get('name')} lies at {path!a}: not fetched."
+            hint = "Ask who keeps the repository; check its signature: pkg -vv"
+            raise HostError(Diagnostic("pkg-catalogue-failed", "pkg could not say what there is", detail, hint))
 
 
 def _rows(done: Completed, count: int) -> Sequence[tuple[str, ...]]:
