@@ -276,6 +276,7 @@ def _kernel(name: str, sourced: Sourced[Jail], facts: Facts) -> Iterable[Note]:
             and plain not in known
             and f"{plain}." not in known
             and not key.startswith(("exec.", "mount.", "stop.", "meta", "env"))  # those are jail(8)'s own
+            and not key.startswith(("allow.mount.", "linux", "sysv"))  # whose modules jail(8) loads
         ):
             text = f"this host's kernel knows no jail parameter {key!r}."
             yield _note(name, "parameter-unknown", text, sourced, ("parameters", key))

@@ -50,6 +50,17 @@ def set_fact(machine: Machine, name: str, value: Any) -> None:
     machine.state.touch("facts", name)
 
 
+def loaded(machine: Machine, module: str) -> bool:
+    """Whether a kernel module is there; none at all is."""
+    return not module or f"{module}.ko" in fact(machine, "modules")
+
+
+def load(machine: Machine, module: str) -> None:
+    """Load a kernel module, inside a transaction."""
+    if not loaded(machine, module):
+        set_fact(machine, "modules", [*fact(machine, "modules"), f"{module}.ko"])
+
+
 def names(machine: Machine) -> list[str]:
     """Every sysctl name that has a value, sorted."""
     own = set(_FIRST) | set(machine.state.table("facts")) | {"kern.hostuuid"}

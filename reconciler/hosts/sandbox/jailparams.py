@@ -33,11 +33,18 @@ _FIRST: dict[str, tuple[str, Any]] = {
     "host.domainname": ("s", ""), "host.hostid": ("n", "0"), "host.hostname": ("s", ""),
     "host.hostuuid": ("s", UUID_NONE), "ip4.addr": ("a", []), "ip4.saddrsel": ("b", True),
     "ip6.addr": ("a", []), "ip6.saddrsel": ("b", True), "zfs.mount_snapshot": ("n", "0"),
+    **{f"allow.mount.{name}": ("b", False) for name in ("fusefs", "linprocfs", "linsysfs")},
+    "linux": ("j", "inherit"), "linux.osname": ("s", "Linux"), "linux.osrelease": ("s", "5.15.0"),
+    "linux.oss_version": ("n", "198144"),
 }  # fmt: skip
 ORDER = tuple(_FIRST)
 KINDS = {name: kind for name, (kind, _) in _FIRST.items()}
-# Shown only where the file system that they speak of is loaded.
-MODULE_PARAMS = {"allow.mount.fdescfs": "fdescfs", "allow.mount.nullfs": "nullfs"}
+# Shown only where the module that they speak of is loaded; libjail loads it for whoever names one (jail.c,
+# kldload_param).
+MODULE_PARAMS = {
+    **{f"allow.mount.{name}": name for name in ("fdescfs", "fusefs", "linprocfs", "linsysfs", "nullfs")},
+    **dict.fromkeys(("linux", "linux.osname", "linux.osrelease", "linux.oss_version"), "linux"),
+}
 READ_ONLY = frozenset({"dying", "parent", "children.cur", "cpuset.id"})
 FIXED = frozenset({"path", "vnet", "osrelease", "osreldate", "host", "ip4.saddrsel", "ip6.saddrsel"})
 LIMITS = {"name": 255, "host.hostname": 255, "host.domainname": 255, "host.hostuuid": 63, "osrelease": 31}
@@ -158,4 +165,4 @@ def lookup(values: dict[str, Any], name: str) -> Any:
             wanted = name[len(store) + 1 :]
             pairs = (line.partition("=") for line in values[store].split("\n"))
             return next((value for key, _, value in pairs if key == wanted), "")
-    return values[name]
+    return values.get(name, _FIRST[name][1])

@@ -13,7 +13,7 @@ from typing import Any
 
 from reconciler.hosts.sandbox import jailparams
 from reconciler.hosts.sandbox.answer import Refusal
-from reconciler.hosts.sandbox.facts import fact, set_fact
+from reconciler.hosts.sandbox.facts import fact, load, set_fact
 from reconciler.hosts.sandbox.machine import Machine
 
 Record = dict[str, Any]
@@ -68,6 +68,7 @@ def create(machine: Machine, wanted: dict[str, Any], *, below: int = 0) -> Recor
     _check_room(machine, parent)
     values = jailparams.first_values(str(fact(machine, "kern.osrelease")))
     for own, value in wanted.items():
+        load(machine, jailparams.MODULE_PARAMS.get(own, ""))
         jailparams.assign(values, own, value)
     if values["vnet"] == "new":
         if values["ip4.addr"] or values["ip6.addr"]:

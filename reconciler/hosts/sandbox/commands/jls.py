@@ -9,7 +9,7 @@ from typing import Any
 
 from reconciler.hosts.sandbox import jailparams, jailtable, xo
 from reconciler.hosts.sandbox.answer import Answer, Refusal
-from reconciler.hosts.sandbox.facts import fact
+from reconciler.hosts.sandbox.facts import loaded
 from reconciler.hosts.sandbox.machine import Machine, Simulated
 from reconciler.model.command import Command, Completed
 
@@ -106,8 +106,7 @@ def _print(machine: Machine, asked: Asked, answer: Answer, below: int) -> None:
 def _columns(machine: Machine, asked: Asked) -> list[str] | None:
     if not asked.names and not asked.flags & set("nsh"):
         return None
-    loaded = " ".join(fact(machine, "modules"))
-    shown = [n for n in jailparams.ORDER if jailparams.MODULE_PARAMS.get(n, "") in loaded]
+    shown = [n for n in jailparams.ORDER if loaded(machine, jailparams.MODULE_PARAMS.get(n, ""))]
     if not asked.names or asked.names == ["all"]:
         return [n for n in shown if not ("s" in asked.flags and n in jailparams.READ_ONLY)]
     names = []

@@ -9,7 +9,7 @@ from reconciler.model.command import Command, Completed
 
 KNOWN = frozenset({
     "zfs", "pf", "pflog", "if_bridge", "if_epair", "if_vlan", "if_tuntap", "nullfs", "fdescfs", "tmpfs", "procfs",
-    "linprocfs", "linsysfs", "unionfs", "fusefs", "ipfw", "dummynet", "bridgestp", "opensolaris",
+    "linprocfs", "linsysfs", "linux", "unionfs", "fusefs", "ipfw", "dummynet", "bridgestp", "opensolaris",
 })  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from reconciler.model.command import Command, Completed
 _SIZES = {"path": "1024", "name": "256", "osrelease": "32", "host.hostname": "256", "host.domainname": "256",
           "host.hostuuid": "64", "env": "4096", "meta": "4096"}  # fmt: skip
 _NODES = {"host": "host.", "ip4": "ip4.", "ip6": "ip6.", "sysvmsg": "sysvmsg.", "sysvsem": "sysvsem.",
-          "sysvshm": "sysvshm.", "zfs": "zfs.", "allow.mount": "allow.mount."}  # fmt: skip
+          "sysvshm": "sysvshm.", "linux": "linux.", "zfs": "zfs.", "allow.mount": "allow.mount."}  # fmt: skip
 _HIDDEN = frozenset({"ip4.addr", "ip6.addr"})
 _ROOTS = ("kern", "hw", "net", "security", "vfs", "vm")
 
@@ -42,7 +42,7 @@ def _values(machine: Machine, overrides: dict[str, str]) -> dict[str, str]:
     values = {name: str(facts.fact(machine, name)) for name in facts.names(machine)}
     values["security.jail.children.cur"] = str(len(machine.state.table("jails")))
     for name in jailparams.ORDER:
-        if name not in _HIDDEN:
+        if name not in _HIDDEN and facts.loaded(machine, jailparams.MODULE_PARAMS.get(name, "")):
             values[f"security.jail.param.{_NODES.get(name, name)}"] = _SIZES.get(name, "0")
     return values | overrides
 
