@@ -14,9 +14,18 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Literal, TextIO
 
-import structlog
-
 from reconciler.url import redact
+
+# structlog takes rich for tracebacks in colour where it is there, as typer has it: 3 MB that nothing here uses.
+_rich = sys.modules.get("rich")
+sys.modules["rich"] = None  # type: ignore[assignment]
+try:
+    import structlog
+finally:
+    if _rich is not None:
+        sys.modules["rich"] = _rich
+    else:
+        del sys.modules["rich"]
 
 AGENT_STARTED = "agent.started"
 AGENT_STOPPED = "agent.stopped"
