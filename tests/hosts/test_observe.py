@@ -141,3 +141,25 @@ def test_a_url_that_names_no_host_is_refused(url):
 def test_this_machine_is_a_host():
     assert isinstance(open_host("freebsd:"), FreeBSDHost)
     assert open_host("freebsd:").url == "freebsd:"
+
+
+@pytest.mark.parametrize("delegated", [False, True])
+def test_datasets_that_are_wanted_by_name_are_those_of_the_whole_answer(delegated):
+    names = ("zroot/reconciler", "zroot/reconciler/jails", "zroot/reconciler/jails/web", "zroot/reconciler/jails/web/1")
+    values = [{"guid": str(number), "jailed": "off", "reconciler:owner": "a"} for number in range(len(names))]
+    values[2] |= {"jailed": "on"} if delegated else {}
+    pairs = list(zip(names, values, strict=True))
+    raw = [Completed(zfs.listing(names[:1]), 0, b"".join(row(name, **value) for name, value in pairs))]
+    if delegated:
+        argv = zfs.plain_listing(names[:1])
+        columns = argv[argv.index("-o") + 1].split(",")
+        usual = dict.fromkeys(columns, "-") | {"type": "filesystem", "mounted": "yes"}
+        whole_rows = [usual | value | {"name": name} for name, value in pairs]
+        lines = ["\t".join(one[column] for column in columns) for one in whole_rows]
+        raw.append(Completed(argv, 0, "".join(f"{line}\n" for line in lines).encode()))
+    seen = Observation("", tuple(raw), {})
+    whole = observe.parse(OURS, seen, jailed=True).datasets
+    assert [one.name for one in whole] == list(names)
+    for wanted in ({names[0]}, {names[2], names[3]}, set(names), set()):
+        expected = tuple(one for one in whole if one.name in wanted)
+        assert observe.rows(seen, wanted.__contains__, jailed=True) == expected
