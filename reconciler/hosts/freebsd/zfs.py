@@ -127,6 +127,7 @@ def parse_listing(
     width, first_native = len(columns(jailed=jailed)), len(_FIXED) + jailed
     first_user = first_native + len(NATIVE)
     rows: list[DatasetRow] = []
+    several = "," not in "".join(completed.argv[-2:-1])  # before the only root stand the columns
     seen: set[str] = set()
     nothing: dict[str, str] = {}
     alone: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
@@ -138,9 +139,10 @@ def parse_listing(
         if len(cells) != width:
             raise unreadable(completed, f"expected {width} columns, got {len(cells)}: {line[:200]!r}")
         name = cells[0]
-        if name in seen:  # roots given to one listing may lie inside each other
-            continue
-        seen.add(name)
+        if several:  # they may lie inside each other
+            if name in seen:
+                continue
+            seen.add(name)
         # Most rows agree in their native values: one mapping for all that do.
         values = tuple(cells[first_native:first_user])
         native = share.get(values)
