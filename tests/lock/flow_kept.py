@@ -10,7 +10,9 @@ import pytest
 from tests.fleet import Fleet, problems
 from tests.laws.dead import Died, DyingRunner
 
-from .test_kept import pin, shell, store
+from .test_kept import OTHER, WEB, codes, pin, repository, shell, store, web
+
+__all__ = ["web"]
 
 PLAIN = "kind: Jail\nname: web\nrelease: 15.1-RELEASE\nstate: stopped\n"
 JAIL = f'{PLAIN}pkg: [nginx]\nmakejail: {{text: "PKG redis"}}\n'
@@ -51,3 +53,17 @@ def dies(fleet: Fleet, call: int, *, after: bool) -> bool:
     except Died:
         return True
     return False
+
+
+def test_an_archive_that_was_damaged_in_the_store_is_fetched_again_or_not_used(web: Fleet) -> None:
+    pins = pin(web)
+    assert problems(web.apply()) == []
+    kept = web.machine.resolve(store(web).path(pins["nginx"].checksum))
+    kept.write_bytes(b"x")
+    web.write(f"{WEB}---\n{OTHER}")
+    assert problems(web.apply()) == []
+    assert kept.stat().st_size > 1
+    kept.write_bytes(b"x")
+    shutil.rmtree(repository(web))
+    web.write(f"{WEB}---\n{OTHER.replace('redis, ', 'nginx, pcre2, ')}")
+    assert codes(web) == ["pkg-not-kept"]
