@@ -222,7 +222,8 @@ def of_the_host(specs: Selected, seen: Seen) -> dict[str, Note]:
 
 def bare(address: str) -> str:
     """An address without prefix length and scope, as it compares."""
-    return str(ip_address(address.partition("/")[0].partition("%")[0]))
+    text = address.partition("/")[0].partition("%")[0]
+    return str(ip_address(text)) if ":" in text else text  # IPv4 has one form: there are as many as jails
 
 
 def _note(name: str, code: str, text: str, sourced: Sourced[Jail], path: tuple[str | int, ...]) -> Note:

@@ -129,7 +129,7 @@ def _resting(session: Session, decided: Decided) -> Resting | None:
         session.request,
         session.observation.digest,
         _without_jails(session.observed),
-        _shares(session.place, session.observed),
+        _shares(session.place, session.observed, specs.jails.keys()),
         {resource.ref: resource for resource in plan.wanted.values() if not resource.scope},
         dict(session.sources.asked),
     )
@@ -218,7 +218,8 @@ def _seen_now(resting: Resting, host: Host, observation: Observation) -> _Now | 
     whole = host.parse(resting.request, observation)
     observed = _without_jails(whole)
     hostid = observed.facts.hostid if observed.facts else ""
-    shares = _shares(Place(resting.request.pool, resting.request.mountpoint, hostid), whole)
+    place = Place(resting.request.pool, resting.request.mountpoint, hostid)
+    shares = _shares(place, whole, resting.specs.jails.keys())
     names = resting.shares.keys() | shares.keys()
     moved = frozenset(name for name in names if _plain(resting.shares.get(name, [])) != _plain(shares.get(name, [])))
     return None if "" in moved or observed != resting.observed else _Now(observed, shares, moved)
@@ -233,14 +234,15 @@ def _plain(share: Share) -> Share:
     return [_steady(one) if one.__class__ is DatasetRow else one for one in share]
 
 
-def _shares(place: Place, observed: Observed) -> dict[str, Share]:
-    """What an observation shows of each jail, in its order; under "" what is no jail's."""
+def _shares(place: Place, observed: Observed, jails: Collection[str]) -> dict[str, Share]:
+    """What an observation shows of each jail, in its order; under "" what is no jail's, and running jails of others."""
     shares: dict[str, Share] = defaultdict(list)
     for row in observed.datasets:
         path = place.path(row.name)
         shares[jail_of(f"//{row.name}" if path is None else path)].append(row)
     for running in observed.jails:
-        shares[running.name.removeprefix(HELPER)].append(running)
+        name = running.name.removeprefix(HELPER)
+        shares[name if name in jails else ""].append(running)
     for mount in observed.mounts:
         folder, _, rest = mount.target.removeprefix(f"{place.mountpoint}/").partition("/")
         inside = mount.target.startswith(f"{place.mountpoint}/") and folder in _FOLDERS

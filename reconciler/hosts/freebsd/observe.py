@@ -173,7 +173,8 @@ def pool_states(
         return dict.fromkeys((request.pool, *request.extra_pools), ("refused", reason))
     health = zfs.parse_pools(imported) if imported and imported.status == 0 else {}
     missing = _missing(listing) if listing.status else set()
-    by_name = {row.name: row for row in rows}
+    asked_for = {request.pool, *request.extra_pools}
+    by_name = {row.name: row for row in rows if row.name in asked_for}
     states = {}
     for name in (request.pool, *request.extra_pools):
         asked = not request.roots or name in request.roots
