@@ -15,13 +15,14 @@ from reconciler.reconcile import Session
 
 def destroy(run: Session, name: str, *, yes: bool) -> None:
     """Show, ask, stop, destroy. Raises Refused, SpecError (`unknown-jail`), HostError."""
+    jail, slash, volume = name.partition("/")
     with locked(run.host, run.document.pool, f"destroy {name}"):
-        jail, _, volume = name.partition("/")
         _refuse_declared(run, jail, volume)
         _refuse_protected(run, jail)
-        paths = list(volume_paths(run.seen, name) if volume else jail_paths(run.seen, jail))
+        # `web/` is what a script makes of web/$VOLUME when there is none: it never means the whole jail.
+        paths = list(volume_paths(run.seen, name) if slash else jail_paths(run.seen, jail))
         if not paths:
-            detail = f"{run.document.pool} holds nothing of {name}."
+            detail = f"{run.document.pool} holds nothing of '{name}'."
             raise SpecError(Diagnostic("unknown-jail", "There is no such jail", detail, "reconcile status"))
         found = belongings(run.seen, paths)
         _show(name, found)

@@ -34,10 +34,9 @@ class Belongings:
 def jail_paths(seen: Seen, jail: str) -> Iterator[str]:
     """The paths of every dataset of a jail: its roots, what it keeps, its volumes here and on other pools."""
     for path in seen.rows:
-        local = path.partition("/volumes/")[2] if path.startswith("//") else ""
-        parts = path.split("/")
-        own = parts[0] in ("jails", "state", "volumes") and len(parts) > 1 and parts[1] == jail
-        if "@" not in path and (own or local.partition("/")[0] == jail):
+        top, _, local = path.partition("/volumes/" if path.startswith("//") else "/")
+        own = path.startswith("//") or top in ("jails", "state", "volumes")
+        if jail and own and "@" not in path and local.partition("/")[0] == jail:
             yield path
 
 

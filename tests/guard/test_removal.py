@@ -7,7 +7,7 @@ import pytest
 from reconciler.cli.destroying import destroy
 from reconciler.guard import Consent
 from reconciler.model.command import Command
-from reconciler.model.diagnostic import Refused
+from reconciler.model.diagnostic import Refused, SpecError
 from tests.fleet import Fleet, problems
 
 POOL = "zroot/reconciler"
@@ -220,3 +220,15 @@ def test_a_removal_that_was_cut_off_goes_on_without_a_word(fleet: Fleet) -> None
     assert [title for title in fleet.titles() if "volume gone/www" in title]
     assert problems(fleet.apply()) == []
     assert fleet.titles() == []
+
+
+def test_a_name_that_is_not_whole_destroys_nothing(fleet: Fleet) -> None:
+    fleet.write(jail("a") + jail("gone", "volumes: [{name: www, mountpoint: /usr/local/www}]\n"))
+    assert problems(fleet.apply()) == []
+    fleet.write(jail("a"))
+    run = fleet.session()
+    for name in ("", "/", "gone/", "/www", "jails", "volumes"):
+        with pytest.raises(SpecError) as error:
+            destroy(run, name, yes=True)
+        assert [problem.code for problem in error.value.diagnostics] == ["unknown-jail"], name
+    assert set(run.seen.rows) == set(fleet.session().seen.rows)
