@@ -50,6 +50,8 @@ def save(file: Path, session: Session, decided: Decided, mirror: str = "") -> No
     )
     if file.exists() and not file.is_file():  # the rename would put a file in the place of a device
         raise SpecError(_unusable(file, "it is there, and not a regular file"))
+    if file.is_file() and not _is_plan(file):  # such as a spec, named in the place of the plan
+        raise SpecError(_unusable(file, "it is there, and not a plan; it was left as it is"))
     fresh = file.with_name(f".{file.name}.{os.getpid()}.new")
     try:
         try:
@@ -62,6 +64,12 @@ def save(file: Path, session: Session, decided: Decided, mirror: str = "") -> No
             fresh.unlink(missing_ok=True)
     except OSError as error:
         raise SpecError(_unusable(file, f"it cannot be written: {error.strerror}")) from error
+
+
+def _is_plan(file: Path) -> bool:
+    """Empty, or JSON that begins as ours does: enough to tell it from a spec, also when its fields were others."""
+    with open_regular(file, follow=True) as stream:
+        return not (begin := stream.read(64)) or (begin.startswith(b"{") and b'"path"' in begin)
 
 
 def load(file: Path) -> SavedPlan:

@@ -31,6 +31,16 @@ def test_it_is_applied_where_nothing_moved_and_refused_once_it_is_done(desk):
     desk.run("sandbox", "shutdown")
 
 
+def test_it_takes_the_place_of_a_plan_and_of_nothing_else(desk):
+    desk.write("db.yaml", DB)
+    save(desk)
+    save(desk)
+    answer = desk.run("plan", "--out", "specs/db.yaml")
+    assert answer.status == 1
+    assert "error[plan-file-unusable]" in answer.err
+    assert (desk.folder / "specs" / "db.yaml").read_text() == DB
+
+
 def test_it_is_refused_when_the_specs_changed(desk):
     desk.write("db.yaml", DB)
     save(desk)
