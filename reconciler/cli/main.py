@@ -66,6 +66,11 @@ def _run(args: list[str]) -> int:
     except KeyboardInterrupt:
         print("reconcile: interrupted", file=sys.stderr)
         return INTERRUPTED
+    except UnicodeEncodeError as error:
+        if os.environ.get("RECONCILER_DEBUG") or not any("\udc80" <= char <= "\udcff" for char in "".join(args)):
+            raise
+        print(f"reconcile: {error.object!a}: an argument holds bytes that are not UTF-8 text", file=sys.stderr)
+        return USAGE
     except OSError as error:
         if os.environ.get("RECONCILER_DEBUG"):
             raise

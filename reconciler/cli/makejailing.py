@@ -33,6 +33,7 @@ from reconciler.makejail.stages import BUILD
 from reconciler.makejail.tokens import TokenError, quoted_words, words
 from reconciler.model.diagnostic import Diagnostic, Span
 
+_LONGEST = 16 * 1024 * 1024
 STAGES = ("lines", "include", "macros", "parse", "compile")
 
 
@@ -122,7 +123,7 @@ def tidy(file: Path, *, check: bool, write: bool) -> int:
     try:
         if write and not file.is_file() and file.exists():
             raise OSError(errno.EINVAL, "it is not a regular file")
-        data = file.read_bytes()
+        data = _bytes(file)
     except OSError as error:
         unreadable = _unreadable(str(file), error.strerror or "it cannot be read")
         show(unreadable.diagnostics)
@@ -140,6 +141,15 @@ def tidy(file: Path, *, check: bool, write: bool) -> int:
         sys.stdout.flush()
         sys.stdout.buffer.write(formatted)
     return 0
+
+
+def _bytes(file: Path) -> bytes:
+    """What a file or pipe holds, of a device no more than a Makejail can be. Raises OSError."""
+    with open(file, "rb") as stream:
+        data = stream.read(_LONGEST + 1)
+    if len(data) > _LONGEST:
+        raise OSError(errno.EFBIG, "it is longer than 16 MiB")
+    return data
 
 
 def printed(done: Run, as_json: bool) -> str:
@@ -183,7 +193,7 @@ def _guarded(file: str, stage: Callable[[Remote], Run], empty: Facts) -> Run:
 def _lines(file: str) -> Run:
     path = file.removeprefix("file+")
     try:
-        text = Path(path).read_bytes().decode("utf-8", "surrogateescape")
+        text = _bytes(Path(path)).decode("utf-8", "surrogateescape")
     except (OSError, ValueError) as error:
         raise _unreadable(path, str(error)) from error
     found = [line.text for line in logical_lines(text, path).lines]

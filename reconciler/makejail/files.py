@@ -13,10 +13,11 @@ class LocalFiles:
     """Sources over the local file system; see `reconciler.makejail.sources.Sources`."""
 
     def read(self, path: str) -> bytes | None:
-        """Return the file's data; None when it cannot be opened as a file."""
+        """Return the file's data; None when it cannot be opened as a file; no fifo or device is waited for."""
         try:
-            with open(path, "rb") as file:
-                return file.read()
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            with open(descriptor, "rb") as file:
+                return file.read() if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
         except OSError:
             return None
 

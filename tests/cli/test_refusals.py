@@ -70,3 +70,18 @@ def test_output_that_finds_no_room_is_a_failure(desk):
     for words in ("plan", "plan --json", "render", "status"):
         done = shell(desk, f"reconcile {words} > /dev/full")
         assert done.returncode == 1 and "No space left" in done.stderr, (words, done.stderr)
+
+
+def test_a_name_that_is_no_text_is_a_mistake_of_the_caller(desk):
+    answer = desk.run("history", "\udcff")
+    assert answer.status == 64 and "not UTF-8" in answer.err
+
+
+def test_what_never_ends_is_neither_formatted_nor_included(desk):
+    answer = desk.run("makejail", "format", "/dev/zero")
+    assert answer.status == 66 and "16 MiB" in answer.err
+    os.mkfifo(desk.folder / "pipe")
+    for name in ("pipe", "/dev/zero"):
+        (desk.folder / "Makejail").write_text(f"INCLUDE {name}\n")
+        answer = desk.run("makejail", "compile", "Makejail")
+        assert answer.status and "error[include-missing]" in answer.err, answer
