@@ -24,6 +24,7 @@ _AT_HOME = frozenset({("procfs", "/proc"), ("linprocfs", "/proc"), ("fdescfs", "
 
 def check(view: View) -> Found:
     """All rules about volumes and mounts."""
+    yield from _pools(view)
     for item in view.jails:
         jail = item.doc
         spots = [(volume.mountpoint, ("volumes", n, "mountpoint")) for n, volume in enumerate(jail.volumes)]
@@ -78,6 +79,21 @@ def _volume(item: Sourced[Jail], number: int, volume: Volume) -> Found:
     if volume.pool is not None and not _DATASET.match(volume.pool):
         detail = f"`pool` of `{volume.name}` must be a dataset such as fast/reconciler, not {shorten(volume.pool)}."
         yield error(item, (*path, "pool"), "bad-value", "Value is not allowed", detail)
+    elif volume.pool is not None and "volumes" in volume.pool.split("/"):
+        # POOL/volumes/JAIL/NAME is how data is known to be a jail's, so only one part may be called so.
+        detail = f"`pool` of `{volume.name}` may have no part that is named volumes: {shorten(volume.pool)}."
+        yield error(item, (*path, "pool"), "bad-value", "Value is not allowed", detail, "For example fast/reconciler.")
+
+
+def _pools(view: View) -> Found:
+    """Below the Host's own pool, data would be part of what else lies there, and go with it."""
+    for item in view.jails:
+        own = {host.doc.pool for host in view.hosts_of(item)} or {"zroot/reconciler"}
+        for number, volume in enumerate(item.doc.volumes):
+            if any(f"{volume.pool}/".startswith(f"{pool}/") and volume.pool != pool for pool in own):
+                detail = f"`pool` of `{volume.name}` lies below the Host's own: {shorten(str(volume.pool))}."
+                hint = "Name a dataset beside the Host's pool, or leave `pool` out."
+                yield error(item, ("volumes", number, "pool"), "bad-value", "Value is not allowed", detail, hint)
 
 
 def _mounts(item: Sourced[Jail]) -> Found:
