@@ -277,10 +277,7 @@ class Session:
         if self.specs.is_folder and not any(True for _ in self.specs.documents()):
             # Mistaking the folder would otherwise mean: every jail is in no spec any more.
             raise SpecError(replace(w, severity="error") for w in self.specs.warnings)
-        unknown = sorted(self.options.only - self.selected.jails.keys())
-        if unknown:
-            detail = f"No jail of these specs is named {', '.join(unknown)}."
-            raise SpecError(Diagnostic("unknown-jail", "There is no such jail", detail, "reconcile render"))
+        self._refuse_unknown()
         adopt, renaming = self.options.adopt_source, renames(self.selected, self.seen)
         skipped, only = self.skipped(), self.options.only
         left = skipped.keys() | (self.selected.jails.keys() - only if only else set())
@@ -303,6 +300,13 @@ class Session:
     def worlds(self, desired: Desired) -> tuple[World, World]:
         """What is there, and what is wanted. Raises SpecError."""
         return observed_world(self.kinds, self.seen), wanted_world(self.kinds, desired)
+
+    def _refuse_unknown(self) -> None:
+        """A name that was mistyped on the command line must not pass for one that needed nothing."""
+        asked = self.options.only | self.options.retry
+        if unknown := sorted(asked - self.selected.jails.keys()):
+            detail = f"No jail of these specs is named {', '.join(unknown)}."
+            raise SpecError(Diagnostic("unknown-jail", "There is no such jail", detail, "reconcile render"))
 
     def language_warnings(self) -> tuple[Note, ...]:
         """What the language warns of; said while there is something to do, so that a plan at rest is quiet."""

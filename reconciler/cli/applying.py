@@ -16,7 +16,7 @@ from reconciler.cli.progress import Progress
 from reconciler.cli.record import Record
 from reconciler.cli.saved_plan import SavedPlan
 from reconciler.cli.stopping import Stopping, stopping
-from reconciler.model.diagnostic import Diagnostic, Refused
+from reconciler.model.diagnostic import Diagnostic, Refused, SpecError
 from reconciler.model.outcome import Report
 from reconciler.reconcile import Decided, Options, Session
 from reconciler.spec.load import load
@@ -43,6 +43,7 @@ def run(asked: Asked) -> int:
         specs = load(asked.options.path)
         host = session.changing(asked.host)
         current = Session(host, asked.options, specs)
+        _refuse_unknown(current)
         stack.enter_context(locked(host, current.document.pool, "apply"))
         patience = patience_of(current.document, offline=asked.offline)
         current, decided = settled(current, current.decide(), asked.mirror, patience if saved is None else None)
@@ -54,6 +55,15 @@ def run(asked: Asked) -> int:
             return report.status(Report(decided.plan, {}), decided)
         offer = stack.enter_context(offered(asked.mirror, host.url, current.document, patience))
         return _execute(current, decided, asked, offer)
+
+
+def _refuse_unknown(current: Session) -> None:
+    """A consent must be for a jail that a spec names or that the pool has."""
+    there = {path.removeprefix("jails/") for path in current.seen.rows if path.startswith("jails/")}
+    named = current.selected.jails.keys() | there
+    if unknown := sorted(n for n in current.options.consent.data_loss if n.partition("/")[0] not in named):
+        detail = f"--allow-data-loss names {', '.join(unknown)}: neither these specs nor the pool have such a jail."
+        raise SpecError(Diagnostic("unknown-jail", "There is no such jail", detail, "reconcile status"))
 
 
 def _as_saved(asked: Asked, saved: SavedPlan) -> Asked:

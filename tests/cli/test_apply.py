@@ -83,3 +83,11 @@ def test_a_signal_lets_what_began_end_and_the_next_run_converges(desk, number, s
     assert desk.run("apply").status == 0
     assert desk.run("plan", "--detailed-exitcode").status == 0
     desk.run("sandbox", "shutdown")
+
+
+@pytest.mark.parametrize("option", ["--only", "--retry", "--allow-data-loss"])
+def test_a_name_that_no_jail_has_is_refused_before_anything_is_done(desk, option):
+    desk.write("web.yaml", WEB)
+    answer = desk.run("apply", option, "wbe")
+    assert answer.status == 1 and "unknown-jail" in answer.err and "wbe" in answer.err
+    assert desk.run("plan", "--detailed-exitcode").status == 2, "nothing was done"
