@@ -202,7 +202,7 @@ MANIFEST_SPOILS = st.one_of(
 
 
 def test_no_spoiled_set_is_ever_verified_and_a_retry_works(running: Mirror) -> None:
-    @settings(max_examples=25, deadline=None, database=None)
+    @settings(max_examples=12, deadline=None, database=None)
     @given(SPOILS)
     def check(fault: Fault) -> None:
         running.files, running.faults = release_files(SETS), {f"{FOLDER}/base.txz": [fault]}
@@ -217,7 +217,7 @@ def test_no_spoiled_set_is_ever_verified_and_a_retry_works(running: Mirror) -> N
 
 
 def test_no_spoiled_manifest_ever_gives_another_set(running: Mirror) -> None:
-    @settings(max_examples=25, deadline=None, database=None)
+    @settings(max_examples=12, deadline=None, database=None)
     @given(MANIFEST_SPOILS)
     def check(fault: Fault) -> None:
         running.files, running.faults = release_files(SETS), {f"{FOLDER}/MANIFEST": [fault]}
