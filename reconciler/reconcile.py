@@ -158,12 +158,13 @@ class Session:
         """One observation of everything that these specs have a say in."""
         likely, parameters = effective(self.unnamed, self.compiled[0], self.specs).selected, set[str]()
         pools: set[str] = set()
-        unasked = {"devices"}
+        unasked = {"devices", "translation"}
         for sourced in likely.jails.values():
             jail = sourced.doc
             parameters |= jail.parameters.keys()
             pools |= {volume.pool for volume in jail.volumes if volume.pool and volume.pool != likely.host.pool}
             unasked -= {"devices"} if jail.devfs else set()
+            unasked -= {"translation"} if (vnet := jail.network.vnet) and (vnet.nat or vnet.expose) else set()
             sourced.forget()  # there are many, and it is long until they are asked for again
         shown = {k for k in parameters if not k.startswith(("exec.", "mount.", "meta", "env"))}
         plain = {conditions.positive(k) for k in shown}

@@ -103,7 +103,10 @@ class Request:
     extra_pools: tuple[str, ...] = ()
 
 
-FACETS = frozenset({"facts", "datasets", "jails", "mounts", "interfaces", "limits", "firewall", "devices", "files"})
+FACETS = frozenset(
+    {"facts", "datasets", "jails", "mounts", "interfaces", "limits", "firewall", "translation", "devices", "files"}
+)
+"""What can be read; `translation` are pf's main rules, by which `facts` say whether pf is on and calls our anchor."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ def commands(request: Request, *, jailed: bool) -> tuple[tuple[str, ...], ...]:
         ({"mounts"}, mount.listing()),
         ({"interfaces"}, network.interfaces()),
         ({"limits"}, rctl.listing()),
-        ({"facts"}, network.rules()),
+        ({"translation"}, network.rules()),
         ({"firewall"}, network.anchors()),
         ({"devices"}, devfs.listing()),
         ({"facts"}, sysctl.query()),
@@ -133,7 +133,7 @@ def parse(request: Request, observation: Observation, *, jailed: bool) -> Observ
         pools = pool_states(request, rows, listing, done.get("zpool"))
     state, reason = pools.pop(request.pool, ("ready", ""))
     return Observed(
-        facts=sysctl.parse_query(done["sysctl"], _pf(pf[network.rules()])) if "sysctl" in done else None,
+        facts=sysctl.parse_query(done["sysctl"], _pf(pf.get(network.rules()))) if "sysctl" in done else None,
         pool_state=state,
         pool_reason=reason,
         pools=pools,
@@ -154,8 +154,8 @@ def _good(completed: Completed) -> Completed:
     return completed
 
 
-def _pf(completed: Completed) -> dict[str, bool]:
-    if network.unavailable(completed):
+def _pf(completed: Completed | None) -> dict[str, bool]:
+    if completed is None or network.unavailable(completed):
         return {"pf": False, "pf_anchor": False}
     return {"pf": True, "pf_anchor": network.parse_called(_good(completed))}
 
