@@ -78,7 +78,7 @@ def read_at(at: int, name: str) -> bytes | None:
             return None
         if found.st_size > LARGEST:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), name)
-        return file.read(LARGEST)
+        return file.read(min(LARGEST, found.st_size + 4096))
 
 
 def read(path: str) -> bytes | None:

@@ -49,7 +49,7 @@ def read(tree: Path, inside: str) -> bytes:
             wrong = 0 if stat.S_ISREG(found.st_mode) else errno.ELOOP
             if wrong or found.st_size > LARGEST:
                 raise OSError(wrong or errno.EFBIG, os.strerror(wrong or errno.EFBIG), inside)
-            return stream.read(LARGEST)
+            return stream.read(min(LARGEST, found.st_size + 4096))  # as much is reserved as is asked for
 
 
 def write(tree: Path, inside: str, data: bytes, mode: int) -> None:
