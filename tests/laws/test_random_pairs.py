@@ -26,7 +26,7 @@ from tests.laws.fleets import CONSENT, STEADY, fleets
 
 ASKED = int(os.environ.get("LAWS_EXAMPLES", "0"))
 few = settings(
-    max_examples=ASKED or 3,
+    max_examples=ASKED or 2,
     deadline=None,
     derandomize=not ASKED,
     database=None,
