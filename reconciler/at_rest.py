@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from reconciler import conditions
 from reconciler.ageing import doubts
 from reconciler.kind import Desired, Seen
-from reconciler.kinds.dataset import PER_JAIL, renames
+from reconciler.kinds.dataset import jail_of, renames
 from reconciler.model.action import Plan
 from reconciler.model.ports import DatasetRow, JailRow, MountRow
 from reconciler.model.value import Ref, Resource, World
@@ -146,11 +146,3 @@ def _shares(seen: Seen, parts: list[tuple[str, ...]]) -> list[_Share]:
         words = rule.split(":", 2)
         shares[number.get(words[1], -1) if words[0] == "jail" and len(words) == 3 else -1].limits.append(rule)
     return shares[::-1]
-
-
-def jail_of(path: str) -> str:
-    """The jail whose dataset this is, on any pool; "" for what is no jail's."""
-    if path.startswith("//"):
-        return path.partition("/volumes/")[2].partition("/")[0].partition("@")[0]
-    kind, _, rest = path.partition("/")
-    return rest.partition("/")[0].partition("@")[0] if kind in PER_JAIL else ""

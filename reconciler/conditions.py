@@ -11,6 +11,7 @@ from ipaddress import ip_address
 from reconciler.allocate import Allocation
 from reconciler.build.recipe import InstallPackages, Recipe, RunSegment
 from reconciler.kind import Seen
+from reconciler.kinds.dataset import jail_of
 from reconciler.kinds.layer import needed, snapshots
 from reconciler.kinds.mount import of_fstab
 from reconciler.makejail.program import Program
@@ -150,17 +151,11 @@ def _keyless(specs: Selected, seen: Seen) -> dict[str, Note]:
     closed = [(path, row.encryptionroot) for path, row in rows if row.keystatus == "unavailable"]
     found: dict[str, Note] = {}
     for name, sourced in specs.jails.items() if closed else ():
-        roots = sorted({root for path, root in closed if path in ("releases", "layers") or _owner(path) == name})
+        roots = sorted({root for path, root in closed if path in ("releases", "layers") or jail_of(path) == name})
         if roots:
             text = f"the key of {', '.join(roots)} is not loaded: zfs load-key {roots[0]}"
             found[name] = _note(name, "key-not-loaded", text, sourced, ())
     return found
-
-
-def _owner(path: str) -> str:
-    """The jail that a dataset below the pool belongs to, or below another one (`//POOL/volumes/JAIL/NAME`)."""
-    below = path.partition("/volumes/")[2] if path.startswith("//") else path.partition("/")[2]
-    return below.partition("/")[0]
 
 
 def _elsewhere(specs: Selected, seen: Seen) -> dict[str, Note]:

@@ -15,8 +15,8 @@ from dataclasses import dataclass, fields, replace
 from operator import attrgetter
 from typing import Any
 
-from reconciler.at_rest import jail_of
 from reconciler.kind import Desired, Place
+from reconciler.kinds.dataset import jail_of
 from reconciler.makejail.files import LocalFiles
 from reconciler.makejail.recorded import unchanged
 from reconciler.model.ports import DatasetRow, Host, JailRow, MountRow, Observation, Observed, Request

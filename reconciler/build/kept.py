@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from reconciler.build.kept_script import PKG, TAKE, WHOLE
+from reconciler.build.locked import otherwise
 from reconciler.build.pins import Pins, turns
 from reconciler.build.workspace import Workspace
 from reconciler.model.action import Site
@@ -111,9 +112,7 @@ def _fetched(site: Site, abi: str, named: Mapping[str, Pin], folder: str, ref: R
 def _moved(name: str, pin: Pin, there: Mapping[str, str]) -> str:
     if name not in there:
         return f"{name} {pin.version} is not there any more, and the store does not have it."
-    if there[name] != pin.version:
-        return f"{name} is pinned to {pin.version}, and the repository has {there[name]}."
-    return f"{name} {pin.version} was built anew: its archive has another checksum."
+    return otherwise(name, pin.version, there[name], same=False)
 
 
 def _whole(site: Site, room: Workspace, sums: Iterable[str]) -> set[str]:

@@ -30,7 +30,7 @@ def as_locked(site: Site, room: Workspace, pins: Sequence[str], *, kept: bool = 
         return
     wanted = {name: (version, checksum) for name, version, checksum in map(_words, pins)}
     if not kept:
-        _raise(_other(wanted, site.host.packages.offered(sorted(wanted), jail=room.jail)))
+        _raise(tuple(_other(wanted, site.host.packages.offered(sorted(wanted), jail=room.jail))))
     wrong = []
     before = site.host.packages.installed(room.jail)
     yield
@@ -45,18 +45,21 @@ def as_locked(site: Site, room: Workspace, pins: Sequence[str], *, kept: bool = 
     _raise(wrong)
 
 
-def _other(wanted: Mapping[str, tuple[str, str]], offered: Mapping[str, Offer]) -> list[str]:
+def otherwise(name: str, version: str, there: str, *, same: bool) -> str:
+    """What a repository has otherwise than it is pinned; `same`: the archive is, as far as anybody knows."""
+    if there != version:
+        return f"{name} is pinned to {version}, and the repository has {there}."
+    return "" if same else f"{name} {version} was built anew: its archive has another checksum."
+
+
+def _other(wanted: Mapping[str, tuple[str, str]], offered: Mapping[str, Offer]) -> Iterator[str]:
     """What a catalogue has otherwise than it is pinned."""
-    wrong = []
     for name, (version, checksum) in sorted(wanted.items()):
         offer = offered.get(name)
         if offer is None:
-            wrong.append(f"{name} {version} is not there any more.")
-        elif offer.version != version:
-            wrong.append(f"{name} is pinned to {version}, and the repository has {offer.version}.")
-        elif checksum and offer.checksum and offer.checksum != checksum:
-            wrong.append(f"{name} {version} was built anew: its archive has another checksum.")
-    return wrong
+            yield f"{name} {version} is not there any more."
+        elif text := otherwise(name, version, offer.version, same=offer.checksum in ("", checksum) or not checksum):
+            yield text
 
 
 def _words(pin: str) -> tuple[str, str, str]:

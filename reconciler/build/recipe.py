@@ -83,15 +83,14 @@ class ApplyImage:
         return f"apply image {self.name}:{self.tag}"
 
 
-@dataclass(frozen=True, slots=True)
-class InstallPackages:
-    """Install FreeBSD packages with the host's pkg, in one layer.
+class Pinnable:
+    """What installs FreeBSD packages. `locked` is what the lock says of them and of all that they need.
 
-    `locked` is what the lock says of them and of all that they need; None unless it says it of each.
+    None unless it says it of each.
     """
 
-    names: tuple[str, ...]
-    locked: Pins | None = field(compare=False, default=None)
+    __slots__ = ()
+    locked: Pins | None
 
     @property
     def pins(self) -> tuple[str, ...]:
@@ -103,6 +102,14 @@ class InstallPackages:
         """The pins whose archives the pool keeps: all of them, or none."""
         return self.locked if self.locked is not None and self.locked.keepable else None
 
+
+@dataclass(frozen=True, slots=True)
+class InstallPackages(Pinnable):
+    """Install FreeBSD packages with the host's pkg, in one layer."""
+
+    names: tuple[str, ...]
+    locked: Pins | None = field(compare=False, default=None)
+
     def digest(self, parent: str, platform: str) -> str:
         """Names and pins; the order of names does not matter to pkg, and so not to us."""
         return digest(RULE, "pkg", parent, platform, *sorted(self.names), "/", *sorted(self.pins))
@@ -113,10 +120,10 @@ class InstallPackages:
 
 
 @dataclass(frozen=True, slots=True)
-class RunSegment:
+class RunSegment(Pinnable):
     """Run one segment of a Makejail's build stage. `number` counts from 1 of `total`.
 
-    `locked` is as of InstallPackages. `files` are those of the segment's downloads that the lock pins. `others` are the
+    `files` are those of the segment's downloads that the lock pins. `others` are the
     jails that it names and that are built for it: (name, digest of its last layer). `part` is the name of the one that
     this is a segment of.
     """
@@ -132,16 +139,6 @@ class RunSegment:
     others: tuple[tuple[str, str], ...] = ()
     part: str = field(compare=False, default="")
     locked: Pins | None = field(compare=False, default=None)
-
-    @property
-    def pins(self) -> tuple[str, ...]:
-        """As of InstallPackages."""
-        return self.locked.texts if self.locked is not None else ()
-
-    @property
-    def kept(self) -> Pins | None:
-        """As of InstallPackages."""
-        return self.locked if self.locked is not None and self.locked.keepable else None
 
     def digest(self, parent: str, platform: str) -> str:
         """As the language defines it; what the lock says of packages and downloads is read like a file."""

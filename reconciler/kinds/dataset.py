@@ -177,6 +177,14 @@ def _follow(site: Site, path: str, old: str, new: str) -> None:
         site.host.files.write(path, data.replace(was, now))
 
 
+def jail_of(path: str) -> str:
+    """The jail whose dataset this is, on any pool; "" for what is no jail's."""
+    if path.startswith("//"):
+        return path.partition("/volumes/")[2].partition("/")[0].partition("@")[0]
+    kind, _, rest = path.partition("/")
+    return rest.partition("/")[0].partition("@")[0] if kind in PER_JAIL else ""
+
+
 def renames(specs: Selected, seen: Seen) -> dict[str, dict[str, str]]:
     """The datasets of former names, by jail: whole name, and the one that it should have and that is free."""
     former = {s.doc.renamed_from: name for name, s in specs.jails.items() if s.says("renamed_from")}

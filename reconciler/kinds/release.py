@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -63,10 +64,7 @@ class FetchRelease(Action):
         assert isinstance(wanted, Release)
         dataset = f"{site.pool}/releases/{wanted.name}"
         sets = site.archive(wanted.source, wanted.ref)
-        with Workspace(site, dataset) as room:
-            room.discard_unfinished()
-            make_dataset(site, dataset, {"mountpoint": "legacy", "canmount": "noauto"})
-            room.mount()
+        with _begun(site, dataset) as room:
             for _name, chunks in sets:
                 site.host.files.extract(chunks, room.path)
             level = _checked(site, room.path, wanted)
@@ -87,10 +85,7 @@ class InstallRelease(Action):
         assert isinstance(wanted, Release)
         asked = _asked(site, wanted)
         dataset = f"{site.pool}/releases/{wanted.name}"
-        with Workspace(site, dataset) as room:
-            room.discard_unfinished()
-            make_dataset(site, dataset, {"mountpoint": "legacy", "canmount": "noauto"})
-            room.mount()
+        with _begun(site, dataset) as room:
             level = packaged.install(site, room, asked, wanted.ref)
         _seal(site, dataset, wanted, level)
 
@@ -111,15 +106,21 @@ class PatchRelease(Action):
         assert isinstance(wanted, Release)
         asked = _asked(site, wanted)
         dataset = f"{site.pool}/releases/{wanted.name}"
-        with Workspace(site, dataset) as room:
-            room.discard_unfinished()
-            origin = f"{site.pool}/releases/{wanted.base}@sealed"
-            make_dataset(site, dataset, {"mountpoint": "legacy", "canmount": "noauto"}, origin=origin)
-            room.mount()
+        with _begun(site, dataset, f"{site.pool}/releases/{wanted.base}@sealed") as room:
             patched = reach(site, room, asked, wanted.ref)
         for line in lines(patched, wanted.name):
             site.output(wanted.ref)(f"{line}\n".encode())
         _seal(site, dataset, wanted, patched.level, patched.skipped)
+
+
+@contextmanager
+def _begun(site: Site, dataset: str, origin: str | None = None) -> Iterator[Workspace]:
+    """A release's dataset made anew, mounted to be filled; a clone where it has an origin."""
+    with Workspace(site, dataset) as room:
+        room.discard_unfinished()
+        make_dataset(site, dataset, {"mountpoint": "legacy", "canmount": "noauto"}, origin=origin)
+        room.mount()
+        yield room
 
 
 def _asked(site: Site, wanted: Release) -> Wanted:
