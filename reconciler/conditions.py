@@ -6,6 +6,7 @@ Pure. An unmet condition holds back the jail that has it; everybody else goes on
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping
+from dataclasses import replace
 from ipaddress import ip_address
 
 from reconciler.allocate import Allocation
@@ -21,16 +22,24 @@ from reconciler.spec.document import Jail, Policy
 from reconciler.spec.select import Selected
 from reconciler.spec.specset import Sourced
 
+_ANCHORS = 'nat-anchor "reconciler/*" on one line, rdr-anchor "reconciler/*" on the next'
+_FORWARDING = {
+    False: ("forwarding", "gateway_enable", "net.inet.ip.forwarding"),
+    True: ("forwarding6", "ipv6_gateway_enable", "net.inet6.ip6.forwarding"),
+}
+
 
 def unmet(specs: Selected, facts: Facts, programs: Mapping[str, Program]) -> dict[str, Note]:
-    """The first unmet condition of each jail, by jail."""
+    """The unmet conditions of each jail, by jail: one note under the first one's code, which says all of them."""
     found: dict[str, Note] = {}
     for name, sourced in specs.jails.items():
         problems = [*_missing(name, sourced, specs), *_network(name, sourced, specs, facts)]
         problems += _kernel(name, sourced, facts)
         problems += _policy(name, sourced, specs.host.policy, programs)
         if problems:
-            found[name] = problems[0]
+            first, *others = problems
+            # Some of them want a restart of the host: who learned of one after the other would restart it again.
+            found[name] = replace(first, text=" ".join([first.text, *(f"And {o.code}: {o.text}" for o in others)]))
     return found
 
 
@@ -243,16 +252,20 @@ def _network(name: str, sourced: Sourced[Jail], specs: Selected, facts: Facts) -
     if not (vnet.nat or vnet.expose):
         return
     if not facts.features.get("pf", False):
-        text = "pf is not loaded or not enabled, and NAT needs it. Run: sysrc pf_enable=YES && service pf start"
+        text = (
+            "pf is not loaded, and NAT and exposed ports need it. /etc/pf.conf, which a new host does not have, calls "
+            f"our anchors before its filter rules: {_ANCHORS}. Then: sysrc pf_enable=YES && service pf start"
+        )
         yield _note(name, "pf-missing", text, sourced, (*at, "nat"))
     elif not facts.features.get("pf_anchor", False):
         text = (
-            "no rule of pf.conf calls our anchor, so NAT would silently do nothing. Add to /etc/pf.conf: "
-            'nat-anchor "reconciler/*" and rdr-anchor "reconciler/*"; then: service pf reload'
+            "no rule of pf.conf calls our anchor, so NAT would silently do nothing. Add to /etc/pf.conf, before its "
+            f"filter rules: {_ANCHORS}. Then: service pf reload"
         )
         yield _note(name, "pf-anchor-missing", text, sourced, (*at, "nat"))
-    if not facts.features.get("forwarding", False):
-        text = "the host does not forward packets. Run: sysrc gateway_enable=YES && sysctl net.inet.ip.forwarding=1"
+    feature, enable, name_ = _FORWARDING[":" in vnet.address]
+    if not facts.features.get(feature, False):
+        text = f"the host does not forward packets. Run: sysrc {enable}=YES && sysctl {name_}=1"
         yield _note(name, "forwarding-off", text, sourced, (*at, "nat"))
     if facts.securelevel >= 3:
         text = f"securelevel is {facts.securelevel}: pfctl cannot change rules."

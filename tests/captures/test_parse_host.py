@@ -72,7 +72,7 @@ def test_facts_are_read_though_some_names_are_unknown():
     facts = sysctl.parse_query(Completed(sysctl.query(), 1, told + parameters, stderr), {"pf": True})
     assert (facts.hostname, facts.osrelease, facts.osreldate) == ("fbsd15", "15.1-RELEASE-p1", 1501000)
     assert (facts.arch, facts.securelevel) == ("amd64", -1)
-    assert facts.features == {"racct": False, "forwarding": False, "vimage": False, "pf": True}
+    assert facts.features == {"racct": False, "forwarding": False, "forwarding6": False, "vimage": False, "pf": True}
     assert {"allow.mount", "allow.mount.zfs", "ip4", "ip4.addr", "vnet", "meta", "host.hostname"} <= facts.parameters
 
 

@@ -17,6 +17,7 @@ NAMES = (
     "kern.securelevel",
     "kern.racct.enable",
     "net.inet.ip.forwarding",
+    "net.inet6.ip6.forwarding",
     "kern.features.vimage",
     "security.jail.param",
 )
@@ -44,6 +45,7 @@ def parse_query(completed: Completed, features: dict[str, bool]) -> Facts:
     met = {
         "racct": values.get("kern.racct.enable") == "1",
         "forwarding": values.get("net.inet.ip.forwarding") == "1",
+        "forwarding6": values.get("net.inet6.ip6.forwarding") == "1",
         "vimage": values.get("kern.features.vimage") == "1",
     }
     try:

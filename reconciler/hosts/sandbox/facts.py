@@ -15,7 +15,7 @@ _FIRST: dict[str, Any] = {
     "kern.features.racct": 1, "kern.features.rctl": 1, "kern.features.zfs": 1, "kern.bootfile": "/boot/kernel/kernel",
     "kern.maxfiles": 262144, "kern.maxproc": 8192,
     "hw.machine": "amd64", "hw.machine_arch": "amd64", "hw.ncpu": 2, "hw.physmem": 4294967296,
-    "net.inet.ip.forwarding": 1, "net.inet6.ip6.forwarding": 0, "net.link.bridge.pfil_member": 1,
+    "net.inet.ip.forwarding": 1, "net.inet6.ip6.forwarding": 1, "net.link.bridge.pfil_member": 1,
     "net.link.bridge.pfil_bridge": 1, "vfs.zfs.version.spa": 5000, "vfs.usermount": 0,
     "security.jail.jailed": 0, "security.jail.vnet": 0, "security.jail.children.max": 999999,
     "security.jail.enforce_statfs": 2, "security.jail.devfs_ruleset": 0,
