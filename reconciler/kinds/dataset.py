@@ -17,6 +17,8 @@ CONTAINERS = ("releases", "layers", "volumes")
 MOUNTED = ("jails", "state")
 PER_JAIL = ("jails", "state", "volumes")
 PROTECT = "reconciler:protect"
+_OWN = {"exec": "on", "setuid": "on", "readonly": "off"}
+"""What everything below inherits: a root that may run nothing, because the pool was set so, starts no jail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,8 @@ class CreateDataset(Action):
         properties = {"mountpoint": wanted.mountpoint or "none"}
         if not wanted.mountpoint:
             properties["canmount"] = "off"
+        if wanted.name == "pool":
+            properties |= _OWN
         if wanted.protect:
             properties[PROTECT] = "on"
         make_dataset(site, wanted.dataset, properties, claim=False)
