@@ -103,7 +103,7 @@ class SSHRunner:
         shared = (
             "-T", "-S", f"{folder}/%C", "-oControlMaster=auto", "-oControlPersist=60", "-oBatchMode=yes",
             "-oServerAliveInterval=15", "-oServerAliveCountMax=20", "-oLogLevel=ERROR", "-oConnectTimeout=120",
-            "-oForwardAgent=no", "-oForwardX11=no", "-oClearAllForwardings=yes",
+            "-oForwardAgent=no", "-oForwardX11=no", "-oClearAllForwardings=yes", "-oRemoteCommand=none",
         )  # fmt: skip
         path = dict(target.options).get("path")
         # An option that is given twice counts as it was given first: those of the user go first.
