@@ -15,17 +15,19 @@ import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from reconciler.hosts.freebsd import nofollow, script
 from reconciler.hosts.freebsd.failure import failed, text
 from reconciler.hosts.freebsd.run import PATH, LocalRunner, holder_text, locked
+from reconciler.hosts.freebsd.streamed import Streamed
 from reconciler.model.command import Command, Completed, Output
 from reconciler.model.diagnostic import Diagnostic, HostError, SpecError
 
 _OPTIONS = ("path", "IdentityFile", "ConnectTimeout", "StrictHostKeyChecking", "UserKnownHostsFile")
 _CONNECT_TIMEOUT = 900.0  # seconds for the first exchange; ssh's own ConnectTimeout ends a dead address sooner
-_STREAM = 16 * 1024**3  # bytes of a command whose output goes to a sink; they are held until its end was seen
+_STREAM = 16 * 1024**3  # bytes of a command whose output goes to a sink; they lie in a file until its end was seen
 _SESSIONS = 8  # sshd(8) refuses an eleventh session on one connection (MaxSessions 10)
 _FOREVER = 10.0 * 365 * 86400
 # What a ProxyCommand or Match exec of the user's ssh_config may put into a shell (%h, %r) means nothing there.
@@ -229,23 +231,26 @@ class SSHRunner:
         data = command.stdin
         stdin: Iterable[bytes] = (sent, data) if isinstance(data, bytes) else _after(sent, data)
         output = command.output
+        streamed = Streamed(mark, _STREAM) if command.sink is not None else None
         asked = Command(
             (*self._argv, *self._where, script.bootstrap(sent)),
             stdin=stdin,
             timeout=command.timeout,
-            limit=(_STREAM if command.sink is not None else command.limit) + 2 * len(mark) + 2,
+            limit=command.limit + 2 * len(mark) + 2,
             output=None if output is None else lambda chunk: _without(mark, chunk, output),
+            sink=None if streamed is None else streamed.write,
         )
         try:
-            answer = self._local.run(asked, lambda stdout, stderr: script.over(mark, stdout, stderr))
+            answer = self._local.run(asked, partial(script.over, mark) if streamed is None else streamed.over)
         except HostError as error:
             raise self._told(error, command) from error
-        done = script.unframed(Completed(command.argv, answer.status, answer.stdout, answer.stderr), mark)
+        stdout = answer.stdout if streamed is None else streamed.marks()
+        done = script.unframed(Completed(command.argv, answer.status, stdout, answer.stderr), mark)
         if done is None:
             raise self._lost(answer, command)
-        if command.sink is not None:  # the frame around it is known to be whole only now
-            command.sink(done.stdout)
-            return Completed(done.argv, done.status, b"", done.stderr)
+        if command.sink is not None and streamed is not None:
+            for piece in streamed.pieces():
+                command.sink(piece)
         return done
 
     def _told(self, error: HostError, command: Command) -> HostError:
