@@ -45,6 +45,7 @@ def test_a_fleet_in_parts_rests_when_its_whole_plan_is_empty(fleet: Fleet) -> No
     assert not rests(fleet)
     assert problems(fleet.apply()) == []
     assert rests(fleet)
+    assert at_rest(fleet.session(), len(NAMES)) is None, "one that fits into one part is planned whole"
     jails = "zroot/reconciler/jails"
     for wrong, right in (
         (("zfs", "set", "quota=5G", "zroot/reconciler/volumes/dog/data"),
@@ -82,9 +83,3 @@ def test_two_parts_that_would_be_renamed_into_each_other_are_planned_whole(fleet
     text = JAIL.format(name="wasp", number=2, depends="[]", devfs="[]")
     fleet.write(text + "renamed_from: bee\n", "wasp.yaml")
     assert not rests(fleet)
-
-
-def test_a_fleet_that_fits_into_one_part_is_planned_whole(fleet: Fleet) -> None:
-    write(fleet)
-    fleet.apply()
-    assert at_rest(fleet.session(), len(NAMES)) is None

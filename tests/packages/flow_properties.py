@@ -1,7 +1,11 @@
-"""The laws of packages over many more trees than the default tests try. Slow: see `make test-slow`."""
+"""The laws of packages over many more trees than the default tests try. Slow: see `make test-slow`.
+
+LAWS_EXAMPLES=1000 in the environment tries more of them.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -27,7 +31,7 @@ LAWS: dict[Callable[..., Any], st.SearchStrategy[Any]] = {
 def test_a_law_holds_over_many(law: Callable[..., Any]) -> None:
     inner = law.hypothesis.inner_test  # type: ignore[attr-defined]
 
-    @examples(1000)
+    @examples(int(os.environ.get("LAWS_EXAMPLES", "300")))
     @given(LAWS[law])
     def holds(value: Any) -> None:
         inner(value)
