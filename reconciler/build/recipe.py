@@ -160,6 +160,7 @@ def copied(recipes: Iterable[Recipe | None]) -> tuple[str, ...]:
     """Files and folders, on the machine where the tool runs, that segments among these copy from."""
     runs = [one for one in recipes if isinstance(one, RunSegment)]
     found = {posixpath.join(one.context, source.path) for one in runs for source in one.segment.sources}
+    found |= {outside.path for one in runs for outside in one.segment.outside if outside.whole}
     return tuple(sorted(found | {one.context for one in runs if one.segment.needs_context}))
 
 

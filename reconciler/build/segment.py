@@ -97,6 +97,7 @@ def _variables(room: Workspace, recipe: RunSegment) -> dict[str, str]:
         "RECONCILER_AT": f"{room.work}/at",
         "RECONCILER_SOURCES": f"{room.work}/sources",
         "RECONCILER_CONTEXT": f"{room.work}/context",
+        "RECONCILER_INCLUDED": f"{room.work}/included",
         "RECONCILER_PINNED": f"{room.work}/pinned",
         "APPJAIL_JAILNAME": recipe.jail,
         "APPJAIL_JAILDIR": room.path,

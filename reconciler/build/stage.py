@@ -18,7 +18,8 @@ CHUNK = 1 << 20
 
 
 def stage_sources(site: Site, recipe: RunSegment, work: str) -> None:
-    """Unpack each source below WORK/sources/N, and the folder below WORK/context when host code may read it."""
+    """Unpack each source below WORK/sources/N, and what host code may read: the folder below WORK/context, those that
+    INCLUDE enters beside it below WORK/included/N."""
     site.host.files.mkdir(f"{work}/context", 0o700)
     site.host.files.mkdir(f"{work}/sources", 0o700)
     for source in recipe.segment.sources:
@@ -27,6 +28,11 @@ def stage_sources(site: Site, recipe: RunSegment, work: str) -> None:
         site.host.files.extract(_archive(os.path.join(recipe.context, source.path), source.name or "."), target)
     if recipe.segment.needs_context:
         site.host.files.extract(_archive(recipe.context, "."), f"{work}/context")
+        site.host.files.mkdir(f"{work}/included", 0o700)
+    for one in recipe.segment.outside:
+        site.host.files.mkdir(f"{work}/included/{one.number}", 0o700)
+        if one.whole:
+            site.host.files.extract(_archive(one.path, "."), f"{work}/included/{one.number}")
 
 
 def stage_pinned(site: Site, recipe: RunSegment, ref: Ref, work: str) -> None:

@@ -19,6 +19,7 @@ What runs a Program gives each script, by `sh FILE` on the host, these variables
                          when a build resumes there; never inside a jail's reach, for it is sourced
     RECONCILER_SOURCES   folder in which every `Segment.sources` entry stands as ORDINAL/NAME
     RECONCILER_CONTEXT   the staged Makejail's folder, when `Program.needs_context`
+    RECONCILER_INCLUDED  folder in which every `Segment.outside` stands as NUMBER
     APPJAIL_JAILNAME, APPJAIL_JAILDIR, APPJAIL_ROOTDIR
 
 `sources` is the port by which files are read; `files` is its one implementation.

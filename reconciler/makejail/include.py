@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from reconciler.makejail.lines import LogicalLine, blank, head, logical_lines
+from reconciler.makejail.outside import Outside, Outsides
 from reconciler.makejail.problem import DATA, MISSING, UNAVAILABLE, USAGE, MakejailError, problem, warning
 from reconciler.makejail.quoting import literal_text
 from reconciler.makejail.sources import Sources
@@ -54,10 +55,12 @@ def anybodys(methods: Mapping[str, Method] | None) -> dict[str, Method]:
 
 @dataclass(frozen=True, slots=True)
 class FlatLine:
-    """A line after INCLUDE. `directory` is set on the `cd` lines that flattening adds."""
+    """A line after INCLUDE. `directory` is set on the `cd` lines that flattening adds, with the `outside` that it is
+    of where it lies out of the first file's folder."""
 
     line: LogicalLine
     directory: str = ""
+    outside: Outside | None = None
 
     @property
     def text(self) -> str:
@@ -72,13 +75,14 @@ class FlatLine:
 @dataclass(frozen=True, slots=True)
 class Flat:
     """All lines; `root` is the directory in which the build script runs. `included` says for each
-    included file, as spans name it, where its INCLUDE stands."""
+    included file, as spans name it, where its INCLUDE stands. `outside` are the folders beside `root`."""
 
     lines: tuple[FlatLine, ...]
     root: str
     files: tuple[str, ...]
     warnings: tuple[Diagnostic, ...] = ()
     included: Mapping[str, Span] = field(default_factory=dict)
+    outside: tuple[Outside, ...] = ()
 
 
 def flatten(
@@ -102,7 +106,8 @@ def flatten(
     except MakejailError as error:
         raise through(error, flattening.included) from error
     root, seen = posixpath.dirname(flattening.seen[0]), tuple(flattening.seen)
-    return Flat(tuple(flattening.lines), root, seen, tuple(flattening.warnings), flattening.included)
+    outside = tuple(flattening.outsides.found)
+    return Flat(tuple(flattening.lines), root, seen, tuple(flattening.warnings), flattening.included, outside)
 
 
 def through(error: MakejailError, included: Mapping[str, Span]) -> MakejailError:
@@ -132,6 +137,7 @@ class _Flattening:
     seen: list[str] = field(default_factory=list)
     warnings: list[Diagnostic] = field(default_factory=list)
     included: dict[str, Span] = field(default_factory=dict)
+    outsides: Outsides = field(default_factory=Outsides)
 
     def include(self, argument: str, span: Span, before: Sequence[str] = (), after: Sequence[str] = ()) -> None:
         path = self._resolve(argument, span)
@@ -156,6 +162,7 @@ class _Flattening:
                 span,
             )
         self.seen.append(real)
+        self.outsides.enter(argument, path, posixpath.dirname(self.seen[0]), self.sources)
         if span.line:
             self.included[self._name(real)] = span
         text = "".join(f"INCLUDE {ref}\n" for ref in before)
@@ -216,7 +223,7 @@ class _Flattening:
     def _cd(self, file: str, shown: str, span: Span) -> None:
         if self.stage == BUILD:
             line = LogicalLine(f'RAW cd -- "{shown}" # Makejail: {file}', span)
-            self.lines.append(FlatLine(line, self.cwd))
+            self.lines.append(FlatLine(line, self.cwd, self.outsides.of(self.cwd)))
 
     def _resolve(self, argument: str, span: Span) -> str:
         if blank(argument):

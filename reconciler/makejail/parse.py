@@ -45,4 +45,4 @@ def parse_lines(
             problems.add(error)
             continue
         cwd = flat.directory or cwd
-        yield Line(stage, name, rest, span, cwd, flat.directory, root, flat.line.origin)
+        yield Line(stage, name, rest, span, cwd, flat.directory, root, flat.line.origin, flat.outside)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from reconciler.makejail.arguments import apply_arguments, defaults
@@ -17,11 +17,12 @@ from reconciler.makejail.installed import resolved
 from reconciler.makejail.later import Later, kept, moment
 from reconciler.makejail.macros import expand_macros
 from reconciler.makejail.nested import DEEPEST, WithGlobals, asked, with_globals
+from reconciler.makejail.outside import named
 from reconciler.makejail.problem import DATA, MakejailError, Problems, problem
 from reconciler.makejail.quoting import DoubleQuoted
 from reconciler.makejail.script import Context, stage_script
 from reconciler.makejail.segments import Folder, Segment, cut, digest_inputs, segment_digest
-from reconciler.makejail.sources import Entry, Sources
+from reconciler.makejail.sources import OneText, Sources
 from reconciler.makejail.stages import BUILD
 from reconciler.makejail.step import Argument, State
 from reconciler.model.diagnostic import Diagnostic, Span
@@ -234,7 +235,7 @@ def compile_text(
     """
     given_files: set[str] = set()
     known = {name_: _noted(method, given_files) for name_, method in (methods or {}).items()}
-    return compile_makejail(name, _OneText(name, text, copied, given_files), posixpath.dirname(name), given, known)
+    return compile_makejail(name, OneText(name, text, copied, given_files), posixpath.dirname(name), given, known)
 
 
 def _noted(method: Method, files: set[str]) -> Method:
@@ -269,9 +270,9 @@ def _program(
     held = sources
     while isinstance(held, WithGlobals):
         held = held.sources
-    inline = isinstance(held, _OneText)
-    reader = held.copied if isinstance(held, _OneText) else sources
-    folder = Folder(flat.root, flat.files, reader, given.environment, own=not inline)
+    inline = isinstance(held, OneText)
+    reader = held.copied if isinstance(held, OneText) else sources
+    folder = Folder(flat.root, flat.files, reader, given.environment, own=not inline, outside=flat.outside)
     used = {name: values[name] for name in values if any(a.name == name for a in build.arguments)}
     read = _files_read(options, flat.root, reader)
     given_env = dict(word.split("=", 1) for word in given.run_environment if "=" in word)
@@ -283,7 +284,7 @@ def _program(
     return Program(
         segments,
         options,
-        _stages(compiled, later),
+        _stages(compiled, later, flat),
         tuple(build.arguments),
         labels,
         tuple(step.effect for step in build.steps if step.effect),
@@ -296,13 +297,14 @@ def _program(
     )
 
 
-def _stages(compiled: Compiled, later: Later) -> dict[str, str]:
-    """The scripts of all stages but build."""
+def _stages(compiled: Compiled, later: Later, flat: Flat) -> dict[str, str]:
+    """The scripts of all stages but build. They name places as any machine has them: the host keeps these scripts."""
     found = {}
     for name, state in compiled.stages.items():
         if name != BUILD:
             given = later.parameters.get(moment(name), ())
-            found[name] = stage_script(name, state.steps, Context(state.arguments, {}, _reads_folder(state), given))
+            steps = [replace(s, span=replace(s.span, file=named(s.span.file, flat.outside))) for s in state.steps]
+            found[name] = stage_script(name, steps, Context(state.arguments, {}, _reads_folder(state), given))
     return found
 
 
@@ -370,31 +372,3 @@ def _options(build: State, given: Given, problems: Problems) -> tuple[Option, ..
         else:
             found.append(Option(name, value if equals else None, span))
     return tuple(found)
-
-
-@dataclass(frozen=True, slots=True)
-class _OneText:
-    """Sources that hold one file; `copied` has the others, for COPY alone."""
-
-    name: str
-    text: str
-    copied: Sources | None = None
-    included: Set[str] = frozenset()
-
-    def read(self, path: str) -> bytes | None:
-        """Return the text when `path` is its name, and what a method of including gave."""
-        if path in self.included and self.copied is not None:
-            return self.copied.read(path)
-        return self.text.encode("utf-8", "surrogateescape") if path == self.name else None
-
-    def realpath(self, path: str) -> str:
-        """Return `path` without dots."""
-        return posixpath.normpath(path)
-
-    def isdir(self, path: str) -> bool:
-        """There is no directory."""
-        return False
-
-    def walk(self, path: str) -> list[Entry] | None:
-        """There is no tree."""
-        return None

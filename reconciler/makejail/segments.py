@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from reconciler.makejail.arguments import defaults
 from reconciler.makejail.blocks import Blocks
+from reconciler.makejail.outside import Outside, named
 from reconciler.makejail.problem import warning
 from reconciler.makejail.script import Context, body, segment_script
 from reconciler.makejail.sources import Sources, tree_digest
@@ -46,7 +47,8 @@ class Segment:
     Instructions that change no file in the jail belong to the segment after them. `reads` is
     what the digest covers: (kind, name, value) triples. `mentions` are the host variables it
     names other than arguments. `urls` are what its ADDs read, as far as that is known before the run.
-    `others` are jails that EXEC builds and that the segment names.
+    `others` are jails that EXEC builds and that the segment names. `outside` are the folders beside the Makejail's that
+    its host code may read.
     """
 
     instructions: tuple[Instruction, ...]
@@ -60,6 +62,7 @@ class Segment:
     needs_context: bool = False
     urls: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
+    outside: tuple[Outside, ...] = ()
 
     @property
     def span(self) -> Span:
@@ -77,6 +80,7 @@ class Folder:
     """The Makejail's folder, and the files of the language in it, which digests cover as text.
 
     `own`: whether it is the Makejail's; that of an inline one is the specs', and host code does not cover it.
+    `outside` are the folders beside it that INCLUDE enters.
     """
 
     root: str
@@ -84,6 +88,7 @@ class Folder:
     sources: Sources | None
     environment: Mapping[str, str] = field(default_factory=dict)
     own: bool = True
+    outside: tuple[Outside, ...] = ()
 
 
 @dataclass(slots=True)
@@ -221,11 +226,14 @@ def _segment(cutter: _Cutter, group: range, script: str, values: Mapping[str, st
     needs_context = any(step.needs_context for step in steps)
     reads = [("argument", name, values[name]) for name in names if name in values]
     reads += [("extra", kind, value) for step in steps for kind, value in step.reads]
-    reads += [("copy", cutter.staged[at].path, cutter.digests[at]) for at in group if at in cutter.staged]
+    outside = _entered(cutter, group)
+    copies = [(cutter.staged[at].path, cutter.digests[at]) for at in group if at in cutter.staged]
+    reads += [("copy", named(path, cutter.folder.outside), digest) for path, digest in copies]
     mentions = [name for name in names if name not in values and _is_mention(name, steps, cutter.folder)]
     reads += [("mention", name, cutter.folder.environment.get(name, "")) for name in mentions]
     if needs_context:
         reads.append(("folder", ".", _folder_digest(cutter.folder)))
+        reads += [("folder", one.name, _outside_digest(cutter.folder, one)) for one in outside if one.whole]
     return Segment(
         tuple(Instruction(step.name, step.text, step.span, step.host_code) for step in steps),
         script,
@@ -238,7 +246,14 @@ def _segment(cutter: _Cutter, group: range, script: str, values: Mapping[str, st
         needs_context,
         tuple(dict.fromkeys(url for step in steps for url in step.urls)),
         tuple(name for name in cutter.others if any(_names(step, name) for step in steps)),
+        outside if needs_context else (),
     )
+
+
+def _entered(cutter: _Cutter, group: range) -> tuple[Outside, ...]:
+    """The folders beside the Makejail's that were entered up to the end of these steps."""
+    texts = [step.text.removeprefix("cd ") for step in cutter.steps[: group.stop] if step.enters]
+    return tuple(one for one in cutter.folder.outside if any(f"{text}/".startswith(f"{one.name}/") for text in texts))
 
 
 def _names(step: Step, jail: str) -> bool:
@@ -260,6 +275,11 @@ def _folder_digest(folder: Folder) -> str:
         return ""
     without = {posixpath.relpath(file, folder.root) for file in folder.files}
     return tree_digest(folder.sources, folder.root, without) or ""
+
+
+def _outside_digest(folder: Folder, one: Outside) -> str:
+    without = {one.below(file) for file in folder.files if one.holds(file)}
+    return (tree_digest(folder.sources, one.path, without) or "") if folder.sources is not None else ""
 
 
 def digest_inputs(segment: Segment, parent: str, platform: str) -> bytes:

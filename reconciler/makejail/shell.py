@@ -214,9 +214,17 @@ reconciler_save() {
 
 FOLDER = r"""        case $PWD/ in
         "$RECONCILER_CONTEXT"/*)
-            printf 'cd -- "$RECONCILER_CONTEXT"%s\n' "$(reconciler_quote "${PWD#"$RECONCILER_CONTEXT"}")" ;;
-        *) printf 'cd -- %s\n' "$(reconciler_quote "$PWD")" ;;
+            reconciler_place=\"\$RECONCILER_CONTEXT\"$(reconciler_quote "${PWD#"$RECONCILER_CONTEXT"}") ;;
+        "${RECONCILER_INCLUDED:-/nonexistent}"/*)
+            reconciler_place=\"\$RECONCILER_INCLUDED\"$(reconciler_quote "${PWD#"$RECONCILER_INCLUDED"}") ;;
+        *) reconciler_place= ;;
         esac
+        # Where nothing is staged, the folder is empty.
+        if [ "$reconciler_place" ]; then
+            printf 'mkdir -p -- %s\ncd -- %s\n' "$reconciler_place" "$reconciler_place"
+        else
+            printf 'cd -- %s\n' "$(reconciler_quote "$PWD")"
+        fi
 """
 
 PARSE_END = r"""        --)

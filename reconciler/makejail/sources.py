@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable
+import posixpath
+from collections.abc import Collection, Iterable, Set
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -54,3 +55,31 @@ def tree_digest(sources: Sources, path: str, without: Collection[str] = ()) -> s
         head = f"{entry.kind} {entry.mode:o} {data} "
         whole.update(head.encode() + entry.path.encode("utf-8", "surrogateescape") + b"\0")
     return whole.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class OneText:
+    """Sources that hold one file; `copied` has the others, for COPY alone."""
+
+    name: str
+    text: str
+    copied: Sources | None = None
+    included: Set[str] = frozenset()
+
+    def read(self, path: str) -> bytes | None:
+        """Return the text when `path` is its name, and what a method of including gave."""
+        if path in self.included and self.copied is not None:
+            return self.copied.read(path)
+        return self.text.encode("utf-8", "surrogateescape") if path == self.name else None
+
+    def realpath(self, path: str) -> str:
+        """Return `path` without dots."""
+        return posixpath.normpath(path)
+
+    def isdir(self, path: str) -> bool:
+        """There is no directory."""
+        return False
+
+    def walk(self, path: str) -> list[Entry] | None:
+        """There is no tree."""
+        return None

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from reconciler.makejail.effects import Effect
 from reconciler.makejail.lines import blank
+from reconciler.makejail.outside import Outside
 from reconciler.makejail.problem import USAGE, problem
 from reconciler.makejail.quoting import DoubleQuoted, Expansion, single
 from reconciler.model.diagnostic import Diagnostic, Span
@@ -22,7 +23,8 @@ class Line:
     """An instruction line. `rest` is everything after the first space, untouched.
 
     `cwd` is the folder of the file that the line stands in; `directory` is set on the `cd`
-    lines that INCLUDE makes and is the folder that they enter; `root` is the first file's folder.
+    lines that INCLUDE makes and is the folder that they enter; `root` is the first file's folder, and `outside` what
+    `directory` is of where it is not in there.
     `origin` knows where the line's characters stand in the user's file.
     """
 
@@ -34,6 +36,7 @@ class Line:
     directory: str = ""
     root: str = ""
     origin: Callable[[int], Span] | None = None
+    outside: Outside | None = None
 
     def at(self, offset: int) -> Span:
         """The place of the character `offset` of `rest`."""

@@ -1,4 +1,4 @@
-"""RAW [code]: one line of sh on the host, as root, in the Makejail's folder.
+"""RAW [code]: one line of sh on the host, as root, in the folder of the Makejail that it stands in.
 
 It is taken as it stands, and what spans several lines takes several RAWs; other instructions may stand between them,
 and run or not as the code decides. A layer ends only where no block is open. The plan lists every RAW of a layer that
@@ -39,9 +39,15 @@ def _compile(line: Line, state: State) -> Step | None:
 
 
 def _enter(line: Line) -> Step:
-    """The cd that an INCLUDE makes: relative to the Makejail's folder, wherever that is staged."""
-    folder = posixpath.relpath(line.directory, line.root)
-    script = 'cd -- "$RECONCILER_CONTEXT"' + ("" if folder == "." else single("/" + folder))
+    """The cd that an INCLUDE makes: into the Makejail's folder, or one beside it, wherever these are staged."""
+    if line.outside is not None:
+        folder, below = line.outside.named(line.directory), line.outside.below(line.directory)
+        place = f'"$RECONCILER_INCLUDED"/{line.outside.number}' + (single("/" + below) if below else "")
+    else:
+        folder = posixpath.relpath(line.directory, line.root)
+        place = '"$RECONCILER_CONTEXT"' + ("" if folder == "." else single("/" + folder))
+    # A segment that reads no folder has none staged, and those after it go on from here.
+    script = f"mkdir -p -- {place}; cd -- {place}" if "/" in place else f"cd -- {place}"
     return Step("RAW", f"cd {folder}", line.span, {"code": line.rest}, script, enters=True)
 
 
