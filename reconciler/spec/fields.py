@@ -119,7 +119,7 @@ _INTERFACE = r"^[a-zA-Z][a-zA-Z0-9_.]{0,14}$"
 _MAC = r"^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$"
 _CPUS = r"^(0|[1-9][0-9]{0,3})(-(0|[1-9][0-9]{0,3}))?(,(0|[1-9][0-9]{0,3})(-(0|[1-9][0-9]{0,3}))?){0,255}$"
 _DIGEST = r"^sha256:[0-9a-f]{64}$"
-_RELEASE = r"^[0-9]+\.[0-9]+-(RELEASE|STABLE|CURRENT|ALPHA[0-9]*|BETA[0-9]*|RC[0-9]*)(-HBSD)?$"
+RELEASE = r"^[0-9]+\.[0-9]+-(RELEASE|STABLE|CURRENT|ALPHA[0-9]*|BETA[0-9]*|RC[0-9]*)(-HBSD)?$"
 _ACCOUNT = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}$"
 _PUBLIC_KEY = (
     r"^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-ssh-ed25519@openssh\.com"
@@ -142,7 +142,7 @@ PATTERNS = {
     _MAC: "a MAC address such as 02:00:5e:10:00:01",
     _CPUS: "processors as cpuset(1) counts them, such as 0-3 or 0,2",
     _DIGEST: "`sha256:` and 64 small hexadecimal digits",
-    _RELEASE: "a release such as 15.1-RELEASE, without the patch level",
+    RELEASE: "a release such as 15.1-RELEASE, without the patch level",
     _ACCOUNT: "a user or group name",
     _PUBLIC_KEY: "a public key as OpenSSH writes one, without options before it",
     PACKAGE_NAME: "a package name",
@@ -183,6 +183,6 @@ Mac = Annotated[str, StringConstraints(pattern=_MAC), AfterValidator(_unicast)]
 Processors = Annotated[str, StringConstraints(pattern=_CPUS)]
 Digest = Annotated[str, StringConstraints(pattern=_DIGEST)]
 PublicKey = Annotated[str, StringConstraints(pattern=_PUBLIC_KEY)]
-ReleaseName = Annotated[str, StringConstraints(pattern=_RELEASE)]
+ReleaseName = Annotated[str, StringConstraints(pattern=RELEASE)]
 Account = Annotated[str, StringConstraints(pattern=_ACCOUNT)]
 Label = Annotated[str, StringConstraints(max_length=256)]

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.model.diagnostic import Diagnostic, Span, SpecError
+from reconciler.spec.fields import PACKAGE_NAME, RELEASE
 from reconciler.spec.files import LOCK, lock_folder, read_lock
 from reconciler.spec.yaml import Place, parse, places
 
@@ -33,6 +34,17 @@ _ORIGIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+.-]*/[A-Za-z0-9_][A-Za-z0-9_+.-]*
 _PATTERN = re.compile(r"(?=.*[*?\[])[A-Za-z0-9_*?\[][A-Za-z0-9_.+@~*?\[\]/-]{0,254}")
 _PRINTED = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,2046}[\x21-\x7e])?")
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_ABI = re.compile(r"FreeBSD:[0-9]{1,3}:[A-Za-z0-9_]{1,32}")
+_URL = re.compile(r"[a-z][a-z0-9+.-]{0,15}:[\x21-\x7e]{1,2048}")
+_KEYS = {
+    "git": (_KEY, "the address of a repository, with #BRANCH where it is not the usual one"),
+    "files": (_URL, "a URL"),
+    "commands": (_PRINTED, "a command"),
+    "packages": (_ABI, "an ABI such as FreeBSD:15:amd64"),
+    "releases": (re.compile(RELEASE), "a release such as 15.1-RELEASE"),
+    "built": (re.compile(PACKAGE_NAME), "the name of a jail package"),
+}
+"""What the names in each part of a lock are: one of another form is never asked for, and so pins nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,11 +186,12 @@ class _Reader:
         self.problems.append(Diagnostic("lock-invalid", "The lock is not valid", detail, _HINT, span))
 
     def lock(self, value: dict[str, Any], at: Place) -> Lock:
-        unknown = sorted(set(map(str, value)) - {"version", *(one.name for one in fields(Lock))})
+        parts = sorted({"version", *(one.name for one in fields(Lock))})
         if value.get("version") != VERSION or isinstance(value.get("version"), bool):
             self.wrong(at.children.get("version", at), f"This version of the tool reads `version: {VERSION}`.")
-        elif unknown:
-            self.wrong(at.children.get(unknown[0], at), f"There is no {', '.join(unknown)} in a lock.")
+        else:
+            for key in sorted(set(map(str, value)) - {*parts}):
+                self.wrong(_key(at, key), f"There is no {key[:80]} in a lock, but {', '.join(parts)}.")
         git = self.words(value, at, "git", _COMMIT, "a commit: 40 hexadecimal digits")
         files = self.words(value, at, "files", _SHA256, "a SHA256: 64 hexadecimal digits")
         commands = self.words(value, at, "commands", _SHA256, "a SHA256: 64 hexadecimal digits")
@@ -189,10 +202,7 @@ class _Reader:
             else:
                 releases[name] = level
         packages = {
-            abi: {
-                name: self.pin(name, pin, below)
-                for name, pin, below in self.items(value.get("packages") or {}, _child(at, "packages"), abi)
-            }
+            abi: self.pins(value["packages"], _child(at, "packages"), abi)
             for abi, _pins, _place in self.items(value, at, "packages")
         }
         built = {name: self.made(name, pin, place) for name, pin, place in self.items(value, at, "built")}
@@ -215,11 +225,11 @@ class _Reader:
         if not isinstance(found, dict):
             self.wrong(here, f"`{key}` is a mapping.")
             return []
-        every = [(name, one, _child(here, name)) for name, one in found.items()]
-        for name, _one, place in every:
-            if not isinstance(name, str) or not (_PRINTED if key == "commands" else _KEY).fullmatch(name):
-                self.wrong(place, f"{name!r} is no name that can stand in `{key}`.")
-        return [(name, one, place) for name, one, place in every if isinstance(name, str)]
+        form, what = _KEYS.get(key, (_NAME, "the name of a package"))
+        for name in found:
+            if not isinstance(name, str) or not form.fullmatch(name):
+                self.wrong(_key(here, name), f"{str(name)[:80]!r} in `{key}` is not {what}.")
+        return [(name, one, _child(here, name)) for name, one in found.items() if isinstance(name, str)]
 
     def words(self, value: dict[str, Any], at: Place, key: str, pattern: re.Pattern[str], what: str) -> dict[str, str]:
         found = {}
@@ -228,6 +238,15 @@ class _Reader:
                 found[name] = one
             else:
                 self.wrong(place, f"What stands for {name} is not {what}.")
+        return found
+
+    def pins(self, value: dict[str, Any], at: Place, abi: str) -> dict[str, Pin]:
+        """The packages of one ABI. One that needs what is not there pins nothing: whatever needs it would go unpinned."""
+        found = {name: self.pin(name, pin, place) for name, pin, place in self.items(value, at, abi)}
+        for name, pin in found.items():
+            if lacking := [need for need in pin.needs if need not in found]:
+                detail = f"{name} needs {', '.join(lacking)}, which `{abi}` does not pin."
+                self.wrong(_child(_child(_child(at, abi), name), "needs"), detail)
         return found
 
     def pin(self, name: str, value: Any, at: Place) -> Pin:
@@ -239,7 +258,7 @@ class _Reader:
             self.wrong(at, f"`named` of {name} is a list of origins, of names with versions, or of patterns.")
             named = []
         needs = value.get("needs", [])
-        if not isinstance(needs, list) or not all(isinstance(n, str) and _NAME.fullmatch(n) for n in [name, *needs]):
+        if not isinstance(needs, list) or not all(isinstance(n, str) and _NAME.fullmatch(n) for n in needs):
             self.wrong(at, f"`needs` of {name} is a list of names of packages.")
             needs = []
         words = {key: value.get(key, "") for key in ("version", "checksum", "repository")}
@@ -247,6 +266,8 @@ class _Reader:
             if not isinstance(word, str) or not _WORD.fullmatch(word) or (key == "version" and not word):
                 self.wrong(_child(at, key), f"`{key}` of {name} is one word, in quotes where it looks like a number.")
                 return Pin("")
+        if words["checksum"] and not _SHA256.fullmatch(words["checksum"]):
+            self.wrong(_child(at, "checksum"), f"`checksum` of {name} is not a SHA256: 64 hexadecimal digits.")
         return Pin(
             words["version"],
             words["checksum"],
@@ -262,6 +283,11 @@ def _means(word: str) -> bool:
 
 def _child(at: Place, key: str) -> Place:
     return at.children.get(key, at)
+
+
+def _key(at: Place, key: object) -> Place:
+    line, column = at.keys.get(str(key), (at.line, at.column))
+    return Place(line, column)
 
 
 def render_lock(lock: Lock) -> str:

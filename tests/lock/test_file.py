@@ -21,6 +21,9 @@ FULL = Lock(
 )
 
 
+ABI = 'version: 1\npackages:\n  "FreeBSD:15:amd64":\n    '
+
+
 def refused(data: bytes) -> list[str]:
     """What is said of a lock: places and codes."""
     with pytest.raises(SpecError) as error:
@@ -48,17 +51,32 @@ def test_an_empty_lock_is_the_same_as_none(tmp_path):
         ("version: 1\ngit: {a: --upload-pack=x}\n", "2:10"),
         ("version: 1\ngit: [a]\n", "2:6"),
         ("version: 1\nfiles:\n  https://x/: 12\n", "3:15"),
-        ("version: 1\nmore: {}\n", "2:7"),
-        ("version: 1\npackages: {abi: {--help: {version: '1'}}}\n", "2:26"),
-        ("version: 1\npackages: {abi: {a: {version: 1.10}}}\n", "2:31"),
-        ("version: 1\npackages: {abi: {a: {version: '1', needs: [-y]}}}\n", "2:21"),
-        ("version: 1\npackages: {abi: {a: {version: '1', named: ['../x']}}}\n", "2:21"),
+        ("version: 1\nmore: {}\n", "2:1"),
+        ("version: 1\npackages: {linux: {}}\n", "2:12"),
+        (f"{ABI}--help: {{version: '1'}}\n", "4:5"),
+        (f"{ABI}a: {{version: 1.10}}\n", "4:18"),
+        (f"{ABI}a: {{version: '1', needs: [-y]}}\n", "4:8"),
+        (f"{ABI}a: {{version: '1', needs: [b]}}\n", "4:30"),
+        (f"{ABI}a: {{version: '1', named: ['../x']}}\n", "4:8"),
+        (f"{ABI}a: {{version: '1', checksum: {'ab' * 31}}}\n", "4:33"),
         ("version: 1\nreleases: {15.1-RELEASE: true}\n", "2:26"),
+        ("version: 1\nreleases:\n  ../x: 1\n", "3:3"),
+        ("version: 1\nreleases: {15.1-RELEASE-p2: 2}\n", "2:12"),
+        (f"version: 1\nfiles: {{a/b: {'ab' * 32}}}\n", "2:9"),
+        (f"version: 1\nbuilt: {{../a: {{inputs: {'ab' * 32}, sha256: {'ab' * 32}}}}}\n", "2:9"),
         ("[]\n", ""),
     ],
 )
 def test_what_is_wrong_in_a_lock_is_said_with_its_place(text, place):
     assert refused(text.encode()) == [f"reconcile.lock{':' + place if place else ''} lock-invalid"]
+
+
+def test_everything_that_is_wrong_is_said_at_once():
+    text = "version: 1\nmore: {}\nless: {}\nreleases: {../x: 1, 15.1-RELEASE: 1000}\n"
+    places = [f"reconcile.lock:{place} lock-invalid" for place in ("3:1", "2:1", "4:12", "4:35")]
+    assert sorted(refused(text.encode())) == sorted(places)
+    twice = "version: 1\nreleases:\n  15.1-RELEASE: 1\n  15.1-RELEASE: 2\n"
+    assert refused(twice.encode()) == ["reconcile.lock:4:3 duplicate-key"]
 
 
 @pytest.mark.parametrize("data", [b"\x00\xff", b"version: [", b"<<<<<<< HEAD\nversion: 1\n", b"a: &a [*a]\n"])

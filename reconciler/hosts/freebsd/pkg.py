@@ -7,6 +7,7 @@ manifest that `pkg search -R` prints; where it is not found there, nothing is sa
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ CATALOGUE_TIMEOUT = 900.0
 CATALOGUES = "/var/cache/reconciler/pkg"
 """Where the host keeps catalogues of other ABIs than its own needs, one folder for each."""
 MAX_PACKAGES = 20_000
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 ENVIRONMENT = (("ASSUME_ALWAYS_YES", "yes"),)
 """The base system's /usr/sbin/pkg is pkg(7), which fetches pkg itself where it is not there yet. Without a terminal it
 does so only when told yes; `-y` counts when it follows the subcommand as the first word, so not after `-j JAIL`."""
@@ -145,7 +147,7 @@ class HostPackages:
 
     def _checksum(self, pkg: tuple[str, ...], name: str, version: str) -> str:
         found = self._manifest(pkg, name, version).get("sum")
-        return found if isinstance(found, str) and found.isalnum() else ""
+        return found if isinstance(found, str) and _SHA256.fullmatch(found) else ""
 
     def _manifest(self, pkg: tuple[str, ...], name: str, version: str, chosen: tuple[str, ...] = ()) -> dict[str, Any]:
         """What the catalogue holds of a package; nothing where pkg does not tell."""
