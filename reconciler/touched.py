@@ -32,7 +32,8 @@ from reconciler.spool import parted
 from reconciler.world import observed_world, wanted_world
 
 _VOLATILE = ("holds", "written", "used", "available")
-"""Fields of a row that change by themselves: no digest of an observation has them either."""
+"""Fields of a row that change by themselves: no digest of an observation has them either, but for whether there are
+holds at all."""
 _steady = attrgetter(*(f.name for f in fields(DatasetRow) if f.name not in _VOLATILE))
 
 _FOLDERS = frozenset({"jails", "live", "state", "volumes"})
@@ -231,7 +232,7 @@ def _without_jails(observed: Observed) -> Observed:
 
 def _plain(share: Share) -> Share:
     """A share without what changes by itself."""
-    return [_steady(one) if one.__class__ is DatasetRow else one for one in share]
+    return [(_steady(one), one.holds > 0) if one.__class__ is DatasetRow else one for one in share]
 
 
 def _shares(place: Place, observed: Observed, jails: Collection[str]) -> dict[str, Share]:

@@ -78,6 +78,12 @@ def test_a_property_of_the_host_that_changed_makes_it_unknown_and_is_seen(settle
     assert "record root 1 as good" in settled.run("plan").out
 
 
+def test_a_hold_that_went_makes_it_unknown_and_is_put_back(settled):
+    settled.zfs("release", "reconciler", "zroot/reconciler/releases/15.1-RELEASE-p0@sealed")
+    assert known() is None
+    assert "correct dataset releases/15.1-RELEASE-p0" in settled.run("plan").out
+
+
 def test_another_version_of_the_tool_makes_it_unknown(settled, monkeypatch):
     monkeypatch.setattr(verdicts, "__version__", "0.0.1")
     assert known() is None

@@ -56,6 +56,7 @@ def test_a_fleet_in_parts_rests_when_its_whole_plan_is_empty(fleet: Fleet) -> No
         (("rctl", "-r", "jail:bee:maxproc:deny"), ()),
         (("ifconfig", "lo0", "inet", "10.0.0.2/32", "-alias"), ()),
         (("zfs", "inherit", "reconciler:source", "zroot/reconciler"), ()),
+        (("zfs", "release", "reconciler", "zroot/reconciler/releases/15.1-RELEASE-p0@sealed"), ()),
         (("jail", "-r", "ant"), ()),
     ):  # fmt: skip
         run(fleet, *wrong)

@@ -62,6 +62,7 @@ HOST = (
     ("zfs", "set", "reconciler:suspended=by hand", "zroot/reconciler/jails/cat"),
     ("zfs", "set", "reconciler:inputs=others", "zroot/reconciler/jails/eel"),
     ("zfs", "inherit", "reconciler:source", "zroot/reconciler"),
+    ("zfs", "release", "reconciler", "zroot/reconciler/releases/15.1-RELEASE-p0@sealed"),
     ("zfs", "set", "reconciler:kept=/etc", "zroot/reconciler/jails/bee/1"),
     ("zfs", "umount", "zroot/reconciler/state/dog"),
     ("rctl", "-r", "jail:ant:maxproc:deny"),

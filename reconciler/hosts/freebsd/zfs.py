@@ -49,7 +49,7 @@ NATIVE = ("quota", "reservation", "recordsize", "compression", "exec", "setuid")
 VOLATILE = ("userrefs", "written", "used", "available")
 """Columns that change by themselves or that anybody may change. They stand last, so that a digest can leave them out.
 
-`userrefs`: how many holds a snapshot has."""
+`userrefs`: how many holds a snapshot has; a digest tells none from some, since one of them may be ours."""
 
 _FIXED = (
     "name",
@@ -244,12 +244,17 @@ def steady(stdout: bytes) -> bytes:
     return b"".join(steady_parts(stdout))
 
 
+def _steady_line(line: bytes) -> bytes:
+    cells = line.rsplit(b"\t", len(VOLATILE))
+    return cells[0] + b"\t0" if len(cells) > 1 and cells[1] == b"0" else cells[0]
+
+
 def steady_parts(stdout: bytes) -> Iterator[bytes]:
     """The same in pieces: at 10,000 jails it is 20 MB, and a list of its lines several times that."""
-    cut, start = len(VOLATILE), 0
+    start = 0
     while start < len(stdout):
         end = stdout.find(b"\n", start + _PIECE) + 1 or len(stdout)
-        yield b"\n".join([line.rsplit(b"\t", cut)[0] for line in stdout[start:end].split(b"\n")])
+        yield b"\n".join([_steady_line(line) for line in stdout[start:end].split(b"\n")])
         start = end
 
 
