@@ -13,6 +13,7 @@ from reconciler import runtime
 from reconciler.build import seal
 from reconciler.build.pins import Pins, pins_of
 from reconciler.build.recipe import ApplyBuilt, ApplyImage, ApplyPackage, InstallPackages, Recipe, RunSegment, copied
+from reconciler.generations import kept, next_generation, passed
 from reconciler.kind import Seen, digest
 from reconciler.kinds.config import Config, generation
 from reconciler.kinds.config import have as have_config
@@ -66,11 +67,15 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """Everything decided for one jail. `held` says why nothing is done: its root failed its check."""
+    """Everything decided for one jail. `held` says why nothing is done: its root failed its check.
+
+    `past` are the numbers of roots that never were good.
+    """
 
     chain: Chain
     root: Root
     kept: tuple[Root, ...]
+    past: frozenset[int]
     config: Config
     jail: Jail | None
     inputs: str
@@ -129,7 +134,7 @@ def _one(
     whole = spec.update.strategy == "in_place"
     wanted = digest(seal.RULE, *(["in_place"] if whole else []), str(chain.tip), *folders)
     live = generation(inputs.seen.observed.files.get(f"jails/{name}/fstab"), place, name)
-    number, former = _generation(roots, live, wanted)
+    number, former = next_generation(roots, live, wanted)
     text = spec.model_dump_json()
     facts = digest(text, wanted, str(inputs.specs.host.external))
     held = _rejected(inputs, name) == facts and name not in inputs.retry
@@ -148,14 +153,14 @@ def _one(
     if held and config is not None and live:
         root = next((r for r in roots if r.number == live), root)
         now = config
-    kept = _kept(roots, root, good, spec.update.keep)
+    past, older = passed(roots, root, live, good), kept(roots, root, live, good, spec.update.keep)
     marked = f"jails/{name}/{runtime.OPERATOR}" in inputs.seen.observed.files
     by_hand = marked and spec.drift.stopped_by_operator != "correct"
     runs = spec.state == "running" and not by_hand
     started = _started(content if now.content else None, inputs, name)
     jail = shown_jail(spec, started, root, ruleset, place.hostid, marked=marked) if runs else None
     root = replace(root, restart=runs and live == good) if root.carried >= 0 else root
-    return Allocation(chain, root, kept, now, jail, facts, ruleset, live, held, by_hand)
+    return Allocation(chain, root, older, past, now, jail, facts, ruleset, live, held, by_hand)
 
 
 def _started(content: Mapping[str, tuple[int, str]] | None, inputs: Inputs, name: str) -> str:
@@ -167,24 +172,6 @@ def _started(content: Mapping[str, tuple[int, str]] | None, inputs: Inputs, name
 def _rejected(inputs: Inputs, name: str) -> str:
     row = inputs.seen.rows.get(f"jails/{name}")
     return row.user.get("rejected", "") if row else ""
-
-
-def _generation(roots: list[Root], live: int, wanted: str) -> tuple[int, int]:
-    """(number, former): the live root when it fits; one built beside it before a crash; else the next number."""
-    by_number = {r.number: r for r in roots}
-    if live in by_number and by_number[live].digest == wanted:
-        return live, 0
-    highest = max(by_number, default=0)
-    if highest > live and by_number[highest].digest == wanted and not by_number[highest].written:
-        return highest, live
-    return max(highest, live) + 1, live
-
-
-def _kept(roots: list[Root], root: Root, good: int, keep: int) -> tuple[Root, ...]:
-    """The older roots that stay: the good one, the newest up to `keep`, and what others or undeclared changes hold."""
-    older = sorted((r for r in roots if r.number != root.number and not r.expired), key=lambda r: -r.number)
-    stay = older[:keep]
-    return tuple(dict.fromkeys([*stay, *(r for r in older if r.number == good or r.others or r.kept)]))
 
 
 def _chain(inputs: Inputs, name: str, sourced: Sourced[document.Jail]) -> Chain:

@@ -34,9 +34,10 @@ class Root(Resource):
 
     `digest` covers the chain's tip and what sealing adds; `tip` is the layer (or release) cloned;
     `folders` are the mount points made in it; `attributes` are those of the dataset that a user can change.
-    `written`: bytes since it was sealed; `others`: somebody else's snapshots stand on it; `expired`: its
+    `written`: bytes since it was sealed; `left_for`: the generations that the jail was pointed at instead;
+    `others`: somebody else's snapshots stand on it; `expired`: its
     destruction began; `kept`: what the jail wrote into it and nobody declared, so that it stays; `leaving`:
-    more are there than its spec keeps.
+    more are there than its spec keeps; `past`: the jail went past it, and it never was good.
     `thick`: a whole copy, which has `release`, `level` and `chain` (what it was built of, whatever the level) written
     on it, for it has no origin that says so;
     `carried`: the level of the stopped root that it is copied from, -1 when it is built from its chain; `restart`:
@@ -52,10 +53,12 @@ class Root(Resource):
     written: int = field(default=0, compare=False)
     former: int = field(default=0, compare=False)
     attributes: tuple[tuple[str, str], ...] = ROOT
+    left_for: tuple[int, ...] = field(default=(), compare=False)
     others: bool = field(default=False, compare=False)
     expired: bool = field(default=False, compare=False)
     kept: str = field(default="", compare=False)
     leaving: bool = False
+    past: bool = field(default=False, compare=False)
     spec: Jail | None = field(default=None, compare=False)
     thick: bool = field(default=False, compare=False)
     chain: str = field(default="", compare=False)
@@ -183,9 +186,13 @@ class SetRoot(Action):
 
 @dataclass(frozen=True, slots=True)
 class ExpireRoot(Action):
-    """Destroy an old generation beyond the spec's number, unless the jail wrote into it what `spec` does not cover."""
+    """Destroy an old generation beyond the spec's number, unless the jail wrote into it what `spec` does not cover.
+
+    `past`: it is none of those that count, for it never was good.
+    """
 
     spec: Jail | None = field(default=None, kw_only=True)
+    past: bool = field(default=False, kw_only=True)
 
     @property
     def phase(self) -> Phase:
@@ -196,7 +203,7 @@ class ExpireRoot(Action):
         """A verb and its object."""
         root = self.subject
         assert isinstance(root, Root)
-        return f"destroy old root {root.number}"
+        return f"destroy root {root.number}, which never was good" if self.past else f"destroy old root {root.number}"
 
     def apply(self, site: Site) -> None:
         """Mark it, so that a kill in between is gone on with; destroy our snapshot, then the dataset.
@@ -266,7 +273,7 @@ def want(desired: Desired) -> Iterable[Root]:
         numbers = {root.number for root in stay}
         spec = desired.specs.jails[name].doc
         leave = (root for root in by_jail.get(name, ()) if root.number not in numbers)
-        yield from (replace(root, leaving=True, spec=spec) for root in leave)
+        yield from (replace(root, leaving=True, spec=spec, past=root.number in allocation.past) for root in leave)
     for jail, roots in by_jail.items():
         if jail not in desired.allocated:
             yield from roots
@@ -285,11 +292,15 @@ def _have(seen: Seen) -> Iterable[Root]:
         path: row for path, row in seen.rows.items() if path.startswith("jails/") and "@" not in path and _number(path)
     }
     snapshots: dict[str, list[str]] = {path: [] for path in heads}
+    left_for: dict[str, list[int]] = {path: [] for path in heads}
     since = {path: row.written for path, row in heads.items()}
     for path, row in seen.rows.items():
         name, at, snapshot = path.partition("@")
-        if at and name in snapshots and not _is_before(row.name, row.user):
-            snapshots[name].append(snapshot)
+        if at and name in snapshots:
+            if not _is_before(row.name, row.user):
+                snapshots[name].append(snapshot)
+            elif (later := snapshot.removeprefix("before-")).isdigit():
+                left_for[name].append(int(later))
         if at and name in since and snapshot != "sealed":
             since[name] += row.written  # zfs counts from the latest snapshot, whosever it is
     for path, head in heads.items():
@@ -304,6 +315,7 @@ def _have(seen: Seen) -> Iterable[Root]:
             sealed.user.get("digest", "") if sealed else "",
             written=since[path],
             attributes=attributes(head),
+            left_for=tuple(left_for[path]),
             others=snapshots[path] not in ([], ["sealed"]),
             expired=expired,
             kept=head.user.get("kept", ""),
@@ -327,7 +339,8 @@ def steps(before: Root | None, after: Root | None) -> Iterable[Action]:
     if before is None:
         yield BuildRoot(before, after)
     elif after is not None and after.leaving:
-        yield ExpireRoot(before, None, reason="more are kept than update.keep says", spec=after.spec)
+        reason = "another took its place" if after.past else "more are kept than update.keep says"
+        yield ExpireRoot(before, None, reason=reason, spec=after.spec, past=after.past)
     elif after is None:
         yield ExpireRoot(before, after)
     elif before.digest == after.digest:

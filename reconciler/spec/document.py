@@ -115,7 +115,7 @@ class Update(Model):
         description="`replace` builds a new root beside the old one; `in_place` copies the stopped one and patches it.",
     )
     keep: Annotated[Int, Field(ge=1, le=100)] = Field(
-        default=2, description="How many old generations stay for rollback."
+        default=2, description="How many old generations that were good stay for rollback."
     )
 
 
