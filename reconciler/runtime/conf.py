@@ -19,7 +19,7 @@ _RELEASE = re.compile(r"^(\d+)\.(\d+)")
 DEFAULT_START = "/bin/sh /etc/rc"
 DEFAULT_STOP = "/bin/sh /etc/rc.shutdown jail"
 DEFAULT_TIMEOUT = 900
-"""Seconds after which jail(8) waits for a hook no longer, and its start or stop has failed. It ends no process for that.
+"""Seconds after which jail(8) waits for a hook no longer: its start or stop has failed. It ends no process for that.
 
 Without a limit, a start that hangs would keep the host from finishing its boot."""
 

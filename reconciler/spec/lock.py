@@ -241,7 +241,7 @@ class _Reader:
         return found
 
     def pins(self, value: dict[str, Any], at: Place, abi: str) -> dict[str, Pin]:
-        """The packages of one ABI. One that needs what is not there pins nothing: whatever needs it would go unpinned."""
+        """The packages of one ABI. One that needs what is not there pins nothing: what needs it would go unpinned."""
         found = {name: self.pin(name, pin, place) for name, pin, place in self.items(value, at, abi)}
         for name, pin in found.items():
             if lacking := [need for need in pin.needs if need not in found]:

@@ -36,7 +36,7 @@ _UNSHOWN = ("exec.", "mount.", "stop.", "vnet.", "zfs.dataset", "interface", "ip
 _SHORT = 16  # words such as `inherit` and release names, which thousands of jails have in common
 
 START_TIMEOUT = 2 * 3600.0
-"""Seconds that all of exec.prepare to exec.poststart may take; exec.timeout of the jail usually makes it fail sooner."""
+"""Seconds that all of exec.prepare to exec.poststart may take; exec.timeout of the jail usually fails it sooner."""
 
 
 def listing(parameters: Iterable[str] = ()) -> tuple[str, ...]:
