@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _CONSTANT = {"version": "5", "utf8only": "off", "normalization": "none", "casesensitivity": "sensitive",
              "compressratio": "1.00", "refcompressratio": "1.00", "usedbyrefreservation": "0"}  # fmt: skip
+FOREVER = -1  # a stamp that no table ever has
 _NOT_FOR_SNAPSHOTS = frozenset(
     [
         "available",
@@ -41,6 +42,7 @@ class Values:
         self.pool = machine.pool
         self._cached: dict[tuple[str, str], tuple[str, str]] = {}
         self._totals: dict[str, int] = {}
+        self._snapped: set[str] = set()
         self._computed: dict[str, Callable[[str, Dataset | Snapshot], str]] = {
             "type": lambda name, _r: "snapshot" if "@" in name else "filesystem",
             "name": lambda name, _r: name,
@@ -110,14 +112,21 @@ class Values:
         return self.pool.value(name, prop)
 
     def _measure(self, content: str) -> list[int]:
-        """Of a tree that may be written now: walked again after each change of the mount table."""
+        """Of a tree: once where a snapshot holds it, else again after each change of the mount table."""
         cache = self.machine.contents.measured
         stamp = self.machine.state.stamp("mounts")
         known = cache.get(content)
-        if known is None or known[0] not in (-1, stamp):
-            known = (stamp, self.machine.contents.measure(content))
+        if known is None or known[0] not in (FOREVER, stamp):
+            measured = self.machine.contents.measure(content)
+            known = (FOREVER if content in self._held() else stamp, measured)
             cache[content] = known
         return known[1]
+
+    def _held(self) -> set[str]:
+        """The trees of snapshots, which nobody writes any more."""
+        if not self._snapped:
+            self._snapped.update(snapshot["content"] for snapshot in self.pool.snapshots.values())
+        return self._snapped
 
     def _size(self, content: str) -> int:
         return EMPTY + self._measure(content)[4]
