@@ -1,7 +1,8 @@
 # Works with GNU make and BSD make. `make demo` and `make test` set up everything they need below .venv.
 PYTHON = python3
 VENV = .venv
-RUN = $(VENV)/bin/python
+# It is started hundreds of times by the tests: its modules are compiled once, whatever the environment says.
+RUN = PYTHONDONTWRITEBYTECODE= $(VENV)/bin/python
 # Options of the crash matrix, such as CRASH=--states or CRASH="--every 10".
 CRASH =
 # How tests are spread: most of their time is processes that they wait for, so one more than two cores pays.
@@ -34,7 +35,7 @@ test-crash: $(VENV)/.ready
 
 # The Datasets contract, and a fleet's whole life, on real OpenZFS in a guest: see the head of tests/zfs/run.
 test-zfs: $(VENV)/.ready
-	PYTHON=$(RUN) sh tests/zfs/run
+	PYTHON=$(VENV)/bin/python PYTHONDONTWRITEBYTECODE= sh tests/zfs/run
 
 # Whole flows that take longer than a default run may: the demo, real ssh, and what other folders have.
 test-slow: $(VENV)/.ready

@@ -166,6 +166,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     """Measure and print."""
+    os.environ["PYTHONDONTWRITEBYTECODE"] = ""  # as installed: with its modules compiled
     parser = argparse.ArgumentParser(prog="bench/noop.py")
     parser.add_argument("--sizes", default="100,1000,10000", help="how many jails, separated by commas")
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / f"reconciler-bench-{os.getuid()}")
