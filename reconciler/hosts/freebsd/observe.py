@@ -33,6 +33,11 @@ def roots(request: Request) -> tuple[str, ...]:
     return request.roots or (request.pool, *request.extra_pools)
 
 
+def _of_pools(request: Request) -> bool:
+    """Whether our dataset in some pool is asked for; a look at what lies below it wants no second exchange."""
+    return not {request.pool, *request.extra_pools}.isdisjoint(roots(request))
+
+
 def commands(request: Request, *, jailed: bool) -> tuple[tuple[str, ...], ...]:
     """The argument vectors that answer a request."""
     wanted = facets(request)
@@ -57,7 +62,7 @@ def observe(runner: Runner, request: Request, *, jailed: bool) -> Observation:
     trees = [folder if folder.startswith("/") else f"{mountpoint}/{folder}" for folder in below]
     asked = [Command(argv, timeout=_TIMEOUT) for argv in commands(request, jailed=jailed)]
     raw, found = runner.gather(asked, trees) if trees else (runner.batch(asked), {})
-    if any(tool(done.argv) == "zfs" and done.status not in {0, 127} for done in raw):
+    if _of_pools(request) and any(tool(done.argv) == "zfs" and done.status not in {0, 127} for done in raw):
         raw = [*raw, *runner.batch([Command(zfs.pools(), timeout=_TIMEOUT)])]
     if any(tool(done.argv) == "zfs" and zfs.doubtful(done.stdout, jailed=jailed) for done in raw):
         raw = [*raw, *runner.batch([Command(zfs.plain_listing(roots(request), jailed=jailed), timeout=_TIMEOUT)])]
@@ -171,6 +176,10 @@ def pool_states(
     if listing.status == 127:
         reason = "there is no zfs command: kldload zfs, or install ZFS"
         return dict.fromkeys((request.pool, *request.extra_pools), ("refused", reason))
+    if not _of_pools(request):
+        if listing.status:
+            _missing(listing)
+        return dict.fromkeys((request.pool, *request.extra_pools), ("ready", ""))
     health = zfs.parse_pools(imported) if imported and imported.status == 0 else {}
     missing = _missing(listing) if listing.status else set()
     asked_for = {request.pool, *request.extra_pools}
