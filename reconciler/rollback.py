@@ -90,8 +90,8 @@ def restore(site: Site, jail: str, previous: dict[str, bytes], now: Mapping[str,
     """Write the good files back, the fstab last; remove what the good configuration did not have."""
     folder = f"{site.mountpoint}/jails/{jail}"
     present = {path.removeprefix(f"jails/{jail}/") for path in now}
-    for path in sorted(previous, key=lambda p: (p == "fstab", p)):
-        site.host.files.write(f"{folder}/{path}", previous[path], 0o600 if not path.endswith(".sh") else 0o700)
+    paths = sorted(previous, key=lambda p: (p == "fstab", p))
+    site.host.files.write_all(folder, [(p, previous[p], 0o700 if p.endswith(".sh") else 0o600) for p in paths])
     for path in sorted(present - previous.keys()):
         if path.partition("/")[0] not in FOREIGN:
             site.host.files.remove(f"{folder}/{path}")

@@ -189,6 +189,11 @@ class CountRunner(Wrapper):
         self._count(1)
         self.inner.write(path, data, mode)
 
+    def write_all(self, files: Sequence[tuple[str, bytes, int]]) -> None:
+        """One process (over ssh), one round trip."""
+        self._count(1)
+        self.inner.write_all(files)
+
     def tree(self, path: str) -> dict[str, bytes]:
         """One process (over ssh), one round trip."""
         self._count(1)
@@ -230,6 +235,15 @@ class LogRunner(Wrapper):
     def write(self, path: str, data: bytes, mode: int = 0o600) -> None:
         """Write and log the path and size."""
         self.inner.write(path, data, mode)
+        self._written(path, data, mode)
+
+    def write_all(self, files: Sequence[tuple[str, bytes, int]]) -> None:
+        """Write and log each path and size."""
+        self.inner.write_all(files)
+        for file in files:
+            self._written(*file)
+
+    def _written(self, path: str, data: bytes, mode: int) -> None:
         self._log.debug(FILE_WRITTEN, path=path, size=len(data), mode=f"{mode:04o}")
 
     def _timed(self, commands: Sequence[Command], run: Callable[[], list[Completed]]) -> list[Completed]:
@@ -303,6 +317,10 @@ class RetryRunner(Wrapper):
     def write(self, path: str, data: bytes, mode: int = 0o600) -> None:
         """Write whole."""
         self._retry(lambda: self.inner.write(path, data, mode))
+
+    def write_all(self, files: Sequence[tuple[str, bytes, int]]) -> None:
+        """Write whole."""
+        self._retry(lambda: self.inner.write_all(files))
 
     def tree(self, path: str) -> dict[str, bytes]:
         """Read."""

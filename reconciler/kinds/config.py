@@ -76,7 +76,7 @@ class WriteConfig(Action):
         return "write " + ", ".join(sorted(changed))
 
     def apply(self, site: Site) -> None:
-        """One file after the other, each by rename."""
+        """One file after the other, each by rename, once jail(8) has read the new jail.conf."""
         after = self.after
         assert isinstance(after, Config)
         folder = f"{site.mountpoint}/jails/{after.name}"
@@ -87,16 +87,16 @@ class WriteConfig(Action):
         if after.save and isinstance(self.before, Config):
             self._set_aside(site, folder, self.before)
         order = sorted((p for p in now if was.get(p) != now[p]), key=lambda p: (p == "fstab", p))
-        for path in order:
-            mode, text = after.content[path]
-            if path == "jail.conf":
-                site.host.files.write(f"{folder}/{path}.new", text.encode(), mode)
-                site.host.jails.check(f"{folder}/{path}.new")
-            if "/" in path:
-                site.host.files.mkdir(f"{folder}/{path.rpartition('/')[0]}", 0o700)
-            site.host.files.write(f"{folder}/{path}", text.encode(), mode)
-            if path == "jail.conf":
-                site.host.files.remove(f"{folder}/{path}.new")
+        content = {path: after.content[path] for path in order}
+        checked = f"{folder}/jail.conf.new"
+        if "jail.conf" in content:
+            mode, text = content["jail.conf"]
+            site.host.files.write(checked, text.encode(), mode)
+            site.host.jails.check(checked)
+        if content:
+            site.host.files.write_all(folder, [(path, text.encode(), mode) for path, (mode, text) in content.items()])
+        if "jail.conf" in content:
+            site.host.files.remove(checked)
         for path in was:
             if path not in now:
                 site.host.files.remove(f"{folder}/{path}")
@@ -116,9 +116,9 @@ class WriteConfig(Action):
         """Keep the files of the last good configuration, whole or not at all: the fstab goes last."""
         site.host.files.remove(f"{folder}/previous/fstab")
         site.host.files.clear(f"{folder}/previous")
-        for path in sorted(set(good.bytes_) - {UNCHECKED}, key=lambda p: (p == "fstab", p)):
-            site.host.files.mkdir(f"{folder}/previous/{path}".rpartition("/")[0], 0o700)
-            site.host.files.write(f"{folder}/previous/{path}", good.bytes_[path])
+        site.host.files.mkdir(f"{folder}/previous", 0o700)
+        paths = sorted(set(good.bytes_) - {UNCHECKED}, key=lambda p: (p == "fstab", p))
+        site.host.files.write_all(f"{folder}/previous", [(path, good.bytes_[path], 0o600) for path in paths])
 
 
 def of(content: Mapping[str, tuple[int, str]]) -> tuple[tuple[str, str], ...]:

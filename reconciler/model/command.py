@@ -75,6 +75,14 @@ class Runner(Protocol):
         """Write a file whole: temporary file beside it, fsync, rename. Parents must exist."""
         ...
 
+    def write_all(self, files: Sequence[tuple[str, bytes, int]]) -> None:
+        """Write files of one folder and below (path, content, mode), one after the other, each whole as `write` does.
+
+        In one round trip where the host is remote. When it fails, those before the one that failed may be written.
+        """
+        for path, data, mode in files:
+            self.write(path, data, mode)
+
     def tree(self, path: str) -> dict[str, bytes]:
         """All regular files below a folder of ours but its logs, by path relative to it; {} when absent."""
         ...

@@ -133,6 +133,32 @@ def test_a_file_is_written_whole_with_its_mode_and_read_back(runner, tmp_path):
     assert os.listdir(tmp_path) == ["a b'c"]
 
 
+def test_files_are_written_together_each_with_its_mode(runner, tmp_path):
+    (tmp_path / "in 'it").mkdir()
+    (tmp_path / "b").write_bytes(b"old")
+    (tmp_path / "in 'it" / "c").symlink_to(tmp_path / "b")
+    contents = {"a": b"", "b": b"\0\n" * 9000, "in 'it/c": b"new"}
+    runner.write_all([(f"{tmp_path}/{name}", data, 0o640) for name, data in contents.items()])
+    assert runner.tree(str(tmp_path)) == contents
+    assert not (tmp_path / "in 'it" / "c").is_symlink()
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.rglob("*") if path.is_file()} == {0o640}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "in 'it"], "nothing is left beside them"
+    runner.write_all([])
+
+
+def test_files_written_together_follow_no_link(runner, tmp_path):
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "in").symlink_to(tmp_path / "outside")
+    with pytest.raises(HostError, match="symlink-refused"):
+        runner.write_all([(f"{tmp_path}/a", b"1", 0o600), (f"{tmp_path}/in/b", b"2", 0o600)])
+    assert list((tmp_path / "outside").iterdir()) == []
+
+
+def test_files_whose_folder_is_not_there_are_not_written(runner, tmp_path):
+    with pytest.raises(HostError, match="file-failed"):
+        runner.write_all([(f"{tmp_path}/no/a", b"1", 0o600)])
+
+
 def test_a_file_that_is_not_there_is_none(runner, tmp_path):
     assert runner.read(f"{tmp_path}/none") is None
     assert runner.read(f"{tmp_path}/no/none") is None

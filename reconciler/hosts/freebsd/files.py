@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 from reconciler.hosts.freebsd.failure import failed, run
@@ -48,6 +48,12 @@ class HostFiles:
     def write(self, path: str, data: bytes, mode: int = 0o600) -> None:
         """Write a file whole, by rename; its folder must exist."""
         self._runner.write(path, data, mode)
+
+    def write_all(self, folder: str, files: Sequence[tuple[str, bytes, int]]) -> None:
+        """Write files below a folder of ours, in order, each whole and by rename; folders in it are made."""
+        for below in sorted({path.rpartition("/")[0] for path, _, _ in files} - {""}):
+            self.mkdir(f"{folder}/{below}", 0o700)
+        self._runner.write_all([(f"{folder}/{path}", data, mode) for path, data, mode in files])
 
     def remove(self, path: str) -> None:
         """Remove a file; fine where there is none."""

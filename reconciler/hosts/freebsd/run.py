@@ -110,6 +110,11 @@ class LocalRunner:
         """Write a file whole: temporary file beside it, fsync, rename."""
         nofollow.write(path, data, mode)
 
+    def write_all(self, files: Sequence[tuple[str, bytes, int]]) -> None:
+        """Write one file after the other."""
+        for path, data, mode in files:
+            self.write(path, data, mode)
+
     def tree(self, path: str) -> dict[str, bytes]:
         """All regular files below a folder, by path relative to it; {} when absent. Links are left out."""
         return nofollow.tree(path)

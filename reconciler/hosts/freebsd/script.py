@@ -181,6 +181,9 @@ def read(path: str) -> str:
     )
 
 
+_STABLE = 'stable() { if command -v fsync >/dev/null; then fsync "$@"; else sync; fi; }\n'
+
+
 def write(path: str, size: int, mode: int) -> str:
     """Write standard input, which holds `size` bytes, to a file: beside it, checked, synced, renamed."""
     head, _, name = path.rpartition("/")
@@ -188,12 +191,43 @@ def write(path: str, size: int, mode: int) -> str:
     temporary = shlex.quote(f"{head}/.{name[:200]}.XXXXXXXX")
     return f"""{_NOLINK}nolink {folder} || exit {LINK}
 [ ! -d {where} ] || [ -L {where} ] || exit {LINK}
-stable() {{ if command -v fsync >/dev/null; then fsync "$1"; else sync; fi; }}
-t=$(mktemp {temporary}) || exit 1
+{_STABLE}t=$(mktemp {temporary}) || exit 1
 if cat >"$t" && [ $(wc -c <"$t") -eq {size} ] && chmod {mode:o} "$t" && stable "$t" && mv -f "$t" {where}; then
   stable {folder}
 else
   rm -f "$t"; exit 1
+fi"""
+
+
+def packed(contents: Sequence[bytes]) -> bytes:
+    """A tar archive of files by their number, for `write_all`."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for number, data in enumerate(contents):
+            member = tarfile.TarInfo(str(number))
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def write_all(files: Sequence[tuple[str, int, int]]) -> str:
+    """Write the files of `packed` (path, size, mode) in order: below a folder of their own, checked, synced, renamed.
+
+    That folder lies in the outermost of theirs, in whose file system all of them are to lie.
+    """
+    folders = sorted({path.rpartition("/")[0] or "/" for path, _, _ in files})
+    checks = [f"nolink {shlex.quote(folder)} || exit {LINK}" for folder in folders]
+    checks += [f"[ ! -d {q} ] || [ -L {q} ] || exit {LINK}" for q in (shlex.quote(path) for path, _, _ in files)]
+    whole = " && ".join(f"[ $(wc -c <{number}) -eq {size} ]" for number, (_, size, _) in enumerate(files))
+    modes = " && ".join(f"chmod {mode:o} {number}" for number, (_, _, mode) in enumerate(files))
+    moves = " && ".join(f"mv -f {number} {shlex.quote(path)}" for number, (path, _, _) in enumerate(files))
+    names = " ".join(map(str, range(len(files))))
+    return f"""{_NOLINK}{chr(10).join(checks)}
+{_STABLE}t=$(mktemp -d {shlex.quote(f"{min(folders, key=len)}/.new.XXXXXXXX")}) || exit 1
+if cd "$t" && tar -xmof - && {whole} && {modes} && stable {names} && {moves}; then
+  cd / && rmdir "$t" && stable {" ".join(map(shlex.quote, folders))}
+else
+  cd / && rm -rf "$t"; exit 1
 fi"""
 
 
