@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from reconciler.agent.config import AgentConfig, SourceConfig
-from reconciler.agent.git import plain_url
+from reconciler.agent.remote import plain_url
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Refused
 from reconciler.url import is_loopback
 

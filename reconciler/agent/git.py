@@ -7,10 +7,8 @@ time and size, and read by object name.
 
 from __future__ import annotations
 
-import base64
 import os
 import re
-import shlex
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,11 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.agent.config import SourceConfig
+from reconciler.agent.remote import MAX_REPOSITORY, access, too_large, unreachable
 from reconciler.model.command import Command, Completed, Runner
 from reconciler.model.diagnostic import Diagnostic, FetchError, HostError
 
-MAX_REPOSITORY = 2 * 1024**3
-"""Bytes that the copy of the repository may have."""
 MAX_REFS = 20_000
 MAX_COMMITS = 20_000
 """Commits between two that are applied one after the other."""
@@ -51,6 +48,12 @@ _SETTINGS = {
     "log.showSignature": "false",
     "i18n.logOutputEncoding": "UTF-8",
 }
+
+
+Over = Callable[[bytearray, bytearray], bool]
+"""Whether a command has run for long enough, by what it printed so far."""
+_LEFT = ("*.lock", "gc.pid", "objects/pack/tmp_*", "objects/pack/.tmp-*", "objects/??/tmp_obj_*", "objects/tmp_objdir*")
+"""What a git that was killed leaves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +92,25 @@ class Entry:
 class Repository:
     """A bare repository of ours that follows remotes. Everything raises FetchError."""
 
-    def __init__(self, folder: Path, runner: Runner, *, timeout: float = 120.0) -> None:
-        """Keep it in `folder`, which is ours alone. `timeout` (seconds) is for talking to a remote."""
-        self.folder, self._runner, self._timeout = folder, runner, timeout
+    def __init__(
+        self, folder: Path, runner: Runner, *, timeout: float = 120.0, stop: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Keep it in `folder`, which is ours alone. `timeout` (seconds) is for talking to a remote, which ends as well
+        once `stop` says so."""
+        self.folder, self._runner, self._timeout, self._stop = folder, runner, timeout, stop
+        self.damaged = False
+        """Whether git could not read something that should be there."""
+        self._least = -1
+
+    @property
+    def there(self) -> bool:
+        """Whether it was made, and nobody has removed it since."""
+        return (self.folder / "HEAD").exists()
 
     def open(self) -> None:
         """Make it where it is missing; one that is damaged is made anew, for it is a copy."""
-        if (self.folder / "HEAD").exists() and self._try(("rev-parse", "--is-bare-repository")).stdout == b"true\n":
-            for lock in self.folder.rglob("*.lock"):  # a killed git left it; nobody else works here
-                lock.unlink(missing_ok=True)
+        if self.there and self._try(("rev-parse", "--is-bare-repository")).stdout == b"true\n":
+            self._sweep()
             return
         shutil.rmtree(self.folder, ignore_errors=True)
         try:
@@ -122,9 +135,16 @@ class Repository:
         options = ("--quiet", "--force", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head", "--atomic")
         progress = ("--progress",)  # so that the size is looked at while it grows
         argv = ("fetch", *options[1:], *progress, "--refmap=", "--", source.url or "", *specs)
-        self._remote(source, argv, watch=self._growth())
+        try:
+            self._remote(source, argv, watch=self._growth())
+        except FetchError as error:
+            # It answered a moment ago: what git could not do may be our copy's fault as well.
+            self.damaged = self.damaged or (error.__cause__ is None and not self._stop())
+            self._sweep()
+            raise
         if size_of(self.folder) > MAX_REPOSITORY:
-            raise FetchError(_too_large(source))
+            self._shrink()
+            raise FetchError(too_large(source))
 
     def has(self, sha: str) -> bool:
         """Whether a commit is here with all that it needs."""
@@ -148,6 +168,12 @@ class Repository:
             detail = f"{tip[:12]} has more than {MAX_COMMITS} commits that the last applied one has not."
             raise FetchError(Diagnostic("history-too-long", "There are too many commits to look at", detail))
         return [_made(fields[at : at + 8]) for at in range(0, len(fields), 8)][::-1]
+
+    def tag_name(self, tag: str) -> str:
+        """The name that a tag object says it has, which its signature covers; "" where there is no such object."""
+        head = self._try(("cat-file", "tag", tag)).stdout.partition(b"\n\n")[0]
+        found = re.search(rb"^tag (.+)$", head, re.MULTILINE)
+        return os.fsdecode(found[1]) if found else ""
 
     def tag_signer(self, tag: str, keys: Keys) -> str | None:
         """Who signed a tag object; None where nobody did whom the keys know."""
@@ -177,7 +203,9 @@ class Repository:
     def sizes(self, oids: Sequence[str]) -> list[int]:
         """How many bytes these objects have."""
         asked = "".join(f"{oid}\n" for oid in oids).encode()
-        lines = self._git(("cat-file", "--batch-check=%(objectsize)"), stdin=asked).split()
+        lines = self._git(("cat-file", "--batch-check=%(objectsize)"), stdin=asked).splitlines()
+        if missing := next((line for line in lines if not line.isdigit()), b""):
+            raise self._damage(missing.decode("utf-8", "replace"))
         return [int(line) for line in lines]
 
     def blobs(self, oids: Sequence[str], limit: int) -> list[bytes]:
@@ -186,12 +214,13 @@ class Repository:
         data = self._git(("cat-file", "--batch"), stdin=asked, limit=limit + 200 * len(oids) + 4096)
         found, at = [], 0
         for oid in oids:
-            end = data.index(b"\n", at)
-            name, kind, size = data[at:end].split()
-            if name.decode() != oid or kind != b"blob":
-                raise FetchError(_broken(f"{oid} is no file"))
-            found.append(data[end + 1 : end + 1 + int(size)])
-            at = end + int(size) + 2
+            end = data.find(b"\n", at)
+            words = data[at:end].split()
+            if len(words) != 3 or words[0].decode() != oid or words[1] != b"blob":
+                raise self._damage(f"{oid} is no file, or is missing")
+            size = int(words[2])
+            found.append(data[end + 1 : end + 1 + size])
+            at = end + size + 2
         return found
 
     def diff(self, sha: str, limit: int) -> str | None:
@@ -216,7 +245,22 @@ class Repository:
         if len(packs) > 20 or loose > 2000:
             self._git(("gc", "--quiet", "--prune=now"))
 
-    def _growth(self) -> Callable[[bytearray, bytearray], bool]:
+    def _sweep(self) -> None:
+        """Remove what a git left that was killed or ended; nobody else writes here."""
+        for left in [found for pattern in _LEFT for found in self.folder.glob(pattern)]:
+            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
+        for lock in (self.folder / "refs").rglob("*.lock"):
+            lock.unlink(missing_ok=True)
+
+    def _shrink(self) -> None:
+        """Make room for the next try, unless the last time came to nothing."""
+        self._sweep()
+        size = size_of(self.folder)
+        if size > MAX_REPOSITORY and size != self._least:
+            self._git(("gc", "--quiet", "--prune=now"))
+            self._least = size_of(self.folder)
+
+    def _growth(self) -> Over:
         looked = 0.0
 
         def over(_out: bytearray, _err: bytearray) -> bool:
@@ -228,22 +272,22 @@ class Repository:
 
         return over
 
-    def _remote(
-        self, source: SourceConfig, argv: tuple[str, ...], watch: Callable[[bytearray, bytearray], bool] | None = None
-    ) -> bytes:
+    def _remote(self, source: SourceConfig, argv: tuple[str, ...], watch: Over = lambda _out, _err: False) -> bytes:
         """Talk to a remote. Raises FetchError, code `source-unreachable`."""
-        settings, env = _access(source)
+        settings, env = access(source)
+        command = self._command(argv, settings, env, timeout=self._timeout)
         try:
-            command = self._command(argv, settings, env, timeout=self._timeout)
             # Only the runner of this machine can look at a command while it runs.
-            done = self._runner.run(command, watch) if watch else self._runner.run(command)  # type: ignore[call-arg]
+            done = self._runner.run(command, lambda out, err: self._stop() or watch(out, err))  # type: ignore[call-arg]
         except HostError as error:
-            raise FetchError(_unreachable(source, error.diagnostics[0].detail)) from error
+            raise FetchError(unreachable(source, error.diagnostics[0].detail)) from error
+        if self._stop():
+            raise FetchError(unreachable(source, "the agent was told to end"))
         if done.status != 0:
             said = done.stderr.decode("utf-8", "replace").replace("\r", "\n").strip().splitlines()
             kept = [line for line in said if line.strip() and not line.startswith(("Receiving", "Resolving"))]
             # The reason stands first: after it git says at length what else it might be.
-            raise FetchError(_unreachable(source, "\n".join(kept[:8])[:2000] or f"git ended with {done.status}"))
+            raise FetchError(unreachable(source, "\n".join(kept[:8])[:2000] or f"git ended with {done.status}"))
         return done.stdout
 
     def _git(
@@ -251,8 +295,12 @@ class Repository:
     ) -> bytes:
         done = self._try(argv, stdin=stdin, keys=keys, limit=limit)
         if done.status != 0:
-            raise FetchError(_broken(f"git {argv[0]}: {done.stderr.decode('utf-8', 'replace').strip()[-1000:]}"))
+            raise self._damage(f"git {argv[0]}: {done.stderr.decode('utf-8', 'replace').strip()[-1000:]}")
         return done.stdout
+
+    def _damage(self, why: str) -> FetchError:
+        self.damaged = True
+        return FetchError(_broken(why))
 
     def _try(
         self, argv: tuple[str, ...], *, stdin: bytes = b"", keys: Keys | None = None, limit: int = _LIMIT
@@ -300,31 +348,6 @@ def _made(fields: Sequence[str]) -> Made:
     return Made(sha, author[:200], email[:200], when, subject[:300], signature, signer[:300], key)
 
 
-def _access(source: SourceConfig) -> tuple[dict[str, str], dict[str, str]]:
-    """Settings and environment for one remote: its key, its token."""
-    ssh = ["ssh", "-oBatchMode=yes", "-oConnectTimeout=20", "-oServerAliveInterval=10", "-oStrictHostKeyChecking=yes"]
-    if source.identity:
-        ssh += ["-oIdentitiesOnly=yes", f"-oIdentityFile={source.identity}"]
-    if source.known_hosts:
-        ssh += [f"-oUserKnownHostsFile={source.known_hosts}"]
-    env = {"GIT_SSH_COMMAND": shlex.join(ssh), "GIT_SSH_VARIANT": "ssh"}
-    settings = {"http.sslCAInfo": source.ca_file} if source.ca_file else {}
-    if source.token_file is None:
-        return settings, env
-    try:
-        token = Path(source.token_file).read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise FetchError(_unreachable(source, f"its token cannot be read: {error}")) from error
-    header = base64.b64encode(f"{source.user}:{token}".encode()).decode()
-    # For this URL alone: another host, as a redirect would name one, never sees it.
-    return {**settings, f"http.{source.url}.extraHeader": f"Authorization: Basic {header}"}, env
-
-
-def plain_url(url: str) -> str:
-    """A URL without name and password."""
-    return re.sub(r"(?<=://)[^/?#@]*@", "", url)
-
-
 def size_of(folder: Path) -> int:
     """The bytes of all files below a folder."""
     return sum(_sizes(folder))
@@ -344,17 +367,6 @@ def unusable(folder: Path, error: OSError) -> FetchError:
     detail = f"{folder}: {error.strerror or error}."
     hint = "Make room, or name another folder: --set state=DIR. What was applied last stays in force."
     return FetchError(Diagnostic("agent-folder", "The agent's folder cannot be used", detail, hint))
-
-
-def _unreachable(source: SourceConfig, why: str) -> Diagnostic:
-    detail = f"{source.name} ({plain_url(source.url or '')}): {plain_url(why)}"
-    hint = "What was applied last stays in force; the agent goes on trying."
-    return Diagnostic("source-unreachable", "A source of specs did not answer", detail, hint)
-
-
-def _too_large(source: SourceConfig) -> Diagnostic:
-    detail = f"{source.name}: more than {MAX_REPOSITORY} bytes."
-    return Diagnostic("repository-too-large", "The repository is too large", detail, "Keep specs in one of their own.")
 
 
 def _broken(why: str) -> Diagnostic:

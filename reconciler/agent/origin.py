@@ -6,7 +6,8 @@ import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -19,9 +20,11 @@ from reconciler.agent.sources import Clocks, GitSource
 from reconciler.agent.tree import MAX_FILE, MAX_FILES, MAX_TOTAL, Checkout
 from reconciler.agent.trust import Trust
 from reconciler.model.command import Runner
-from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.diagnostic import Diagnostic, FetchError
 
 _KNOWN = 1000
+SETTLED = 1.0
+"""Seconds for which a folder has to stay as it is before it counts."""
 
 
 class Origin(Protocol):
@@ -34,7 +37,14 @@ class Origin(Protocol):
         ...
 
     def refresh(self, *, now: bool) -> None:
-        """Ask every source that is due; with `now` those too that failed lately. What fails stands in `health`."""
+        """Ask every source that is due; with `now` those too that failed lately. What fails stands in `health`.
+
+        Raises FetchError (`agent-folder`) where our own folder has gone and cannot be made again.
+        """
+        ...
+
+    def due(self) -> float | None:
+        """In how many seconds a source wants to be asked, where that is not the usual time."""
         ...
 
     def offers(self) -> list[Offer]:
@@ -69,18 +79,15 @@ class GitOrigin:
     runner: Runner
     clocks: Clocks
     testing: str = ""
+    stop: Callable[[], bool] = lambda: False
     sources: list[GitSource] = field(init=False)
     _ancestors: dict[tuple[str, str], bool] = field(default_factory=dict)
     _commits: dict[str, Commit] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Nothing is asked yet."""
-        folder = Path(self.config.state) / "repository"
-        self.repository = Repository(folder, self.runner, timeout=self.config.timeout)
-        self.trust = Trust(self.config.trust, self.repository)
-        self.sources = [
-            GitSource(source, self.repository, self.config, self.clocks, self.testing) for source in self.config.sources
-        ]
+        self._renewed = -self.config.backoff_max
+        self._use(self._copy("repository"))
 
     @property
     def name(self) -> str:
@@ -92,9 +99,50 @@ class GitOrigin:
         self.repository.open()
 
     def refresh(self, *, now: bool) -> None:
-        """Ask the remotes."""
+        """Ask the remotes, once the copy is whole."""
+        if not self.repository.there:
+            self._use(self._copy("repository"))
+            self.repository.open()
+        elif self.repository.damaged and self.clocks.ticks() >= self._renewed + self.config.backoff_max:
+            self._renew()
         for source in self.sources:
             source.refresh(now=now)
+
+    def due(self) -> float | None:
+        """When the first of those that failed is asked again."""
+        return min((due for source in self.sources if (due := source.due) is not None), default=None)
+
+    def _copy(self, name: str) -> Repository:
+        folder = Path(self.config.state) / name
+        return Repository(folder, self.runner, timeout=self.config.timeout, stop=self.stop)
+
+    def _use(self, repository: Repository) -> None:
+        """Go on with this copy; nothing is known of it yet."""
+        self.repository = repository
+        self.trust = Trust(self.config.trust, repository)
+        self._ancestors.clear()
+        self._commits.clear()
+        self.sources = [
+            GitSource(source, repository, self.config, self.clocks, self.testing) for source in self.config.sources
+        ]
+
+    def _renew(self) -> None:
+        """Fetch everything beside a damaged copy, which stays in use until some remote has answered."""
+        self._renewed = self.clocks.ticks()
+        before, known = self.repository, self.sources
+        fresh = self._copy("repository.new")
+        shutil.rmtree(fresh.folder, ignore_errors=True)
+        with suppress(FetchError, OSError):
+            fresh.open()
+            self._use(fresh)
+            for source in self.sources:
+                source.refresh(now=True)
+            if self.offers():
+                shutil.rmtree(before.folder, ignore_errors=True)
+                fresh.folder = fresh.folder.rename(before.folder)
+                return
+        self._use(before)
+        self.sources = known
 
     def offers(self) -> list[Offer]:
         """In the order of the configuration."""
@@ -131,8 +179,11 @@ class GitOrigin:
 
     def check(self, sha: str, last: str) -> str:
         """Signatures of everything since `last`."""
-        tag = next((source.tag for source in self.sources if source.tag and source.health.tip == sha), "")
-        return self.trust.check(sha, last if last and self.has(last) else "", tag)
+        since = last if last and self.has(last) else ""
+        for source in self.sources:
+            if source.tag and source.offer is not None and source.offer.sha == sha:
+                return self.trust.check(sha, since, source.tag, source.offer.ref.removeprefix("refs/tags/"))
+        return self.trust.check(sha, since)
 
     def show(self, checkout: Checkout, sha: str) -> None:
         """Write its files."""
@@ -152,6 +203,7 @@ class FolderOrigin:
     _health: SourceHealth = field(init=False)
     _offer: Offer | None = None
     _quick: str = ""
+    _moving: tuple[str, float] | None = None
 
     def __post_init__(self) -> None:
         """Nothing is looked at yet."""
@@ -168,14 +220,15 @@ class FolderOrigin:
         """Nothing to do."""
 
     def refresh(self, *, now: bool) -> None:
-        """Look whether anything changed; read all where it did."""
+        """Look whether anything changed; read all where it did, once nothing more has changed for a moment."""
         wall = self.clocks.wall()
         try:
             files = list(_plain(self.folder))
             quick = _summed(f"{path}\0{s.st_size} {s.st_mtime_ns} {s.st_ino} {s.st_mode}" for path, s in files)
-            if quick != self._quick or self._offer is None:
-                digest = _summed(f"{p}\0{s.st_mode & 0o111:o} {_digest(self.folder / p)}" for p, s in files)
-                self._offer, self._quick = Offer(self._health.name, digest, ""), quick
+            if self._offer is None or (quick != self._quick and self._rests(quick)):
+                self._offer, self._quick = Offer(self._health.name, _content(self.folder, files), ""), quick
+            if quick == self._quick:
+                self._moving = None
         except OSError as error:
             detail = f"{self.folder}: {error.strerror or error}."
             hint = "Make the folder, or name another one: sources: [{path: DIR}]. The agent goes on looking."
@@ -186,6 +239,16 @@ class FolderOrigin:
         self._health = replace(
             self._health, tip=self._offer.sha, last_try=wall, last_good=wall, failures=0, problem=None
         )
+
+    def due(self) -> float | None:
+        """Soon, while somebody writes."""
+        return SETTLED if self._moving is not None else None
+
+    def _rests(self, quick: str) -> bool:
+        """Whether it has looked like this for a moment: who writes many files, or a large one, is not done at once."""
+        if self._moving is None or self._moving[0] != quick:
+            self._moving = (quick, self.clocks.ticks())
+        return self.clocks.ticks() - self._moving[1] >= SETTLED
 
     def offers(self) -> list[Offer]:
         """The folder as it is."""
@@ -213,7 +276,7 @@ class FolderOrigin:
 
     def show(self, checkout: Checkout, sha: str) -> None:
         """Copy it, so that what is in force stays while somebody edits. Raises FetchError."""
-        if checkout.commit == sha:
+        if checkout.commit == sha and checkout.there:
             return
         checkout.commit = ""
         try:
@@ -223,9 +286,19 @@ class FolderOrigin:
                 place = checkout.folder / path
                 place.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(self.folder / path, place, follow_symlinks=False)
+            copied = _content(checkout.folder, _plain(checkout.folder))
+        except FileNotFoundError as error:
+            raise FetchError(self._changed()) from error
         except OSError as error:
             raise unusable(checkout.folder, error) from error
+        if copied != sha:
+            raise FetchError(self._changed())
         checkout.commit = sha
+
+    def _changed(self) -> Diagnostic:
+        self._moving = self._moving or ("", self.clocks.ticks())
+        detail = f"{self.folder}: somebody wrote there while it was copied."
+        return Diagnostic("source-unreachable", "A source of specs did not answer", detail, "The agent looks again.")
 
     def keep(self, sha: str) -> None:
         """The copy is all there is."""
@@ -249,6 +322,11 @@ def _plain(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
                     yield path, status
 
 
+def _content(folder: Path, files: Iterable[tuple[str, os.stat_result]]) -> str:
+    """The digest of these files: names, content, and whether they may be run."""
+    return _summed(f"{path}\0{status.st_mode & 0o111:o} {_digest(folder / path)}" for path, status in files)
+
+
 def _summed(lines: Iterator[str]) -> str:
     summed = hashlib.sha256()
     for line in lines:
@@ -261,8 +339,10 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def open_origin(config: AgentConfig, runner: Runner, clocks: Clocks, hostname: str) -> Origin:
-    """The origin that a configuration names."""
+def open_origin(
+    config: AgentConfig, runner: Runner, clocks: Clocks, hostname: str, stop: Callable[[], bool] = lambda: False
+) -> Origin:
+    """The origin that a configuration names. Once `stop` says so, remotes are waited for no longer."""
     if config.sources[0].path is not None:
         return FolderOrigin(config, clocks)
-    return GitOrigin(config, runner, clocks, f"testing-{hostname}" if config.testing else "")
+    return GitOrigin(config, runner, clocks, f"testing-{hostname}" if config.testing else "", stop)

@@ -11,7 +11,8 @@ from reconciler.agent.backoff import wait_after
 from reconciler.agent.board import SourceHealth
 from reconciler.agent.choose import Offer
 from reconciler.agent.config import AgentConfig, SourceConfig
-from reconciler.agent.git import Repository, plain_url
+from reconciler.agent.git import Repository
+from reconciler.agent.remote import plain_url
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 
 
@@ -42,6 +43,11 @@ class GitSource:
         """Nothing is known yet."""
         config = self.config
         self.health = SourceHealth(config.name, plain_url(config.url or ""), config.tag or config.branch)
+
+    @property
+    def due(self) -> float | None:
+        """In how many seconds it is asked again after a failure; None where it answered."""
+        return self._due - self.clocks.ticks() if self.health.problem is not None else None
 
     def refresh(self, *, now: bool = False) -> None:
         """Ask the remote, unless it failed lately and it is not time yet; with `now` whatever was before."""

@@ -33,13 +33,18 @@ class Checkout:
     size: int = 0
     skipped: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def there(self) -> bool:
+        """Whether nobody has removed it since it was written."""
+        return (self.folder / ".git").is_dir()
+
     def show(self, repository: Repository, sha: str) -> None:
         """Make the folder hold a commit. Raises FetchError (`tree-too-large`, `agent-folder`, ...)."""
-        if self.commit == sha:
+        if self.commit == sha and self.there:
             return
         before, self.commit = self.commit, ""
         try:
-            if before and repository.has(before):
+            if before and self.there and repository.has(before):
                 self._change(repository, list(repository.changes(before, sha)))
             else:
                 self._anew(repository, list(repository.listing(sha)))

@@ -63,11 +63,12 @@ class Trust:
     _known: dict[tuple[str, str], str] = field(default_factory=dict)
     _keys: str = ""
 
-    def check(self, tip: str, last: str, tag: str = "") -> str:
+    def check(self, tip: str, last: str, tag: str = "", name: str = "") -> str:
         """Who signed `tip`, where everything since `last` verifies. Raises FetchError (`commit-untrusted`, ...).
 
         "" where the policy asks for no signature. `last` is "" on a host that has applied nothing yet: then the
-        commits since `trust.since` count, or only the newest.
+        commits since `trust.since` count, or only the newest. `tag` is our ref for a tag, `name` what the
+        remote calls it.
         """
         if self.policy.verify == "none":
             return ""
@@ -76,16 +77,20 @@ class Trust:
             self._known.clear()
             self._keys = now
         if (tip, last) not in self._known:
-            self._known[tip, last] = self._check(tip, last, tag)
+            self._known[tip, last] = self._check(tip, last, tag, name)
         return self._known[tip, last]
 
-    def _check(self, tip: str, last: str, tag: str) -> str:
+    def _check(self, tip: str, last: str, tag: str, name: str) -> str:
         keys = Keys(self.policy.allowed_signers, self.policy.gpg_home)
         signer = ""
         if self.policy.verify in ("tags", "all"):
             signer = self.repository.tag_signer(tag, keys) or "" if tag else ""
             if not signer:
-                raise FetchError(_tag(tag or tip[:12]))
+                what = "is not signed, or by a key that is not among the allowed ones"
+                raise FetchError(_tag(name or tip[:12], what))
+            # Whoever serves the repository may offer an old signed tag under a new name; the signature covers the old.
+            if (signed := self.repository.tag_name(tag)) != name:
+                raise FetchError(_tag(name, f"was signed under another name, {signed}"))
         if self.policy.verify == "tags":
             return signer
         since = last or self.policy.since
@@ -116,10 +121,6 @@ def _key_files(policy: TrustConfig) -> Iterator[str]:
             yield os.path.join(policy.gpg_home, name)
 
 
-def _tag(name: str) -> Diagnostic:
-    return Diagnostic(
-        "tag-untrusted",
-        "A tag is not signed by anybody who may",
-        f"{name} is not signed, or by a key that is not among the allowed ones.",
-        "Sign the tag: git tag -s",
-    )
+def _tag(name: str, what: str) -> Diagnostic:
+    summary = "A tag is not signed by anybody who may"
+    return Diagnostic("tag-untrusted", summary, f"{name} {what}.", "Sign the tag: git tag -s")

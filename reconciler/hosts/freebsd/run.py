@@ -30,6 +30,7 @@ Over = Callable[[bytearray, bytearray], bool]
 _GRACE = 5.0
 _PARTING = 0.5
 _LOOK = 3600.0  # seconds; epoll takes no timeout beyond some weeks
+_ASK = 0.5  # seconds; how often `over` is asked of a command that prints nothing
 _CHUNK = 64 * 1024
 _SWEEP = 900.0  # seconds; reading the files of a large fleet from a cold disk
 _LAST_SHELL_DESCRIPTOR = 9
@@ -266,7 +267,8 @@ class _Child:
             self._end()
             raise
         finally:
-            waiter.join()
+            # Not for ever: what hangs in the kernel, such as zfs(8) on a suspended pool, is not to be killed.
+            waiter.join(_GRACE)
             os.close(ended)
 
     def _said_over(self) -> bool:
@@ -277,7 +279,7 @@ class _Child:
         os.close(ending)
 
     def _step(self, selector: selectors.BaseSelector, ended: int, seconds: float) -> bool:
-        ready = selector.select(min(max(seconds, 0.0), _LOOK))
+        ready = selector.select(min(max(seconds, 0.0), _LOOK if self._over is None else _ASK))
         if not ready and seconds <= 0:
             raise self._failure("host-timeout", "A command took too long", f"after {self._command.timeout:g} s it")
         over = any(key.fd == ended for key, _ in ready)
