@@ -42,11 +42,14 @@ class Published:
         if without == self._without_steps and status.steps and self._ticks() - self._written < _OFTEN:
             return
         self._without_steps, self._written = without, self._ticks()
-        with suppress(OSError):
+        try:
             if status.jails != self._jails:
                 write_whole(self._run / _JAILS, self._of(status.jails))
                 self._jails = status.jails
             self._write(_STATUS, _plain(status))
+        except OSError:
+            with suppress(OSError):  # better nothing than what is no longer so
+                (self._run / _STATUS).unlink()
 
     def _of(self, jails: tuple[Jail, ...]) -> bytes:
         """All jails as JSON. Most are those that were written last time."""
@@ -112,6 +115,8 @@ def alone(run: Path) -> Iterator[None]:
         hint = "service reconciler status"
         raise Refused(Diagnostic("agent-running", "An agent is running already", detail, hint)) from error
     try:
+        with suppress(OSError):  # what an earlier one said of itself: its process number is somebody else's by now
+            (run / _STATUS).unlink()
         yield
     finally:
         os.close(descriptor)

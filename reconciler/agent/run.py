@@ -16,10 +16,12 @@ from reconciler.agent.board import Board
 from reconciler.agent.caution import cautions, kept, settled
 from reconciler.agent.config import AgentConfig
 from reconciler.agent.loop import Agent
-from reconciler.agent.wake import Wake, watching
+from reconciler.agent.wake import Pace, Wake, watching
 from reconciler.model.diagnostic import ReconcilerError
 
 HANGUP = "SIGHUP"
+FROM_OTHERS = frozenset({"webhook", "files changed"})
+"""What may come as often as somebody likes."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ def serve(agent: Agent, wake: Wake, parts: Sequence[Part], reread: Reread, make:
     first configuration cannot be begun with.
     """
     before: AgentConfig | None = None
-    with _signals(agent.stop, wake):
+    with heeding(agent.stop, wake):
         while not agent.stop.is_set():
             try:
                 after = _serve(agent, wake, parts, reread)
@@ -68,13 +70,13 @@ def _serve(agent: Agent, wake: Wake, parts: Sequence[Part], reread: Reread) -> A
     """Turn with one configuration; answers the next one, None when the agent is to end."""
     config = agent.config
     with ExitStack() as stack:
-        for source in config.sources:
-            if source.path is not None:
-                stack.enter_context(watching(Path(source.path), wake))
+        folders = [Path(source.path) for source in config.sources if source.path is not None]
+        watched = [stack.enter_context(watching(folder, wake)) for folder in folders]
         beside = Beside(config, agent.board, wake, agent.stop)
         for part in parts:
             stack.enter_context(part(beside))
         why: tuple[str, ...] = ("start",)
+        pace = Pace(agent.clocks.ticks)
         while not agent.stop.is_set():
             if HANGUP in why and (other := _other(agent, reread)) is not None:
                 return other
@@ -82,8 +84,12 @@ def _serve(agent: Agent, wake: Wake, parts: Sequence[Part], reread: Reread) -> A
             # What a turn made of a large fleet was set aside while it was made; nothing of it may pile up.
             gc.unfreeze()
             gc.collect()
+            for one in watched:
+                one.look()
             if not agent.stop.is_set():
                 why = wake.wait(wait)
+                if why and FROM_OTHERS.issuperset(why) and agent.stop.wait(pace.wait()):
+                    break
         agent.say(phase="stopping", next_wake=None)
     return None
 
@@ -105,7 +111,7 @@ def _keep(agent: Agent, error: ReconcilerError) -> None:
 
 
 @contextmanager
-def _signals(stop: threading.Event, wake: Wake) -> Iterator[None]:
+def heeding(stop: threading.Event, wake: Wake) -> Iterator[None]:
     """SIGTERM and SIGINT end it, SIGHUP and SIGUSR1 wake it. Only the main thread may set handlers."""
     if threading.current_thread() is not threading.main_thread():
         yield

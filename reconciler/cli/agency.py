@@ -44,7 +44,7 @@ def make_agent(config: AgentConfig, *, adopt: bool = False, before: Agent | None
     board = before.board if before else Board(Status(url, time.time(), __version__, os.getpid()))
     board.update(cautions=cautions(config))
     stop = before.stop if before else threading.Event()
-    origin = open_origin(config, LocalRunner(), clocks, name.partition(".")[0])
+    origin = open_origin(config, LocalRunner(), clocks, name.partition(".")[0], stop.is_set)
     published = Published(Path(config.run))
     return Agent(config, tools(config), origin, clocks, board, stop, published.show, adopt=adopt)
 

@@ -6,7 +6,7 @@ from reconciler.agent import logs
 from reconciler.agent.board import Cycle, Status
 from reconciler.agent.config import AgentConfig
 from reconciler.agent.loop import Agent
-from reconciler.agent.run import Part, Reread, serve
+from reconciler.agent.run import Part, Reread, heeding, serve
 from reconciler.agent.wake import Wake
 from reconciler.cli import show
 from reconciler.cli.agency import make_agent
@@ -34,7 +34,8 @@ def run(config: AgentConfig, reread: Reread, *, once: bool, adopt: bool) -> int:
 
 
 def _once(agent: Agent) -> int:
-    agent.cycle(("once",))
+    with heeding(agent.stop, Wake()):  # `reconcile approve` and its like wake whoever runs, which nothing else survives
+        agent.cycle(("once",))
     status = agent.board.now()
     show.show(status.problems)
     last = status.last
@@ -43,6 +44,8 @@ def _once(agent: Agent) -> int:
     print(sentence(status, last))
     if status.commit is None and status.problems:
         return REFUSED if status.refused is not None else 1
+    if last.outcome == "waiting" and any(problem.severity == "error" for problem in status.problems):
+        return 1  # another run holds the lock, or the pool is not ready
     if last.outcome == "failed":
         done = last.counts.get("applied", 0) + last.counts.get("already-done", 0)
         return SOME_FAILED if done else 1
