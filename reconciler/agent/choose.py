@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from reconciler.model.diagnostic import Diagnostic
@@ -50,6 +50,16 @@ def choose(last: str, offers: Sequence[Offer], contains: Contains, stale: frozen
         if ahead and contains(offer.testing, best.sha):
             return Choice(offer.testing, offer, testing=True)
     return Choice(best.sha, best)
+
+
+def newest_below(tip: str, last: str, approved: Iterable[str], contains: Contains) -> str:
+    """The newest of the approved commits between the last applied one and a tip that has to wait; "" without any."""
+    found = ""
+    for sha in approved:
+        between = sha not in (tip, last) and contains(tip, sha) and (not last or contains(sha, last))
+        if between and (not found or contains(sha, found)):
+            found = sha
+    return found
 
 
 def _backward(last: str, offers: Sequence[Offer], contains: Contains) -> Diagnostic:

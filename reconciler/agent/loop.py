@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
 from reconciler.agent.approval import Gate, gate
 from reconciler.agent.board import HISTORY, Approval, Board, Commit, Cycle, Ended, Phase, Refusal, Status
-from reconciler.agent.choose import Choice, choose
+from reconciler.agent.choose import Choice, choose, newest_below
 from reconciler.agent.config import AgentConfig
+from reconciler.agent.due import until_next
 from reconciler.agent.jails import SHARED, Failures, conditions
 from reconciler.agent.orders import COMMIT, SUSPENDED, Orders, load_orders
 from reconciler.agent.origin import Origin
@@ -91,7 +91,7 @@ class Agent:
 
     def cycle(self, why: tuple[str, ...] = ()) -> float:
         """One turn; answers in how many seconds the next is due. Never raises for what the world can cause."""
-        began = self.clocks.wall()
+        began = self.clocks.ticks()
         self._number += 1
         self.say(cycle=self._number, why=why)
         try:
@@ -114,9 +114,9 @@ class Agent:
     # --- one turn
 
     def _turn(self, why: tuple[str, ...]) -> Turned:
+        Path(self.config.state).mkdir(mode=0o700, parents=True, exist_ok=True)
         if self._host is None:
             self._host = self.tools.host()
-            Path(self.config.state).mkdir(mode=0o700, parents=True, exist_ok=True)
             self.origin.open()
         host = self._host
         marks = host.datasets.local(self.config.pool, (COMMIT, SUSPENDED))
@@ -124,9 +124,12 @@ class Agent:
         orders = load_orders(Path(self.config.state))
         self.say(suspended=suspended)
         self._phase("fetching")
-        self.origin.refresh(now=bool(why))
-        self.say(sources=self.origin.health())
-        problems = self._follow(host, orders, suspended)
+        try:
+            self.origin.refresh(now=bool(why))
+            self.say(sources=self.origin.health())
+            problems = self._follow(host, orders, suspended)
+        except FetchError as error:  # our own copy; what is in force stays in force
+            problems = error.diagnostics
         if self.current is None:
             return Turned("refused" if self.board.now().refused else "waiting", problems)
         turned = self._converge(host, orders, suspended)
@@ -137,14 +140,17 @@ class Agent:
         """See whether there is a commit to go on to, and go where nothing speaks against it."""
         choice = self._choose(orders)
         self._doubt()
-        if choice.sha != self.last:
-            self._restore()
+        doubts = self._restore() if choice.sha != self.last else ()
         if choice.refused is not None:
             return self._refuse(self.board.now().tip or Commit(""), (choice.refused,))
         if not choice.sha:
-            return tuple(health.problem for health in self.origin.health() if health.problem is not None)
+            return (*doubts, *(one.problem for one in self.origin.health() if one.problem is not None))
         commit = self.origin.commit(choice.sha, choice.offer)
         self.say(tip=commit)
+        if not self._gate(commit.sha, orders, suspended).open and not choice.testing:
+            known = [sha for sha in orders.approved if self.origin.has(sha)]
+            if below := newest_below(choice.sha, self.last, known, self.origin.contains):
+                commit = self.origin.commit(below, choice.offer)
         try:
             commit = self._verified(commit, orders)
         except FetchError as error:
@@ -175,20 +181,25 @@ class Agent:
 
     def _doubt(self) -> None:
         """Let go of the commit in force when its key was taken away: then nothing is enforced until another is good."""
+        if self.current is not None and not self.current.checkout.there:
+            self.current = None
         if self.current is not None:
             try:
                 self._verified(self.current.commit, Orders(), since=self.current.commit.sha)
             except FetchError:
                 self.current = None
 
-    def _restore(self) -> None:
+    def _restore(self) -> tuple[Diagnostic, ...]:
         """After a start without a usable offer: go on with what was applied last, where it is still here."""
         if self.current is not None or not self.last or not self.origin.has(self.last):
-            return
-        with suppress(FetchError):
+            return ()
+        try:
             commit = self._verified(self.origin.commit(self.last, None), Orders(), since=self.last)
             self.origin.show(self.slots[0], commit.sha)
             self._take(InForce(commit, self.slots[0]))
+        except FetchError as error:
+            return error.diagnostics
+        return ()
 
     def _consider(self, host: Host, commit: Commit, orders: Orders, suspended: str) -> tuple[Diagnostic, ...]:
         """Look at another commit beside the one in force; take it when specs, guard and approval let it pass."""
@@ -199,7 +210,7 @@ class Agent:
         try:
             self.origin.show(spare, sha)
         except FetchError as error:
-            return error.diagnostics
+            return self._refuse(commit, error.diagnostics)
         self._phase("planning")
         asked = Asked(commit, self._specs(spare), consent=orders.consent(sha))
         try:
@@ -353,7 +364,7 @@ class Agent:
         return Turned("failed", plain(error.diagnostics, folder))
 
     def _end(self, turned: Turned, began: float, why: tuple[str, ...]) -> float:
-        wall = self.clocks.wall()
+        wall, began = self.clocks.wall(), self.clocks.wall() - (self.clocks.ticks() - began)
         counts: dict[str, int] = {}
         for result in turned.report.results.values() if turned.report else ():
             counts[result.outcome] = counts.get(result.outcome, 0) + 1
@@ -376,19 +387,11 @@ class Agent:
         return wait
 
     def _until_next(self, turned: Turned) -> float:
-        """Seconds until something may be due: never less than one, so that nothing spins."""
-        wall, approval = self.clocks.wall(), self.board.now().approval
-        due = [self.config.interval + self.config.jitter * self.clocks.chance()]
-        if turned.again is not None:
-            due.append(turned.again)
-        if (failing := self.failures.next_due(self.clocks.ticks())) is not None:
-            due.append(failing)
-        if approval is not None:
-            due += [when - wall for when in (approval.by_itself, approval.window) if when is not None]
-        due += [health.next_try - wall for health in self.origin.health() if health.next_try is not None]
-        if SHARED in self.failures.found:
-            due = [max(1.0, self.failures.next_due(self.clocks.ticks()) or 0.0)]
-        return max(1.0, min(due))
+        failing = self.failures.next_due(self.clocks.ticks())
+        shared = failing if SHARED in self.failures.found else None
+        usual = self.config.interval + self.config.jitter * self.clocks.chance()
+        others = (turned.again, failing, self.origin.due())
+        return until_next(usual, others, shared, self.board.now().approval, self.clocks.wall())
 
     def _specs(self, checkout: Checkout) -> Path:
         return checkout.folder / self.config.folder if self.config.folder else checkout.folder

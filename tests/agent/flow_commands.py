@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from reconciler.cli.lock import lock_path
+from reconciler.hosts.open import open_runner
 from tests.agent.world import Work, jail
 from tests.waiting import PATIENCE, until
 
@@ -56,6 +60,32 @@ def test_once_applies_waits_for_approval_and_writes_history(shell) -> None:
     shell.work.commit("Break web", {"specs/web.yaml": "kind: Jail\nname: web\n"})
     said = shell("agent", "--once", expect=3)
     assert "specs/web.yaml" in said and "is refused" in said
+
+
+def test_once_says_by_its_status_that_another_run_holds_the_lock(shell) -> None:
+    shell.work.commit("Add web", {"specs/web.yaml": jail("web", 50)})
+    shell("agent", "--once")
+    shell.work.commit("Change web", {"specs/web.yaml": jail("web", 60)})
+    runner = open_runner(shell.env["RECONCILER_HOST"])
+    with runner.lock(lock_path("zroot/reconciler"), "an operator"):
+        said = shell("agent", "--once", expect=1)
+    assert "an operator" in said and "waiting: " in said
+    assert "applied: " in shell("agent", "--once")
+
+
+def test_once_is_woken_by_others_without_harm_and_ends_when_told(shell) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"git://127.0.0.1:{silent.getsockname()[1]}/jails.git"
+        shell.env["RECONCILER_AGENT_SOURCES"] = json.dumps([{"url": url}])
+        argv = [sys.executable, "-m", "reconciler.cli.main", "agent", "--once"]
+        agent = subprocess.Popen(argv, env=shell.env, cwd=shell.folder, stdout=subprocess.DEVNULL)
+        peer, _ = silent.accept()
+        with peer:
+            shell("approve", "a" * 40)
+            agent.send_signal(signal.SIGHUP)
+            assert agent.poll() is None
+            agent.send_signal(signal.SIGTERM)
+            assert agent.wait(PATIENCE) == 1
 
 
 def test_suspended_as_a_whole_it_looks_and_changes_nothing_until_resume_shows_the_diff(shell) -> None:

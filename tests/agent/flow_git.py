@@ -225,6 +225,34 @@ def test_a_signed_tag_is_followed_and_an_unsigned_one_is_not(world, work, keys) 
     assert agent.limit() == 60
 
 
+def test_a_signed_tag_under_another_name_is_no_newer_one(world, work, keys) -> None:
+    sign(work, keys, "ada")
+    work.commit("one", {"specs/web.yaml": jail("web", 50)})
+    work.git(*work.options, "tag", "-s", "-m", "one", "v1.0")
+    work.commit("never released", {"specs/web.yaml": jail("web", 60)})
+    work.git(*work.options, "tag", "-s", "-m", "a try", "try-5")
+    work.push("--tags")
+    agent = world(trust=trust(keys, "all"), sources=[{"url": world().config.sources[0].url, "tag": "v*"}])
+    assert agent.cycle() == "applied", agent.status.problems
+    work.git("update-ref", "refs/tags/v9.9", "refs/tags/try-5")
+    work.push("--tags")
+    agent.cycle()
+    assert (agent.codes, agent.limit()) == (["tag-untrusted"], 50)
+    assert "v9.9 was signed under another name, try-5" in agent.status.problems[0].detail
+
+
+def test_what_a_key_did_that_was_taken_away_is_told_although_no_remote_answers(world, work, keys) -> None:
+    sign(work, keys, "ada")
+    work.commit("one", {"specs/web.yaml": jail("web", 50)})
+    agent = world(trust=trust(keys))
+    agent.cycle()
+    allow(keys, "eve")
+    work.bare.rename(work.bare.with_name("gone.git"))
+    agent.start()
+    assert agent.cycle() == "waiting"
+    assert agent.codes == ["commit-untrusted", "source-unreachable"]
+
+
 def test_a_gpg_keyring_counts(world, work, tmp_path) -> None:
     home = tmp_path / "gnupg"
     home.mkdir(mode=0o700)

@@ -113,10 +113,12 @@ def test_a_folder_is_followed_as_well_and_its_copy_stays_while_it_is_edited(flee
     assert agent.cycle() == "applied", agent.status.problems
     (specs / "web.yaml").write_text("kind: Jail\nname: web\n")
     agent.cycle()
+    agent.cycle(after=2)
     assert agent.status.refused is not None
     agent.meddle()
     assert agent.cycle() == "applied"
     assert (agent.limit(), agent.meddled()) == (50, False)
     (specs / "web.yaml").write_text(jail("web", 60))
-    assert agent.cycle() == "applied"
+    agent.cycle()
+    assert agent.cycle(after=2) == "applied"
     assert agent.limit() == 60

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from reconciler.agent.approval import gate
 from reconciler.agent.backoff import wait_after
-from reconciler.agent.choose import Offer, choose
+from reconciler.agent.board import Approval, Commit
+from reconciler.agent.choose import Offer, choose, newest_below
 from reconciler.agent.config import ApprovalConfig, WindowConfig, WindowsConfig
+from reconciler.agent.due import until_next
 from reconciler.agent.git import Made
 from reconciler.agent.sources import newest_tag
 from reconciler.agent.trust import doubts, good
@@ -138,6 +140,41 @@ def test_a_testing_branch_counts_on_top_of_main_only(main, testing, stale, chose
 def test_no_choice_ever_leads_back(last: str, tips: list[str]) -> None:
     choice = choose(last, [Offer(tip, tip, "main", "t") for tip in tips], contains)
     assert not choice.sha or contains(choice.sha, last)
+
+
+@pytest.mark.parametrize(
+    ("last", "approved", "found"),
+    [
+        ("a", "b", "b"),
+        ("a", "bc", "c"),
+        ("a", "cb", "c"),
+        ("b", "ab", ""),
+        ("c", "ab", ""),
+        ("a", "d", ""),
+        ("a", "xyt", ""),
+        ("", "a", "a"),
+        ("a", "", ""),
+    ],
+)
+def test_while_the_newest_waits_the_newest_that_was_approved_counts(last, approved, found) -> None:
+    assert newest_below("d", last, approved, contains) == found
+
+
+@pytest.mark.parametrize(
+    ("others", "shared", "approval", "wait"),
+    [
+        ([None], None, None, 60),
+        ([5, None, 20], None, None, 5),
+        ([0, -3], None, None, 1),
+        ([5], 30, None, 30),
+        ([None], None, (130.0, None), 30),
+        ([None], None, (None, 110.0), 10),
+        ([None], None, (-9e9, 9e9), 60),
+    ],
+)
+def test_the_next_turn_is_when_something_is_due_and_nothing_spins(others, shared, approval, wait) -> None:
+    waiting = Approval(Commit("a"), 0.0, *approval) if approval is not None else None
+    assert until_next(60.0, others, shared, waiting, 100.0) == wait
 
 
 @pytest.mark.parametrize(
