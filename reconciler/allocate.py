@@ -26,6 +26,7 @@ from reconciler.kinds.root import have as have_roots
 from reconciler.kinds.volume import dataset_of
 from reconciler.makejail.program import Program
 from reconciler.model.diagnostic import Diagnostic, Span, SpecError
+from reconciler.model.quick import quick
 from reconciler.model.value import Ref
 from reconciler.renderings import Rendering, Renderings, render
 from reconciler.shown import shown_jail
@@ -39,6 +40,7 @@ Planned = tuple[Recipe, Span]
 """One step of a chain, and the place that asks for it."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Chain:
     """How a root is made: a release, then layers. `tip` is what the root clones. `built` are layers of its packages.
@@ -65,6 +67,7 @@ class Chain:
         return self.layers[-1].ref if self.layers else self.release.ref
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Allocation:
     """Everything decided for one jail. `held` says why nothing is done: its root failed its check.

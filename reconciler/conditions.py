@@ -196,6 +196,8 @@ def of_the_host(specs: Selected, seen: Seen) -> dict[str, Note]:
     One that stands in the jail's own jail.conf may be left over from a start that was cut off. And jails with an
     address on an interface that is not there.
     """
+    if not any(sourced.doc.network.addresses for sourced in specs.jails.values()):
+        return {}
     interfaces = {row.name for row in seen.observed.interfaces}
     held = {bare(address): row.name for row in seen.observed.interfaces for address in row.addresses}
     for row in seen.observed.jails:

@@ -23,12 +23,16 @@ def diff(kinds: Mapping[str, Kind], observed: World, wanted: World) -> Iterator[
     for kind in kinds:
         have, want = observed.named(kind), wanted.named(kind)
         align = kinds[kind].align
-        for name in sorted(have.keys() | want.keys()):
-            before, after = have.get(name), want.get(name)
-            if before is not None and after is not None:
+        gone = [name for name in have if name not in want]
+        found: dict[str, tuple[Resource | None, Resource | None]] = {name: (have[name], None) for name in gone}
+        for name, after in want.items():
+            before = have.get(name)
+            if before is not None:
                 before = align(before, after)
             if before != after:
-                yield Difference(Ref(kind, name), before, after)
+                found[name] = before, after
+        for name in sorted(found):
+            yield Difference(Ref(kind, name), *found[name])
 
 
 def fingerprint(resource: Resource | None) -> str:

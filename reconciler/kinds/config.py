@@ -11,6 +11,7 @@ from typing import ClassVar
 from reconciler.kind import Desired, Kind, Place, Seen, digest
 from reconciler.model.action import Action, Phase, Site
 from reconciler.model.diagnostic import Span
+from reconciler.model.quick import quick
 from reconciler.model.value import Ref, Resource
 
 # A jail.conf that jail(8) was asked about, and that did not take its place.
@@ -19,6 +20,7 @@ UNCHECKED = "jail.conf.new"
 FOREIGN = frozenset({"started", "suspended", "stopped-by-operator", "console.log", "console.log.0", "previous"})
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Config(Resource):
     """A jail's files: path below its folder, SHA256 of the content.

@@ -9,6 +9,7 @@ from typing import ClassVar
 from reconciler.kind import Desired, Kind, Place, Seen, claim_dataset, make_dataset
 from reconciler.model.action import Action, Phase, Site
 from reconciler.model.ports import DatasetRow
+from reconciler.model.quick import quick
 from reconciler.model.value import Ref, Resource
 from reconciler.spec.select import Selected
 
@@ -21,6 +22,7 @@ _OWN = {"exec": "on", "setuid": "on", "readonly": "off"}
 """What everything below inherits: a root that may run nothing, because the pool was set so, starts no jail."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Dataset(Resource):
     """A dataset by its path below the pool, or `//` and its whole name on another pool.

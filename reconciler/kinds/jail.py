@@ -10,6 +10,7 @@ from reconciler.build.unmount import unmount_all
 from reconciler.kind import Desired, Kind, Place, Seen
 from reconciler.model.action import Action, Note, Phase, Site
 from reconciler.model.diagnostic import Span
+from reconciler.model.quick import quick
 from reconciler.model.value import Ref, Resource
 from reconciler.runtime import OPERATOR, names
 
@@ -20,6 +21,7 @@ FIXED = frozenset({"path", "vnet", "ip4", "ip6", "host", "osrelease", "osreldate
 _OVERRULED = "it was stopped by the operator, and its spec has that corrected"
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Jail(Resource):
     """A running jail: the configuration it was started from, and the parameters that the kernel shows.

@@ -9,6 +9,7 @@ from typing import ClassVar
 from reconciler.kind import Desired, Kind, Seen
 from reconciler.model.action import Action, Phase, Site
 from reconciler.model.diagnostic import Span
+from reconciler.model.quick import quick
 from reconciler.model.size import exact
 from reconciler.model.value import Ref, Resource
 from reconciler.runtime import limits
@@ -21,6 +22,7 @@ _BYTES = frozenset({
 })  # fmt: skip
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Limit(Resource):
     """One rule by `JAIL:RESOURCE:ACTION`; `amount` as rctl prints it, in whole bytes or counts."""

@@ -16,6 +16,7 @@ from reconciler.kind import Desired, Kind, Place, Seen
 from reconciler.model.action import Action, Phase, Site
 from reconciler.model.diagnostic import Diagnostic, HostError
 from reconciler.model.ports import MountRow
+from reconciler.model.quick import quick
 from reconciler.model.value import Ref, Resource
 
 BLANKS = re.compile(r"[ \t]+")  # fstab(5) knows no other; str.split() would also cut at Unicode's
@@ -30,6 +31,7 @@ SOURCES = {
 }  # fmt: skip
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Mount(Resource):
     """One mount by `JAIL:TARGET` (target relative to the jail's root). `flags`: those of FLAGS that it has."""

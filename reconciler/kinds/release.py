@@ -15,11 +15,13 @@ from reconciler.build.workspace import Workspace
 from reconciler.kind import SEALED, Desired, Kind, Place, Seen, attributes, make_dataset
 from reconciler.model.action import Action, Site
 from reconciler.model.diagnostic import Diagnostic, HostError, Span
+from reconciler.model.quick import quick
 from reconciler.model.value import Ref, Resource
 
 LONGEST = 4000  # bytes of a property's value, which holds 8191
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Release(Resource):
     """A sealed release by `15.1-RELEASE-p0`. `source` is what the mirror is asked for.

@@ -20,6 +20,7 @@ from reconciler.build.workspace import Workspace
 from reconciler.kind import ROOT, Desired, Kind, Place, Seen, attributes, make_dataset
 from reconciler.model.action import Action, Note, Phase, Site
 from reconciler.model.diagnostic import Diagnostic, HostError, ReconcilerError, Span
+from reconciler.model.quick import quick
 from reconciler.model.value import Ref, Resource
 from reconciler.spec.document import Jail
 from reconciler.undeclared import undeclared
@@ -28,6 +29,7 @@ SHOWN = 5  # paths that the mark on a kept root names
 LONGEST = 800  # bytes of each as it is written there: a property's value holds 8191
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Root(Resource):
     """A sealed generation by `JAIL/NUMBER`.

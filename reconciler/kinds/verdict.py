@@ -14,12 +14,14 @@ from typing import ClassVar
 from reconciler.kind import Desired, Kind, Place, Seen
 from reconciler.model.action import Action, Phase, Site
 from reconciler.model.diagnostic import Diagnostic, HostError, Span
+from reconciler.model.quick import quick
 from reconciler.model.value import Ref, Resource
 from reconciler.spec.document import Healthcheck
 
 TAIL = 2000  # bytes of a check's output that its failure shows
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Verdict(Resource):
     """A jail's last good generation, and the digest of the inputs (spec and chain) that it satisfied."""

@@ -9,6 +9,7 @@ from typing import ClassVar
 from reconciler.kind import ROOT, Desired, Kind, Place, Seen, attributes, claim_dataset, make_dataset
 from reconciler.model.action import Action, Phase, Site
 from reconciler.model.diagnostic import Span
+from reconciler.model.quick import quick
 from reconciler.model.size import exact
 from reconciler.model.value import Ref, Resource
 from reconciler.spec.document import Volume as VolumeSpec
@@ -20,6 +21,7 @@ ZERO = ("quota", "reservation")
 _SIZES = (*ZERO, "recordsize")
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Volume(Resource):
     """A volume by `JAIL/NAME`. `properties` are zfs values as `zfs list -p` prints them.

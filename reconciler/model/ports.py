@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from reconciler.model.command import Completed, Output
+from reconciler.model.quick import quick
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class DatasetRow:
     """One dataset or snapshot of `zfs list -Hp`. Sizes in bytes; `-` is absent from the mappings. `holds` counts.
@@ -41,6 +43,7 @@ class DatasetRow:
     holds: int = 0
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class JailRow:
     """One running jail of `jls --libxo json`; `parameters` as jls prints them, booleans as true/false."""
@@ -52,6 +55,7 @@ class JailRow:
     parameters: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class MountRow:
     """One mount of `mount --libxo json`."""

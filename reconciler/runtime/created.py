@@ -8,7 +8,7 @@ from __future__ import annotations
 from reconciler.runtime import limits
 from reconciler.runtime.quote import sh, words
 from reconciler.runtime.runtime import SECRETS, Runtime
-from reconciler.runtime.script import begin
+from reconciler.runtime.script import script
 from reconciler.spec.document import Secret, Volume
 
 # Inside the jail: a file appears whole, under its own name, in place of a link of that name.
@@ -153,7 +153,7 @@ def _volume(volume: Volume) -> str:
 def created(runtime: Runtime) -> str:
     """The text of created.sh."""
     jail = runtime.jail
-    parts = [begin(runtime, "created", "exec.created: the jail exists, nothing of it runs yet.")]
+    parts = []
     if jail.cpuset:
         parts.append(_CPUS.replace("@CPUS@", jail.cpuset))
     if jail.limits:
@@ -177,4 +177,4 @@ def created(runtime: Runtime) -> str:
     parts += [_OWNER if any(checks) else "", *checks]
     parts += [_volume(volume) for volume in jail.volumes]
     parts.append(_BEGUN)
-    return "".join(parts)
+    return script(runtime, "created", "exec.created: the jail exists, nothing of it runs yet.", "".join(parts))

@@ -13,7 +13,6 @@ from reconciler.runtime.fstab import fstab
 from reconciler.runtime.identity import config_id
 from reconciler.runtime.prepare import prepare
 from reconciler.runtime.runtime import Runtime
-from reconciler.runtime.script import finish
 from reconciler.runtime.shim import APPJAIL
 
 SCRIPT = 0o700
@@ -97,9 +96,7 @@ def files(runtime: Runtime) -> dict[str, tuple[int, str]]:
         "pf.conf": firewall.rules(runtime),
         "resolv.conf": created.resolv_conf(runtime),
     }
-    scripts = {f"{name}.sh": finish(text) for name, text in hooks.items()} | {
-        "keep.sh": finish(keep.keep_script(runtime))
-    }
+    scripts = {f"{name}.sh": text for name, text in hooks.items()} | {"keep.sh": keep.keep_script(runtime)}
     scripts |= {stages.file_name(stage): text for stage, text in runtime.stages.items()}
     scripts |= {"bin/appjail": APPJAIL} if runtime.stages else {}
     always = {"depends", "resolv.conf"}

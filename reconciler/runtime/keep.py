@@ -22,10 +22,11 @@ restore fails: the jail does not start, rather than start without its data.
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 from reconciler.runtime.quote import sh
 from reconciler.runtime.runtime import Runtime
-from reconciler.runtime.script import begin
+from reconciler.runtime.script import script
 
 HELPER = "KEEP-"
 """What the name of the short-lived jail begins with, before the jail's own."""
@@ -129,9 +130,15 @@ def pattern(path: str) -> str:
 
 def keep_script(runtime: Runtime) -> str:
     """The text of keep.sh."""
-    patterns = [pattern(path) for path in runtime.keep]
+    what = "Carries what `keep` names from root to root: keep.sh restore | save"
+    body = f"umask 077\nstate={sh(runtime.state)}\n{_body(runtime.keep, ephemeral=runtime.jail.ephemeral)}"
+    return script(runtime, "keep", what, body)
+
+
+@lru_cache(maxsize=64)  # most jails keep the same
+def _body(keep: tuple[str, ...], *, ephemeral: bool) -> str:
+    patterns = [pattern(path) for path in keep]
     digest = hashlib.sha256("\0".join(patterns).encode()).hexdigest()[:32]
-    head = begin(runtime, "keep", "Carries what `keep` names from root to root: keep.sh restore | save")
-    names = f"umask 077\nstate={sh(runtime.state)}\nlist={digest}\ninside={sh(_COLLECT)}\n"
-    body = _BODY.replace("@ANEW@", _ANEW if runtime.jail.ephemeral else "")
-    return head + names + body.replace("@PATTERNS@", " ".join(sh(text) for text in patterns))
+    body = _BODY.replace("@ANEW@", _ANEW if ephemeral else "")
+    body = body.replace("@PATTERNS@", " ".join(sh(text) for text in patterns))
+    return f"list={digest}\ninside={sh(_COLLECT)}\n{body}"

@@ -11,25 +11,53 @@ import base64
 import hashlib
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 RULESETS = range(40000, 60000)
 """devfs rulesets of jails with rules of their own; devfs(8) numbers are 16 bits, the system's are below 100."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Names:
-    """Names of one jail. `outer` is the end of its epair that stays on the host, `inner` goes into the jail.
+    """Names of one jail on the host whose kern.hostuuid is `hostid`; made when asked for, as few jails have them all.
 
     Interfaces have at most 15 characters and end in a digit: pf(4) takes others for interface groups.
     MAC addresses are locally administered, unicast.
     """
 
-    outer: str
-    inner: str
-    outer_mac: str
-    inner_mac: str
-    hostuuid: str
+    hostid: str
+    jail: str
+
+    @property
+    def outer(self) -> str:
+        """The end of its epair that stays on the host."""
+        return f"{self._stem}0"
+
+    @property
+    def inner(self) -> str:
+        """The end of its epair that goes into the jail."""
+        return f"{self._stem}1"
+
+    @cached_property
+    def _stem(self) -> str:
+        slug = "".join(character for character in self.jail if character.isalnum())[:6]
+        mark = base64.b32encode(_digest(self.hostid, self.jail, "interface"))[:7].decode().lower()
+        return f"{slug}_{mark}"
+
+    @property
+    def outer_mac(self) -> str:
+        """The MAC address of `outer`."""
+        return _mac(_digest(self.hostid, self.jail, "outer"))
+
+    @property
+    def inner_mac(self) -> str:
+        """The MAC address of `inner`."""
+        return _mac(_digest(self.hostid, self.jail, "inner"))
+
+    @cached_property
+    def hostuuid(self) -> str:
+        """The host.hostuuid of the jail."""
+        return _uuid(_digest(self.hostid, self.jail, "hostuuid"))
 
 
 def _digest(hostid: str, jail: str, purpose: str) -> bytes:
@@ -53,15 +81,7 @@ def _uuid(digest: bytes) -> str:
 @lru_cache(maxsize=64)  # several files of one jail ask, one after the other
 def names(hostid: str, jail: str) -> Names:
     """The names of a jail on the host whose kern.hostuuid is `hostid`."""
-    slug = "".join(character for character in jail if character.isalnum())[:6]
-    mark = base64.b32encode(_digest(hostid, jail, "interface"))[:7].decode().lower()
-    return Names(
-        outer=f"{slug}_{mark}0",
-        inner=f"{slug}_{mark}1",
-        outer_mac=_mac(_digest(hostid, jail, "outer")),
-        inner_mac=_mac(_digest(hostid, jail, "inner")),
-        hostuuid=_uuid(_digest(hostid, jail, "hostuuid")),
-    )
+    return Names(hostid, jail)
 
 
 def collisions(all_names: Mapping[str, Names]) -> tuple[tuple[str, str, str], ...]:

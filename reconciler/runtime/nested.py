@@ -37,12 +37,12 @@ folders() {
 _LEFT = r"""
 # A short-lived jail over the root that was cut off, and would keep it busy.
 if /usr/sbin/jls -j "@HELPER@$jail" jid >/dev/null 2>&1; then /usr/sbin/jail -R "@HELPER@$jail" || :; fi
-"""
+""".replace("@HELPER@", HELPER)
 
 
 def left() -> str:
     """The part of prepare.sh that ends what an earlier start or stop did not come to the end of."""
-    return _LEFT.replace("@HELPER@", HELPER)
+    return _LEFT
 
 
 def nested(runtime: Runtime) -> dict[str, tuple[str, ...]]:
@@ -67,5 +67,7 @@ def folders(runtime: Runtime) -> str:
     calls = ""
     for dataset, paths in nested(runtime).items():
         calls += f"folders {' '.join(map(sh, (escaped(dataset), *(f'/dev/{path}' for path in paths))))}\n"
+    if not calls:
+        return ""
     filled = _FOLDERS.replace("@HELPER@", HELPER).replace("@PLACE@", sh(escaped(f"{runtime.live}/dev")))
-    return filled.replace("@CALLS@", calls) if calls else ""
+    return filled.replace("@CALLS@", calls)

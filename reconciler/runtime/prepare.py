@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Mapping
+from functools import cache
 
 from reconciler.runtime.fstab import targets
 from reconciler.runtime.nested import folders, left
 from reconciler.runtime.quote import fstab as escaped
 from reconciler.runtime.quote import sh
 from reconciler.runtime.runtime import Runtime
-from reconciler.runtime.script import begin
+from reconciler.runtime.script import script
 
 _BLANK = re.compile(r"@([A-Z_]+)@")
 
@@ -132,9 +134,17 @@ pair=
 """
 
 
-def _fill(text: str, values: dict[str, str]) -> str:
+@cache
+def _pieces(template: str) -> tuple[str, ...]:
+    """Text and names of blanks by turns."""
+    return tuple(_BLANK.split(template))
+
+
+def _fill(template: str, values: Mapping[str, str]) -> str:
     """All at once: a path that holds `@STATE@` is a path."""
-    return _BLANK.sub(lambda found: values[found[1]], text)
+    pieces = [*_pieces(template)]
+    pieces[1::2] = [values[name] for name in pieces[1::2]]
+    return "".join(pieces)
 
 
 def _gateway(gateway: str, prefix: int) -> str:
@@ -156,8 +166,7 @@ def prepare(runtime: Runtime) -> str:
         "STATE": sh(runtime.state_dataset),
         "NUMBER": str(runtime.devfs_ruleset),
     }
-    parts = [begin(runtime, "prepare", "exec.prepare: before anything is mounted."), left()]
-    parts += [_fill(_ROOT, values), folders(runtime)]
+    parts = [left(), _fill(_ROOT, values), folders(runtime)]
     if runtime.jail.ephemeral:
         parts.append(_EPHEMERAL)
     if runtime.jail.devfs:
@@ -178,4 +187,4 @@ def prepare(runtime: Runtime) -> str:
             "INNER": names.inner,
         }
         parts += [_fill(_BRIDGE, values), _fill(_EPAIR, values)]
-    return "".join(parts)
+    return script(runtime, "prepare", "exec.prepare: before anything is mounted.", "".join(parts))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from reconciler.model.quick import quick
 from reconciler.runtime.names import Names, names
 from reconciler.spec.document import Jail, Vnet, Volume
 
@@ -14,6 +15,7 @@ SECRETS = "/run/secrets"
 DEFAULT_KEEP = ("/etc/ssh/ssh_host_*", "/etc/machine-id", "/var/cron/tabs", "/var/mail")
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Runtime:
     """All that the runtime files of a jail depend on. `jail` has the host's defaults applied.

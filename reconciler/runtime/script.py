@@ -9,26 +9,19 @@ from reconciler.runtime.quote import sh
 from reconciler.runtime.runtime import Runtime
 
 
-def begin(runtime: Runtime, hook: str, what: str) -> str:
-    """The head of a script; `what` is one or more comment lines' text."""
-    comment = "".join(f"# {line}\n" for line in what.strip().splitlines())
+def script(runtime: Runtime, hook: str, what: str, body: str, *, strict: bool = True) -> str:
+    """A whole script: its head defines those names that `body` uses; `what` is its comment.
+
+    `strict`: it ends with the first command that fails.
+    """
+    folder = f"folder={sh(runtime.folder)}\n" if "$folder" in body or "${folder" in body else ""
+    live = f"live={sh(runtime.live)}\n" if "$live" in body or "${live" in body else ""
     return f"""#!/bin/sh
 # Made by reconciler; changes are overwritten.
-{comment}set -eu
+# {what}
+set -{"eu" if strict else "u"}
 umask 022
 jail={sh(runtime.name)}
-folder={sh(runtime.folder)}
-live={sh(runtime.live)}
-warn() {{ printf 'reconciler: %s: {hook}: %s\\n' "$jail" "$*" >&2; }}
+{folder}{live}warn() {{ printf 'reconciler: %s: {hook}: %s\\n' "$jail" "$*" >&2; }}
 fail() {{ warn "$*"; exit 1; }}
-"""
-
-
-def finish(text: str) -> str:
-    """The script without the definitions of its head that it does not use."""
-    for name in ("folder", "live"):
-        if f"${name}" not in text and f"${{{name}" not in text:
-            start = text.find(f"\n{name}=") + 1
-            if start:
-                text = text[:start] + text[text.index("\n", start) + 1 :]
-    return text
+{body}"""

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from reconciler.runtime import firewall
 from reconciler.runtime.quote import sh
 from reconciler.runtime.runtime import Runtime
-from reconciler.runtime.script import begin
+from reconciler.runtime.script import script
 
 ENVIRONMENT = r"""
 RECONCILER_JAIL=$jail APPJAIL_JAILNAME=$jail APPJAIL_JAILDIR=$live APPJAIL_ROOTDIR=$folder
@@ -95,13 +95,13 @@ def _run(stages: Iterable[str], name: str, on_failure: str) -> str:
 
 def prestart(runtime: Runtime) -> str:
     """The text of prestart.sh: the create stages."""
-    head = begin(runtime, "prestart", "exec.prestart: the root is mounted, the jail does not exist yet.")
-    return head + ENVIRONMENT + _run(runtime.stages, "create", "")
+    what = "exec.prestart: the root is mounted, the jail does not exist yet."
+    return script(runtime, "prestart", what, ENVIRONMENT + _run(runtime.stages, "create", ""))
 
 
 def poststart(runtime: Runtime) -> str:
     """The text of poststart.sh: the firewall, the start stages (a failing one runs the stop stages), the mark."""
-    parts = [begin(runtime, "poststart", "exec.poststart: the jail's rc has run.")]
+    parts = []
     if rules := firewall.rules(runtime):
         kinds = [kind for kind in ("nat", "rdr") if f"{kind} " in rules]
         parts.append(f"anchor={sh(firewall.anchor(runtime.name))}\n" + _FIREWALL.replace("@KINDS@", " ".join(kinds)))
@@ -109,24 +109,25 @@ def poststart(runtime: Runtime) -> str:
         stops = [stage for stage in ("prestop", "stop", "poststop") if stage in runtime.stages]
         undo = "".join(f"    stage {file_name(stage)} || :\n" for stage in stops)
         parts.append(ENVIRONMENT + _run(runtime.stages, "start", undo))
-    return "".join([*parts, _STARTED])
+    return script(runtime, "poststart", "exec.poststart: the jail's rc has run.", "".join([*parts, _STARTED]))
 
 
 def prestop(runtime: Runtime) -> str:
     """The text of prestop.sh: the stop stages."""
-    head = begin(runtime, "prestop", "exec.prestop: the jail still runs; a failure here keeps it running.")
-    return head + ENVIRONMENT + _run(runtime.stages, "stop", _HALF.lstrip("\n"))
+    what = "exec.prestop: the jail still runs; a failure here keeps it running."
+    return script(runtime, "prestop", what, ENVIRONMENT + _run(runtime.stages, "stop", _HALF.lstrip("\n")))
 
 
 def poststop(runtime: Runtime) -> str:
     """The text of poststop.sh: save what `keep` names. A failure would keep the mounts, so it only warns."""
-    head = begin(runtime, "poststop", "exec.poststop: no process is left, everything is still mounted.")
-    return head + '/bin/sh "$folder/keep.sh" save || warn "it stops all the same"\nexit 0\n'
+    what = "exec.poststop: no process is left, everything is still mounted."
+    body = '/bin/sh "$folder/keep.sh" save || warn "it stops all the same"\nexit 0\n'
+    return script(runtime, "poststop", what, body)
 
 
 def release(runtime: Runtime) -> str:
     """The text of release.sh: undo the host's side. Safe to run for any jail that does not run."""
-    head = begin(runtime, "release", "exec.release: everything is unmounted. Undoes the host's side.")
-    head = head.replace("set -eu\n", "set -u\n") + f"anchor={sh(firewall.anchor(runtime.name))}\n"
+    what = "exec.release: everything is unmounted. Undoes the host's side."
     pair = _EPAIR.replace("@OUTER@", runtime.names.outer) if runtime.vnet else ""
-    return f"{head}{_RELEASE}{pair}exit 0\n"
+    body = f"anchor={sh(firewall.anchor(runtime.name))}\n{_RELEASE}{pair}exit 0\n"
+    return script(runtime, "release", what, body, strict=False)

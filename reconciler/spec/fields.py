@@ -81,6 +81,8 @@ def _below_root(value: str) -> str:
 
 
 def _address(value: str) -> str:
+    if _PLAIN_V4.fullmatch(value):
+        return value
     # As ifconfig(8) shows it, so that what is there compares; one without prefix length stands for itself alone.
     try:
         if "%" in value:
@@ -113,6 +115,9 @@ def _unicast(value: str) -> str:
     return value.lower()
 
 
+_BYTE = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+# What the library would say of itself: it is slow, and nearly every jail has one.
+_PLAIN_V4 = re.compile(rf"(?:{_BYTE}\.){{3}}{_BYTE}/(?:3[0-2]|[12]?[0-9])")
 _NAME = r"^[a-z][a-z0-9_-]{0,30}$"
 _ZONE = r"^[^%]*%[a-zA-Z][a-zA-Z0-9_.]{0,14}\Z"
 _INTERFACE = r"^[a-zA-Z][a-zA-Z0-9_.]{0,14}$"

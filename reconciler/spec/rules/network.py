@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip_network
 
@@ -11,6 +11,8 @@ from reconciler.spec.specset import Path_, Sourced
 from reconciler.spec.view import Claim, Found, View, error, rivals, together, warning
 
 _VNET = ("network", "vnet")
+Vnets = list[tuple[Sourced[Jail], Vnet]]
+"""The jails with a network stack of their own."""
 
 
 @lru_cache(maxsize=65536)
@@ -19,33 +21,25 @@ def interface_of(text: str) -> IPv4Interface | IPv6Interface:
     return ip_interface(text)
 
 
-def _modes(view: View) -> Found:
+def _modes(view: View, _vnets: Vnets) -> Found:
     for item in view.jails:
         network = item.doc.network
-        given = [
-            name
-            for name, used in (
-                ("inherit", network.inherit),
-                ("addresses", bool(network.addresses)),
-                ("vnet", network.vnet is not None),
-            )
-            if used
-        ]
-        if len(given) > 1:
+        used = (network.inherit, bool(network.addresses), network.vnet is not None)
+        if sum(used) > 1:
+            given = [name for name, is_used in zip(("inherit", "addresses", "vnet"), used, strict=True) if is_used]
             detail = f"`{item.name}` has {' and '.join(f'`{name}`' for name in given)} in its network."
             hint = "Keep one: inherit the host's stack, take addresses of the host, or have a stack with vnet."
             path = ("network", given[1])
             yield error(item, path, "network-modes", "Network has several modes", detail, hint)
 
 
-def _vnets(view: View) -> Iterator[tuple[Sourced[Jail], Vnet]]:
-    for item in view.jails:
-        if item.doc.network.vnet is not None:
-            yield item, item.doc.network.vnet
+def _vnets(view: View) -> Vnets:
+    documents = ((item, item.doc.network.vnet) for item in view.jails)
+    return [(item, vnet) for item, vnet in documents if vnet is not None]
 
 
-def _gateways(view: View) -> Found:
-    for item, vnet in _vnets(view):
+def _gateways(_view: View, vnets: Vnets) -> Found:
+    for item, vnet in vnets:
         own = interface_of(vnet.address)
         if vnet.gateway is None:
             if vnet.nat:
@@ -68,10 +62,10 @@ def _gateways(view: View) -> Found:
             yield error(item, path, "gateway-outside-subnet", summary, detail, hint)
 
 
-def _bridges(view: View) -> Found:
+def _bridges(_view: View, vnets: Vnets) -> Found:
     # By bridge and host (None: all hosts): one jail for each thing that jails say, however many say it.
     told: dict[str, dict[str | None, dict[object, tuple[Sourced[Jail], Vnet]]]] = {}
-    for item, vnet in _vnets(view):
+    for item, vnet in vnets:
         hosts = told.setdefault(vnet.bridge, {})
         said = (interface_of(vnet.address).network, vnet.gateway)
         own = item.hosts or (None,)
@@ -107,7 +101,7 @@ def _disagreement(one: Vnet, other: Vnet) -> tuple[str, str, str] | None:
     return None
 
 
-def _addresses(view: View) -> Found:
+def _addresses(view: View, vnets: Vnets) -> Found:
     claims: list[tuple[str, Claim]] = []
     spots: list[tuple[Path_, str]]
     for item in view.jails:
@@ -119,12 +113,12 @@ def _addresses(view: View) -> Found:
     for address, first, again in rivals(claims):
         detail = f"{address} is already the address of `{first.who}` ({first.span})."
         yield error(again.item, again.path, "address-taken", "Address is taken", detail, "Give one of them another.")
-    macs = ((vnet.mac, Claim(item, (*_VNET, "mac"), item.name)) for item, vnet in _vnets(view) if vnet.mac)
+    macs = ((vnet.mac, Claim(item, (*_VNET, "mac"), item.name)) for item, vnet in vnets if vnet.mac)
     for mac, first, again in rivals(macs):
         detail = f"{mac} is already the MAC address of `{first.who}` ({first.span})."
         yield error(again.item, again.path, "address-taken", "Address is taken", detail, "Give one of them another.")
     taken = dict(reversed(claims))
-    for item, vnet in _vnets(view):
+    for item, vnet in vnets:
         owner = taken.get(str(ip_address(vnet.gateway))) if vnet.gateway else None
         if owner is not None and owner.item is not item and together(owner.item, item):
             detail = f"The gateway {vnet.gateway} of `{item.name}` is the address of `{owner.who}` ({owner.span})."
@@ -132,9 +126,9 @@ def _addresses(view: View) -> Found:
             yield error(item, (*_VNET, "gateway"), "address-taken", "Address is taken", detail, hint)
 
 
-def _ends(view: View) -> Found:
+def _ends(_view: View, vnets: Vnets) -> Found:
     """Addresses that name a whole subnet or its broadcast."""
-    for item, vnet in _vnets(view):
+    for item, vnet in vnets:
         own = interface_of(vnet.address)
         subnet = ip_network(own.network)
         if (
@@ -149,9 +143,9 @@ def _ends(view: View) -> Found:
             yield error(item, (*_VNET, "address"), "address-unusable", "Address cannot be used", detail, hint)
 
 
-def _ports(view: View) -> Found:
+def _ports(view: View, vnets: Vnets) -> Found:
     claims: list[tuple[str, Claim]] = []
-    for item, vnet in _vnets(view):
+    for item, vnet in vnets:
         outside = {host.doc.external for host in view.hosts_of(item)}
         usual = outside.pop() if len(outside) == 1 else None
         for number, port in enumerate(vnet.expose):
@@ -163,9 +157,9 @@ def _ports(view: View) -> Found:
         yield error(again.item, again.path, "port-taken", "Host port is taken", detail, "Use another host port.")
 
 
-def _outside(view: View) -> Found:
+def _outside(view: View, vnets: Vnets) -> Found:
     """Translation happens on the interface that faces the outside, so somebody has to say which that is."""
-    for item, vnet in _vnets(view):
+    for item, vnet in vnets:
         unnamed = [number for number, port in enumerate(vnet.expose) if port.interface is None]
         if not vnet.nat and not unnamed:
             continue
@@ -186,8 +180,9 @@ def _outside(view: View) -> Found:
 
 def check(view: View) -> Found:
     """All rules about networks."""
+    vnets = _vnets(view)
     for rule in (_modes, _gateways, _bridges, _addresses, _ends, _ports, _outside):
-        yield from rule(view)
+        yield from rule(view, vnets)
     interface_of.cache_clear()  # a kilobyte for each address, which nothing else asks for
 
 
