@@ -1,0 +1,1 @@
+"""Tests of what everything else is made of."""
