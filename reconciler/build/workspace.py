@@ -14,6 +14,7 @@ from reconciler.build.unmount import unmount_all
 from reconciler.model.action import Site
 from reconciler.model.command import Completed, Output
 from reconciler.model.diagnostic import Diagnostic, HostError
+from reconciler.runtime import HELPER
 
 DEVFS_RULESET = 4  # devfsrules_jail of /etc/defaults/devfs.rules
 SYSV = ("sysvmsg", "sysvsem", "sysvshm")
@@ -54,8 +55,10 @@ class Workspace:
 
     def _clear(self, *, inside: bool) -> None:
         seen = self.site.observe("jails", "mounts")
-        if any(row.name == self.jail for row in seen.jails):
-            self.site.host.jails.remove(self.jail)
+        # A MOUNT that was cut off may have left the short-lived jail that mounts for it.
+        for name in (f"{HELPER}{self.jail}", self.jail):
+            if any(row.name == name for row in seen.jails):
+                self.site.host.jails.remove(name)
         below = [m.target for m in seen.mounts if m.target.startswith(self.path + "/")]
         below += [m.target for m in seen.mounts if m.target == self.path and not inside]
         unmount_all(self.site, below)

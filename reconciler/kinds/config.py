@@ -17,7 +17,9 @@ from reconciler.model.value import Ref, Resource
 # A jail.conf that jail(8) was asked about, and that did not take its place.
 UNCHECKED = "jail.conf.new"
 # Written by others than this kind: markers and what the jail itself leaves.
-FOREIGN = frozenset({"started", "suspended", "stopped-by-operator", "console.log", "console.log.0", "previous"})
+FOREIGN = frozenset(
+    {"started", "suspended", "stopped-by-operator", "console.log", "console.log.0", "previous", "mounted"}
+)
 
 
 @quick

@@ -99,6 +99,16 @@ def compile_lines(expanded: Expanded, root: str, settings: Settings | None = Non
     return compiled
 
 
+def compile_stages(expanded: Expanded, root: str, settings: Settings) -> Compiled:
+    """`compile_lines`, and the apply stage as well, which the original compiles alone. Raises MakejailError."""
+    compiled = compile_lines(expanded, root, settings)
+    if not settings.apply and any(line.text == f"STAGE {APPLY}" for line in expanded.lines):
+        own = compile_lines(expanded, root, replace(settings, apply=True))
+        compiled.stages |= own.stages
+        compiled.warnings += own.warnings
+    return compiled
+
+
 def _check_state(state: State, problems: Problems) -> None:
     """What no build of ours can carry out, and what breaks the quoting of its script."""
     for argument in state.arguments:

@@ -74,9 +74,18 @@ class Parameter:
 Effect = Mount | Unmount | Device | Volume | Parameter
 
 
-def ignored(instruction: str, stage: str, instead: str, span: Span) -> tuple[Diagnostic, ...]:
-    """The warning about an effect outside the build stage; in it, the effect is part of the jail's document."""
-    if stage == "build" and instruction != "RESTART":
-        return ()
-    detail = f"{instruction} in stage {stage} has nothing to change; the instruction is skipped."
+_STANDING = ("precreate", "create", "postcreate", "prestart", "start", "poststart")
+
+
+def ignored(instruction: str, why: str, instead: str, span: Span) -> tuple[Diagnostic, ...]:
+    """The warning about an effect that no stage can have; `why` is a sentence about it."""
+    detail = f"{instruction}: {why} The instruction is skipped."
     return (warning("makejail-effect-ignored", "An instruction has no effect", detail, instead, span),)
+
+
+def until_stop(instruction: str, stage: str, instead: str, span: Span) -> tuple[Diagnostic, ...]:
+    """The warning about what AppJail would keep and what ends here with the jail; none where each start does it."""
+    if stage in _STANDING:
+        return ()
+    detail = f"{instruction} in stage {stage} holds until the jail stops; under AppJail it would stay."
+    return (warning("makejail-effect-passing", "What an instruction does ends with the jail", detail, instead, span),)

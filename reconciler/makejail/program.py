@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from reconciler.makejail.arguments import apply_arguments, defaults
-from reconciler.makejail.compile import Compiled, Settings, compile_lines
+from reconciler.makejail.compile import Compiled, Settings, compile_stages
 from reconciler.makejail.copied import copied
 from reconciler.makejail.effects import Device, Effect, Mount, Parameter, Unmount, Volume
 from reconciler.makejail.expand import evaluate
@@ -175,11 +175,11 @@ def _compile(
     settings = Settings(given.options, given.run_environment, given.apply, runnable=True)
     try:
         expanded = expand_macros(flat, given.build_arguments)
-        compiled = compile_lines(expanded, flat.root, settings)
+        compiled = compile_stages(expanded, flat.root, settings)
         later = _later(compiled, given)
         if later.environment:
             # Options count wherever they stand, and RUN needs them where it stands.
-            compiled = compile_lines(expanded, flat.root, replace(settings, later=later.environment))
+            compiled = compile_stages(expanded, flat.root, replace(settings, later=later.environment))
         compiled.warnings[:0] = [*flat.warnings, *expanded.warnings]
         others = _others(compiled, flat, sources, given, methods, depth)
         image = _image(compiled, flat, sources, given, methods)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from reconciler.makejail import shell
+from reconciler.makejail import shell, shell_moments
 from reconciler.makejail.arguments import merged
 from reconciler.makejail.blocks import Blocks
 from reconciler.makejail.quoting import single
@@ -127,7 +127,7 @@ def _helpers(code: str) -> list[str]:
         needed.append(shell.COPY)
     if "reconciler_copy_from_jail" in code:
         needed.append(shell.COPY_FROM_JAIL)
-    return needed
+    return needed + shell_moments.needed(code)
 
 
 def _arguments(context: Context, read: bool = False) -> list[str]:

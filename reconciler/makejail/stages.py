@@ -4,7 +4,7 @@
 - `create`, `start`, `stop`, each with a `pre` and a `post`: kept with the jail and run when it starts and stops, also
   by rc.d without the tool. A failing start stops the jail again; a failing stop keeps it running.
 - `cmd` and `custom:NAME`: run with `reconcile run JAIL` and `reconcile run JAIL --stage custom:NAME`.
-- `apply`: only `makejail compile --apply` looks at it.
+- `apply`: for a jail that is there, run with `reconcile run JAIL --stage apply`; nothing runs it by itself.
 
 Other stages than build go on after a failing line, and the last one's status counts: begin them with `RAW set -e`.
 A stage that is begun again goes on where it was.

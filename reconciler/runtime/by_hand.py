@@ -11,7 +11,8 @@ from reconciler.runtime.stages import ENVIRONMENT, file_name
 def stages(files: Collection[str]) -> list[str]:
     """The stages that may be run by hand, by the names of a jail's files."""
     found = [name[len("stage-custom-") : -len(".sh")] for name in files if name.startswith("stage-custom-")]
-    return [*(["cmd"] if file_name("cmd") in files else []), *(f"custom:{name}" for name in sorted(found))]
+    fixed = [name for name in ("cmd", "apply") if file_name(name) in files]
+    return [*fixed, *(f"custom:{name}" for name in sorted(found))]
 
 
 def script(jail: str, folder: str, live: str, files: Collection[str], stage: str, words: Sequence[str]) -> str:

@@ -23,8 +23,8 @@ OPERATOR = "stopped-by-operator"
 MARKERS = ("suspended", OPERATOR)
 """Files of a jail's folder that are not written from the spec: they stay when the others are replaced."""
 
-LOGS = ("console.log", "started")
-"""Files that a start writes: the console, and the `config-id` that the running jail was started from."""
+LOGS = ("console.log", "started", stages.MOUNTED)
+"""Files that a start writes: the console, the `config-id` that the jail was started from, what stages mounted."""
 
 
 READ = ("config-id", "devfs.rules", "fstab", "pf.conf")

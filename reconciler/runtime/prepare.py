@@ -13,6 +13,7 @@ from reconciler.runtime.quote import fstab as escaped
 from reconciler.runtime.quote import sh
 from reconciler.runtime.runtime import Runtime
 from reconciler.runtime.script import script
+from reconciler.runtime.stages import mounts, unmount
 
 _BLANK = re.compile(r"@([A-Z_]+)@")
 
@@ -29,7 +30,7 @@ state=@STATE@
 [ "$(/sbin/zfs list -H -o mounted "$state")" = yes ] || fail "the dataset $state is not mounted"
 
 # What a start or stop that was cut off left mounted, last mounted first.
-/bin/mkdir -p "$live" || fail "cannot make $live"
+@STAGED@/bin/mkdir -p "$live" || fail "cannot make $live"
 newline='
 '
 dying() { /usr/sbin/jls -d path dying | /usr/bin/grep -qxF "$live true"; }
@@ -165,8 +166,11 @@ def prepare(runtime: Runtime) -> str:
         "TARGET": sh(escaped(runtime.live)),
         "STATE": sh(runtime.state_dataset),
         "NUMBER": str(runtime.devfs_ruleset),
+        "STAGED": "",
     }
-    parts = [left(), _fill(_ROOT, values), folders(runtime)]
+    if mounts(runtime.stages):
+        values["STAGED"] = 'unmount_stages || fail "what a stage mounted is still mounted"\n'
+    parts = [left(), unmount(runtime), _fill(_ROOT, values), folders(runtime)]
     if runtime.jail.ephemeral:
         parts.append(_EPHEMERAL)
     if runtime.jail.devfs:

@@ -3,12 +3,12 @@
 The create stages run in exec.prestart: the root is mounted, the jail does not exist yet. The start
 stages run in exec.poststart, the stop stages in exec.prestop while the jail still runs; a failing stop
 stage keeps it running, unless it never started whole. pre fails: the stage is skipped; post always runs,
-its status does not count.
+its status does not count. What stages mounted goes when nothing of the jail runs any more, before its own mounts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from reconciler.runtime import firewall
 from reconciler.runtime.quote import sh
@@ -17,10 +17,31 @@ from reconciler.runtime.script import script
 
 ENVIRONMENT = r"""
 RECONCILER_JAIL=$jail APPJAIL_JAILNAME=$jail APPJAIL_JAILDIR=$live APPJAIL_ROOTDIR=$folder
-APPJAIL_SCRIPT=$folder/bin/appjail
+APPJAIL_SCRIPT=$folder/bin/appjail RECONCILER_MOUNTED=$folder/mounted
 PATH=$folder/bin:/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin
-export RECONCILER_JAIL APPJAIL_JAILNAME APPJAIL_JAILDIR APPJAIL_ROOTDIR APPJAIL_SCRIPT PATH
+export RECONCILER_JAIL APPJAIL_JAILNAME APPJAIL_JAILDIR APPJAIL_ROOTDIR APPJAIL_SCRIPT RECONCILER_MOUNTED PATH
 stage() { (cd / && exec /bin/sh "$folder/$1"); }
+"""
+
+MOUNTED = "mounted"
+"""The file that lists what stages mounted: absolute paths, in the order they were mounted. They stay until the stop."""
+
+_UNMOUNT = r"""
+# What stages mounted, last first, and nothing else. umount(8) finds a path as the mount table has it there, before it
+# looks at any file: no link of the jail leads it elsewhere. A process that is on its way out does not hold it.
+unmount_stages() {
+    [ -f "$folder/mounted" ] || return 0
+    left=
+    set --
+    while IFS= read -r path; do set -- "$path" "$@"; done < "$folder/mounted"
+    for path; do
+        case "$(/sbin/mount -p | /usr/bin/tr '\t' ' ')" in
+        *" $path "*) /sbin/umount "$path" 2>/dev/null || /sbin/umount -f "$path" || left=yes ;;
+        esac
+    done
+    [ -z "$left" ] || { warn "what a stage mounted stays mounted"; return 1; }
+    /bin/rm -f "$folder/mounted"
+}
 """
 
 _FIREWALL = r"""
@@ -80,7 +101,17 @@ def has(stages: Mapping[str, str], name: str) -> bool:
     return any(prefix + name in stages for prefix in ("", "pre", "post"))
 
 
-def _run(stages: Iterable[str], name: str, on_failure: str) -> str:
+def mounts(stages: Mapping[str, str]) -> bool:
+    """Whether a stage mounts anything."""
+    return any("reconciler_mount " in text for text in stages.values())
+
+
+def unmount(runtime: Runtime) -> str:
+    """The function `unmount_stages` of a hook; nothing where no stage mounts anything."""
+    return _UNMOUNT if mounts(runtime.stages) else ""
+
+
+def _run(stages: Mapping[str, str], name: str, on_failure: str) -> str:
     there = set(stages)
     lines = ["failed="]
     if f"pre{name}" in there:
@@ -96,7 +127,9 @@ def _run(stages: Iterable[str], name: str, on_failure: str) -> str:
 def prestart(runtime: Runtime) -> str:
     """The text of prestart.sh: the create stages."""
     what = "exec.prestart: the root is mounted, the jail does not exist yet."
-    return script(runtime, "prestart", what, ENVIRONMENT + _run(runtime.stages, "create", ""))
+    undo = "    unmount_stages || :\n" if mounts(runtime.stages) else ""
+    body = unmount(runtime) + ENVIRONMENT + _run(runtime.stages, "create", undo)
+    return script(runtime, "prestart", what, body)
 
 
 def poststart(runtime: Runtime) -> str:
@@ -108,7 +141,8 @@ def poststart(runtime: Runtime) -> str:
     if has(runtime.stages, "start"):
         stops = [stage for stage in ("prestop", "stop", "poststop") if stage in runtime.stages]
         undo = "".join(f"    stage {file_name(stage)} || :\n" for stage in stops)
-        parts.append(ENVIRONMENT + _run(runtime.stages, "start", undo))
+        undo += "    unmount_stages || :\n" if mounts(runtime.stages) else ""
+        parts.append(unmount(runtime) + ENVIRONMENT + _run(runtime.stages, "start", undo))
     return script(runtime, "poststart", "exec.poststart: the jail's rc has run.", "".join([*parts, _STARTED]))
 
 
@@ -119,9 +153,13 @@ def prestop(runtime: Runtime) -> str:
 
 
 def poststop(runtime: Runtime) -> str:
-    """The text of poststop.sh: save what `keep` names. A failure would keep the mounts, so it only warns."""
+    """The text of poststop.sh: unmount what stages mounted, save what `keep` names.
+
+    A failure would keep the mounts, so it only warns.
+    """
     what = "exec.poststop: no process is left, everything is still mounted."
-    body = '/bin/sh "$folder/keep.sh" save || warn "it stops all the same"\nexit 0\n'
+    first = unmount(runtime) + ("unmount_stages || :\n" if mounts(runtime.stages) else "")
+    body = first + '/bin/sh "$folder/keep.sh" save || warn "it stops all the same"\nexit 0\n'
     return script(runtime, "poststop", what, body)
 
 

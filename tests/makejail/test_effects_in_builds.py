@@ -95,18 +95,16 @@ def test_add_says_that_it_is_not_pinned_and_needs_the_network() -> None:
 EFFECTS = """\
 ARG p=1
 MOUNT /host/$p mnt tmpfs ro 1 2
-MOUNT --nopersist /a b
 MOUNT /gone /gone
 UMOUNT gone
 DEVICE path 'bpf*' unhide
 VOLUME --mountpoint /x --owner 80 data
 SET --row 1 allow.mount=$unknown
 LABEL team=web
-RESTART
 """
 
 
-def test_what_a_build_does_not_do_is_data_with_a_warning_each() -> None:
+def test_what_a_build_does_not_do_is_data() -> None:
     compiled = compile_text(EFFECTS, Given({"p": "2"}))
     (mount,) = compiled.mounts
     assert (compiled.value(mount.device), compiled.value(mount.type), mount.dump, mount.order) == (
@@ -121,10 +119,7 @@ def test_what_a_build_does_not_do_is_data_with_a_warning_each() -> None:
     (parameter,) = compiled.parameters
     assert compiled.value(parameter.parameter) is None and parameter.row.static == "1"
     assert [label.key for label in compiled.labels] == ["team"]
-    ignored = [(found.code, found.span and found.span.line) for found in compiled.warnings]
-    assert ignored == [("makejail-effect-ignored", 3), ("makejail-effect-ignored", 10)]
-    assert "mounts: [{device: /a, mountpoint: b" in compiled.warnings[0].hint
-    assert compiled.segments == ()
+    assert (compiled.warnings, compiled.segments) == ((), ())
 
 
 @pytest.mark.parametrize("line", ["LOGIN", "DESTROY old", "FROM --entrypoint none img"])
@@ -145,10 +140,54 @@ def test_text_that_breaks_its_own_quoting_is_refused_before_any_build(line: str)
     assert [found.code for found in caught.value.diagnostics] == ["quoting"]
 
 
-@pytest.mark.parametrize("line", ["MOUNT a b", "DEVICE path x unhide", "VOLUME v", "SET a=b", "LABEL a=b", "UMOUNT b"])
-def test_outside_the_build_they_have_no_effect_and_say_so(line: str) -> None:
-    compiled = compile_text(f"STAGE start\n{line}\n")
-    assert ([found.code for found in compiled.warnings], compiled.effects) == (["makejail-effect-ignored"], ())
+@pytest.mark.parametrize(
+    ("stage", "line", "field"),
+    [
+        ("start", "MOUNT --nomount a b", "mounts: [{device: a, mountpoint: b"),
+        ("cmd", "MOUNT --nopersist a b '<pseudofs>'", "mounts: "),
+        ("start", "VOLUME v", "volumes: [{name: v, mountpoint: /volumes/v}]"),
+        ("start", "SET vnet.interface=x", "parameters: {vnet.interface: x}"),
+        ("start", "SET --column 1 allow.mount=1", "parameters: "),
+        ("create", "SET children.max=1", "parameters: {children.max: 1}"),
+        ("start", "LABEL a=b", "labels: {a: b}"),
+    ],
+)
+def test_what_no_stage_can_do_is_skipped_and_said_with_what_to_write(stage: str, line: str, field: str) -> None:
+    compiled = compile_text(f"STAGE {stage}\n{line}\n")
+    (found,) = compiled.warnings
+    assert (found.code, compiled.effects, compiled.labels) == ("makejail-effect-ignored", (), ())
+    assert field in found.hint and compiled.stages[stage].endswith(f"{line.split()[0]}\n")
+
+
+MOMENTS = [
+    ("MOUNT /a b", "reconciler_mount b /a nullfs rw"),
+    ("MOUNT --nopersist $x b tmpfs", 'reconciler_mount b "$x" tmpfs rw'),
+    ("UMOUNT b", "reconciler_umount b"),
+    ("DEVICE path 'bpf*' unhide", "devfs -m \"$APPJAIL_JAILDIR/dev\" rule apply path 'bpf*' unhide </dev/null"),
+    ("SET allow.mount", 'jail -m name="$RECONCILER_JAIL" allow.mount'),
+    ('SET allow.mount="1" x', 'jail -m name="$RECONCILER_JAIL" allow.mount=1,x'),
+]
+
+
+@pytest.mark.parametrize(("line", "code"), MOMENTS)
+@pytest.mark.parametrize("stage", ["start", "stop", "custom:x"])
+def test_what_a_stage_does_at_its_moment_stands_in_its_script(line: str, code: str, stage: str) -> None:
+    compiled = compile_text(f"STAGE {stage}\n{line}\n")
+    assert f"\n{code}\n" in compiled.stages[stage] and compiled.effects == ()
+    stays = stage != "start" and not line.startswith(("UMOUNT", "MOUNT --nopersist"))
+    assert [found.code for found in compiled.warnings] == ["makejail-effect-passing"] * stays
+    reaches = not line.startswith("SET")
+    assert bool(compiled.hooks) == reaches
+
+
+def test_a_mount_for_the_build_alone_belongs_to_the_segment_after_it_and_is_no_part_of_the_document() -> None:
+    compiled = compile_text("MOUNT --nopersist /a /b\nCMD one\nMOUNT /c d\nUMOUNT b/\nUMOUNT d\n")
+    assert [[one.name for one in segment.instructions] for segment in compiled.segments] == [
+        ["MOUNT", "CMD"],
+        ["UMOUNT"],
+    ]
+    assert compiled.mounts == () and all(segment.host_code for segment in compiled.segments)
+    assert "reconciler_mount /b /a nullfs rw\n" in compiled.segments[0].script
 
 
 @pytest.mark.parametrize("line", ["MOUNT a b", "DEVICE path x unhide", "VOLUME v", "SET a=b", "LABEL a=b"])
@@ -166,3 +205,10 @@ def test_no_layer_changes_with_them() -> None:
 def test_what_is_cleared_is_neither_refused_nor_warned_about() -> None:
     compiled = compile_text("LOGIN\nMOUNT a b\nCLEAR stage\nCMD a\n")
     assert (compiled.warnings, compiled.mounts) == ((), ())
+
+
+def test_the_apply_stage_is_kept_with_the_others() -> None:
+    compiled = compile_text("CMD true\nSTAGE apply\nARG a=1\nCMD echo $a\nSTAGE cmd\nCMD x\nSTAGE apply\nMOUNT /x y\n")
+    assert "--a)" in compiled.stages["apply"] and "reconciler_mount y /x nullfs rw\n" in compiled.stages["apply"]
+    assert [found.code for found in compiled.warnings] == ["makejail-effect-passing"]
+    assert [[one.name for one in segment.instructions] for segment in compiled.segments] == [["CMD"]]

@@ -17,12 +17,12 @@ def run(
     args: Annotated[
         list[str] | None, typer.Argument(help="Arguments of the stage after --, as in: -- --port 8080.")
     ] = None,
-    stage: Annotated[str, typer.Option("--stage", help="The stage: cmd, or custom:NAME.")] = "cmd",
+    stage: Annotated[str, typer.Option("--stage", help="The stage: cmd, apply, or custom:NAME.")] = "cmd",
     specs: given.Specs = None,
     host: given.HostURL = "",
     label: given.Labels = None,
 ) -> int:
-    """Run the cmd stage, or a custom one, of a running jail, as it was kept when its files were written.
+    """Run the cmd, apply or a custom stage of a running jail, as it was kept when its files were written.
 
     precmd runs before cmd, and postcmd after it whatever happened. Exit status: that of the stage;
     1 failed, 64 usage.

@@ -68,6 +68,22 @@ def _checked(words: list[str]) -> list[str]:
     return words
 
 
+def change(machine: Machine, mountpoint: str, words: list[str]) -> None:
+    """Apply one rule to a mounted /dev, as `devfs -m MOUNTPOINT rule apply` does; no ruleset takes it up."""
+    words = _checked(words)
+    key = machine.mounts.at(mountpoint)
+    if key is None or machine.mounts.table[key]["fstype"] != "devfs":
+        raise Refusal("rule: ioctl DEVFSIO_RAPPLY: Inappropriate ioctl for device")
+    folder = machine.resolve(mountpoint)
+    seen = {name: (folder / name).exists() for name in NAMES}
+    _one(rulesets(machine), " ".join(map(shlex.quote, words)), seen, set())
+    for name, shown in seen.items():
+        if shown:
+            (folder / name).touch()
+        elif not (folder / name).is_dir():
+            (folder / name).unlink(missing_ok=True)
+
+
 def save(machine: Machine, ruleset: int, rules: dict[int, str]) -> None:
     """Write a ruleset whole."""
     value: Any = {str(number): text for number, text in rules.items()}
@@ -103,9 +119,13 @@ def _apply(sets: dict[int, dict[int, str]], ruleset: int, seen: dict[str, bool],
     if ruleset in busy:
         return
     for text in sets.get(ruleset, {}).values():
-        words = shlex.split(text)
-        told = dict(zip(words, [*words[1:], ""], strict=True))
-        if "include" in told:
-            _apply(sets, int(told["include"]), seen, busy | {ruleset})
-        if {"hide", "unhide"} & set(words):
-            seen.update({n: "unhide" in words for n in seen if fnmatch.fnmatchcase(n, told.get("path", "*"))})
+        _one(sets, text, seen, busy | {ruleset})
+
+
+def _one(sets: dict[int, dict[int, str]], text: str, seen: dict[str, bool], busy: set[int]) -> None:
+    words = shlex.split(text)
+    told = dict(zip(words, [*words[1:], ""], strict=True))
+    if "include" in told:
+        _apply(sets, int(told["include"]), seen, busy)
+    if {"hide", "unhide"} & set(words):
+        seen.update({n: "unhide" in words for n in seen if fnmatch.fnmatchcase(n, told.get("path", "*"))})

@@ -48,7 +48,7 @@ _SBIN = _words(
 )
 _USR_SBIN = _words("jail jls jexec service sysrc pkg freebsd-update chown pw daemon nologin")
 # These tell of owners, flags and jails that only the simulator knows.
-_SIDECAR_TOOLS = frozenset({"stat", "tar", "install", "ps"})
+_SIDECAR_TOOLS = frozenset({"stat", "tar", "install", "ps", "pkill"})
 # The first process of a jail ends when the folder of its sandbox is deleted, so that nothing stays behind.
 _KEEPER = f'$SIG{{CHLD}} = "IGNORE"; sleep 20 while -e "{PLACE}/stamp";\n'
 # Numbers of sendmsg and getcwd; machines of 64 bits only, since client.pl lays out their structures.

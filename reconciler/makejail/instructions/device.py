@@ -2,7 +2,10 @@ r"""DEVICE rule…: one rule of devfs(8).
 
 It becomes part of `devfs:` of the jail's document: planned, corrected when it drifts, and undone when the line goes.
 The variables that it names must be known before the build. A backslash is not escaped, so `\$devfsrules_x` keeps its
-`$`. Only in the build stage; elsewhere it has no effect, and that is said.
+`$`.
+
+In another stage the rule is applied to the jail's /dev at that moment, and holds until the jail stops: the ruleset
+stays as the document has it. It reaches for the host's devices, so `policy.host_code` may refuse it in any stage.
 
     DEVICE path 'bpf*' unhide
 """
@@ -11,9 +14,10 @@ from __future__ import annotations
 
 import re
 
-from reconciler.makejail.effects import Device, ignored
+from reconciler.makejail.effects import Device, until_stop
 from reconciler.makejail.options import lacking
 from reconciler.makejail.quoting import DoubleQuoted
+from reconciler.makejail.stages import BUILD
 from reconciler.makejail.step import Instruction, Line, State, Step, required
 from reconciler.makejail.tokens import words
 
@@ -26,10 +30,12 @@ def _compile(line: Line, state: State) -> Step | None:
         raise lacking(line, _USAGE)
     rule = _word(line.rest)
     operands = {"apply": applied, "persist": (rule,)}
+    if line.stage == BUILD:
+        return Step("DEVICE", line.rest, line.span, operands, names=rule.names, effect=Device(rule, line.span))
+    script = f'devfs -m "$APPJAIL_JAILDIR/dev" rule apply {" ".join(word.sh for word in applied)} </dev/null'
     plain = " ".join(words(line.rest))
-    warnings = ignored("DEVICE", line.stage, f'In the spec: devfs: ["{plain}"]', line.span)
-    effect = Device(rule, line.span)
-    return Step("DEVICE", line.rest, line.span, operands, names=rule.names, effect=effect, warnings=warnings)
+    warnings = until_stop("DEVICE", line.stage, f'In the spec: devfs: ["{plain}"]', line.span)
+    return Step("DEVICE", line.rest, line.span, operands, script, rule.names, host_code=True, warnings=warnings)
 
 
 def _word(text: str) -> DoubleQuoted:

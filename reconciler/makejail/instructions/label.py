@@ -1,7 +1,8 @@
 """LABEL key[=value]: a label of the jail. The text after = is not split; quotes stay.
 
 It becomes part of `labels:` of the jail's document. Keys have small letters and digits, with single dots or dashes.
-Only in the build stage.
+Another stage than build
+cannot set one: labels choose jails before anything of them runs. There it is skipped, with a warning.
 
     LABEL team.name=web
 """
@@ -14,6 +15,7 @@ from reconciler.makejail.effects import ignored
 from reconciler.makejail.lines import head
 from reconciler.makejail.problem import DATA, problem
 from reconciler.makejail.quoting import DoubleQuoted
+from reconciler.makejail.stages import BUILD
 from reconciler.makejail.step import Instruction, Line, State, Step, required
 
 _KEY = re.compile(r"[a-z][a-z0-9]*((\.|-)?[a-z][a-z0-9]*)*\Z")
@@ -25,8 +27,11 @@ def _compile(line: Line, state: State) -> Step | None:
         hint = "Use small letters and digits, with single dots or dashes between them."
         raise problem(DATA, "label-key", "The key of a label is not valid", f"{key!r} is no key.", hint, line.span)
     value = DoubleQuoted.host(text)
-    state.labels.append((key, value, line.span))
-    warnings = ignored("LABEL", line.stage, f"In the spec: labels: {{{key}: {text or key}}}", line.span)
+    if line.stage == BUILD:
+        state.labels.append((key, value, line.span))
+        return Step("LABEL", line.rest, line.span, {"key": key, "value": value}, names=value.names)
+    why = f"labels are read before stage {line.stage} runs."
+    warnings = ignored("LABEL", why, f"In the spec: labels: {{{key}: {text or key}}}", line.span)
     return Step("LABEL", line.rest, line.span, {"key": key, "value": value}, names=value.names, warnings=warnings)
 
 

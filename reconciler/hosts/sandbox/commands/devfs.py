@@ -17,12 +17,15 @@ def main(machine: Machine, command: Command) -> Completed:
     answer = Answer()
     try:
         words = list(command.argv[1:])
-        ruleset = 0
+        ruleset, mountpoint = 0, "/dev"
         while words and words[0] in ("-m", "-s"):
             ruleset = int(words[1]) if words[0] == "-s" else ruleset
+            mountpoint = words[1] if words[0] == "-m" else mountpoint
             del words[:2]
         verb = words.pop(0) if words else ""
-        if verb == "rule":
+        if verb == "rule" and words[:1] == ["apply"] and len(words) > 2:
+            devices.change(machine, mountpoint, words[1:])
+        elif verb == "rule":
             _rule(machine, ruleset, words, command, answer)
         elif verb == "ruleset" and words and words[0].isdigit():
             # Naming a ruleset for a mount brings it into being, without rules.
