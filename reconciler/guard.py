@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from reconciler.kinds.config import Config
 from reconciler.kinds.dataset import Dataset, PruneDataset
 from reconciler.kinds.volume import PruneVolume
 from reconciler.model.action import Plan
@@ -44,6 +45,7 @@ def guard(
         *(_protected(name) for name in sorted(going & set(protected))),
         *_volumes(plan, consent),
         *_space(plan, specs.host.policy, free),
+        *_recorded(plan),
         *(_undeclared(name, undeclared[name], specs) for name in lost),
     )
 
@@ -60,6 +62,23 @@ def _space(plan: Plan, policy: Policy, free: int | None) -> Iterable[Diagnostic]
         "reconcile gc",
         builds[0].span,
     )
+
+
+def _recorded(plan: Plan) -> Iterable[Diagnostic]:
+    """What is mounted in a jail stays while a union is laid over its root: the union belongs to that root."""
+    for step in plan.steps:
+        before, after = step.action.before, step.action.after
+        if not isinstance(before, Config) or not isinstance(after, Config) or not before.upper:
+            continue
+        if dict(before.files).get("fstab") != dict(after.files).get("fstab"):
+            yield Diagnostic(
+                "recording-in-the-way",
+                "A recording with unionfs would be cut off",
+                f"{before.name} would get another root or other mounts, and {before.upper} is laid over what it has.",
+                f"reconcile package record stop --restart {before.name}\n"
+                f"or, to forget it: reconcile package record discard --restart {before.name}",
+                step.span,
+            )
 
 
 def _protected(name: str) -> Diagnostic:

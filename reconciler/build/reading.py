@@ -17,6 +17,7 @@ from hashlib import sha256
 from operator import or_
 from threading import Lock
 
+from reconciler.build import union
 from reconciler.build.workspace import Workspace
 from reconciler.kind import make_dataset
 from reconciler.model.action import Site
@@ -81,12 +82,14 @@ class Difference:
     """What changed, with the content of the files that it brings. `left_out` are names by the pattern they match.
 
     `since` is the time (s since 1970) of the first tree's COPYRIGHT, which no patch replaces; 0 where it has none.
+    `lost` are names by what a union lost of them: see `union.restored`.
     """
 
     change: Delta
     captured: Captured
     left_out: dict[str, tuple[str, ...]] = field(default_factory=dict)
     since: int = 0
+    lost: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def difference(
@@ -96,10 +99,12 @@ def difference(
     ignore: Iterable[str] = IGNORED,
     wanted: Iterable[str] = (),
     everything: bool = False,
+    upper: str = "",
 ) -> Difference:
     """What leads from the first snapshot to the last. Each step is (from, to): to a later snapshot of the same
     dataset, or from a clone's origin to a snapshot of the clone; zfs diff is sure of no others.
-    With `everything` zfs is not asked, and both trees are read whole: they need have nothing in common.
+    With `everything` zfs is not asked, and both trees are read whole: they need have nothing in common. An `upper`
+    folder is laid over the last tree.
 
     Raises HostError (`recording-unreadable`, `recording-no-room`, and what mounting and jails raise) and FetchError
     (`package-unrecordable`, and what `capture` raises).
@@ -108,8 +113,10 @@ def difference(
         where = Touched(whole=frozenset({""}))
         if not everything:
             where = reduce(or_, (_hints(site, before, after) for before, after in steps), Touched())
+        if upper:
+            where |= union.looked(site, upper)
         try:
-            with Side.of(site, steps[0][0]) as old, Side.of(site, steps[-1][1]) as new:
+            with Side.of(site, steps[0][0]) as old, Side.of(site, steps[-1][1], upper) as new:
                 found = _compared(old, new, where, tuple(ignore), tuple(wanted))
                 return replace(found, since=old.time_of("COPYRIGHT"))
         except OSError as error:
@@ -156,6 +163,8 @@ def _hints(site: Site, before: str, after: str) -> Touched:
 
 def _compared(old: Side, new: Side, where: Touched, ignore: tuple[str, ...], wanted: tuple[str, ...]) -> Difference:
     names, whole = _names(old, new, where)
+    if new.upper:
+        names -= {TOP}  # the root's own owner and mode are then those of the upper folder
     sifted = sift(names | whole, ignore, wanted)
     here, there = (side.kinds(sifted.names, whole & sifted.names) for side in (old, new))
     # What lies below a renamed or new folder is known only now.
@@ -170,7 +179,8 @@ def _compared(old: Side, new: Side, where: Touched, ignore: tuple[str, ...], wan
     left = {**sifted.left_out}
     for pattern, paths in again.left_out.items():
         left[pattern] = tuple(sorted({*left.get(pattern, ()), *paths}, key=key))
-    return Difference(delta({**known, **gone}, captured.tree), captured, _there(left, here, there))
+    tree, lost = union.restored(known, captured.tree) if new.upper else (captured.tree, {})
+    return Difference(delta({**known, **gone}, tree), captured, _there(left, here, there), lost=lost)
 
 
 def _there(left: dict[str, tuple[str, ...]], *sides: dict[str, str]) -> dict[str, tuple[str, ...]]:
@@ -195,21 +205,24 @@ def _records(letter: str, paths: Iterable[str]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """A tree with a jail over it, looked at from inside."""
+    """A tree with a jail over it, looked at from inside; `upper` is a folder that was laid over it."""
 
     room: Workspace
+    upper: str = ""
 
     @classmethod
     @contextmanager
-    def of(cls, site: Site, snapshot: str) -> Iterator[Side]:
+    def of(cls, site: Site, snapshot: str, upper: str = "") -> Iterator[Side]:
         """A clone of a snapshot, mounted read-only under a jail; it is gone afterwards."""
         with _room(site, snapshot) as room:
             room.discard_unfinished()
             make_dataset(site, room.dataset, {"mountpoint": "legacy", "canmount": "noauto"}, origin=snapshot)
             room.mount("ro")
+            if upper:
+                site.host.mounts.mount("unionfs", upper, room.path, union.READ_ONLY)
             room.start(network=False)
             try:
-                yield cls(room)
+                yield cls(room, upper)
             except BaseException:
                 with suppress(HostError):
                     room.clear()

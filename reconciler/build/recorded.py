@@ -1,8 +1,9 @@
 """Recordings: two snapshots of a jail's root, from which a package is made. All that is known of one lies on them.
 
 `@recording` is taken when it starts and `@recorded` when it stops; each says when in `reconciler:recording`, and is
-held. The name is the same for every recording, so that a root has one at most. What reads them makes clones below
-`layers/`, which `reconcile gc` knows as unfinished work.
+held. The first also says which upper folder a recording with unionfs has: `TIME unionfs:FOLDER`. The name is the same
+for every recording, so that a root has one at most. What reads them makes clones below `layers/`, which
+`reconcile gc` knows as unfinished work.
 """
 
 from __future__ import annotations
@@ -19,16 +20,21 @@ from reconciler.model.ports import DatasetRow
 STARTED, STOPPED, HERE = "recording", "recorded", "importing"
 MARK = "reconciler:recording"
 HOLD = "reconciler"
+UPPER = " unionfs:"
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A recording of the root `dataset`; times as they were said, `stopped` "" while it goes on."""
+    """A recording of the root `dataset`; times as they were said, `stopped` "" while it goes on.
+
+    `upper` is the folder of the host that a recording with unionfs writes to, "" for one by snapshots alone.
+    """
 
     jail: str
     dataset: str
     started: str
     stopped: str = ""
+    upper: str = ""
 
     @property
     def first(self) -> str:
@@ -63,7 +69,8 @@ def recordings(rows: Mapping[str, DatasetRow]) -> dict[str, Recording]:
             stopped = rows.get(f"{root}@{STOPPED}")
             end = stopped.user.get("recording", "") if stopped is not None else ""
             jail = root.split("/")[1]
-            found[jail] = Recording(jail, row.name.partition("@")[0], row.user["recording"], end)
+            when, _, upper = row.user["recording"].partition(UPPER)
+            found[jail] = Recording(jail, row.name.partition("@")[0], when, end, upper)
     return found
 
 

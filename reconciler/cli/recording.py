@@ -11,13 +11,14 @@ from pathlib import Path
 import typer
 
 from reconciler import __version__
-from reconciler.build import recorded
+from reconciler.build import recorded, union
 from reconciler.build.reading import Difference, difference, line, windows
 from reconciler.build.recorded import Base, Recording
-from reconciler.cli import packaging, session
+from reconciler.cli import packaging, session, unions
 from reconciler.cli.lock import locked
 from reconciler.cli.paper import many, size
 from reconciler.cli.show import visible
+from reconciler.cli.unions import Union
 from reconciler.kinds.config import generation
 from reconciler.model.action import Site
 from reconciler.model.diagnostic import Diagnostic, SpecError
@@ -64,26 +65,35 @@ class Asked:
     settle: bool = False
 
 
-def start(pool: Pool, jail: str) -> int:
-    """Take the snapshot that a package will be the difference from. Raises Refused, SpecError, HostError."""
+def start(pool: Pool, jail: str, over: Union | None = None) -> int:
+    """Take the snapshot that a package will be the difference from; with `over`, lay a folder over the root.
+
+    Raises Refused, SpecError, HostError.
+    """
     run = pool.session()
     with locked(run.host, run.document.pool, f"package record start {jail}"):
         run = pool.session()
         dataset = _live(run, jail)
         if (there := recorded.recordings(run.seen.rows).get(jail)) is not None:
             raise _exists(there)
-        recorded.mark(session.site(run), f"{dataset}@{recorded.STARTED}", _now())
+        if over is None:
+            recorded.mark(session.site(run), f"{dataset}@{recorded.STARTED}", _now())
+        else:
+            unions.start(run, jail, f"{dataset}@{recorded.STARTED}", _now(), over)
     print(f"Recording {jail}. Change it as you like: reconcile exec -i {jail} -- sh")
     print(f"Then: reconcile package record stop {jail}")
     return 0
 
 
-def stop(pool: Pool, jail: str) -> int:
-    """Take the snapshot that a package ends with. Raises Refused, SpecError, HostError."""
+def stop(pool: Pool, jail: str, *, restart: bool = False) -> int:
+    """Take the snapshot that a package ends with; a union goes from the root. Raises Refused, SpecError, HostError."""
     run = pool.session()
     with locked(run.host, run.document.pool, f"package record stop {jail}"):
-        found = _recording(pool.session(), jail)
-        if not found.stopped:
+        run = pool.session()
+        found = _recording(run, jail)
+        if not found.stopped and found.upper:
+            unions.stop(run, found, _now(), restart=restart)
+        elif not found.stopped:
             recorded.mark(session.site(run), found.last, _now())
     done = "was stopped already" if found.stopped else "is stopped"
     print(f"The recording of {jail} {done}. Make a package of it:")
@@ -91,13 +101,20 @@ def stop(pool: Pool, jail: str) -> int:
     return 0
 
 
-def discard(pool: Pool, jail: str) -> int:
-    """Forget a recording; what was done in the jail stays. Raises Refused, SpecError, HostError."""
+def discard(pool: Pool, jail: str, *, restart: bool = False) -> int:
+    """Forget a recording; what was done in the jail stays, unless it lies in a union's upper folder.
+
+    Raises Refused, SpecError, HostError.
+    """
     run = pool.session()
     with locked(run.host, run.document.pool, f"package record discard {jail}"):
-        found = _recording(pool.session(), jail)
+        run = pool.session()
+        found = _recording(run, jail)
+        if found.upper:
+            unions.discard(run, found, restart=restart)
         recorded.drop(session.site(run), (found.last, found.first))
-    print(f"The recording of {jail} is discarded; the jail is as it was.")
+    went = "what was recorded is gone with it" if found.upper else "the jail is as it was"
+    print(f"The recording of {jail} is discarded; {went}.")
     return 0
 
 
@@ -112,9 +129,13 @@ def build(pool: Pool, asked: Asked) -> int:
             hint = f"reconcile package record stop {asked.jail}"
             raise SpecError(Diagnostic("recording-running", "The recording was not stopped", detail, hint))
         site = session.site(run)
-        base = recorded.base(run.seen, found.dataset)
-        _make(site, run, asked, base, recorded.tip(run.seen, found.dataset), ((found.first, found.last),))
+        if found.upper:
+            unions.check(site, found)
+        base, steps = recorded.base(run.seen, found.dataset), ((found.first, found.last),)
+        _make(site, run, asked, base, recorded.tip(run.seen, found.dataset), steps, upper=found.upper)
         if not asked.keep:
+            if found.upper:
+                union.discard(site, found.jail, found.upper)
             recorded.drop(site, (found.last, found.first))
     return 0
 
@@ -144,12 +165,12 @@ def whole(pool: Pool, asked: Asked) -> int:
 
 def _make(
     site: Site, run: Session, asked: Asked, base: Base, on: str, steps: Sequence[tuple[str, str]],
-    *, everything: bool = False,
+    *, everything: bool = False, upper: str = "",
 ) -> Written:  # fmt: skip
     levels = _levels(base, asked.up_to)
     prepare_folder(asked.out)
     ignore = (*IGNORED, *asked.ignore)
-    found = difference(site, steps, ignore=ignore, wanted=asked.include, everything=everything)
+    found = difference(site, steps, ignore=ignore, wanted=asked.include, everything=everything, upper=upper)
     if not found.change:
         detail = f"Nothing that a package holds changed in {asked.jail}."
         raise SpecError(Diagnostic("recording-empty", "There is nothing to make a package of", detail, _left(found)))
@@ -160,7 +181,7 @@ def _make(
         f"reconciler {__version__}", change,
     )  # fmt: skip
     made = build_package(asked.out, manifest, found.captured.content, asked.compression, bare=asked.bare)
-    for text in (*packaging.summary(manifest), _left(found)):
+    for text in (*packaging.summary(manifest), _left(found), *unions.said(found)):
         print(text)
     print(f"\n{made.path}  {size(made.size)}\nsha256:{made.sha256}")
     return made
@@ -210,16 +231,3 @@ def _exists(found: Recording) -> SpecError:
     verb = f"build {found.jail} --name NAME --version VERSION" if stopped else f"record stop {found.jail}"
     hint = f"reconcile package {verb}\nor, to forget it: reconcile package record discard {found.jail}"
     return SpecError(Diagnostic("recording-exists", "The jail is recorded already", what, hint))
-
-
-def of_unionfs(jail: str) -> SpecError:
-    """Why nothing is recorded with unionfs here."""
-    return SpecError(
-        Diagnostic(
-            "recording-unionfs-unavailable",
-            "Recording with unionfs is not available",
-            f"{jail} lies on ZFS, where a union has no whiteouts: what the jail deletes or renames would fail, and "
-            "owners, flags, attributes and hard links of what it changes would be lost.",
-            f"reconcile package record start {jail}",
-        )
-    )

@@ -126,12 +126,12 @@ def pulled(source: str, digest: str, trust: Trust, largest: int = LARGEST) -> Ve
     return found
 
 
-def size_named(word: str) -> int:
+def size_named(word: str, option: str = "--max-size") -> int:
     """`512M` in bytes, 0 for none. Raises typer.BadParameter."""
     try:
         return parse_size(word) if word else 0
     except ValueError as error:
-        raise typer.BadParameter(f"--max-size: {error}") from error
+        raise typer.BadParameter(f"{option}: {error}") from error
 
 
 def name_in(url: str) -> str:

@@ -13,6 +13,7 @@ from reconciler.model.action import Action, Phase, Site
 from reconciler.model.diagnostic import Span
 from reconciler.model.quick import quick
 from reconciler.model.value import Ref, Resource
+from reconciler.runtime import fstab
 
 # A jail.conf that jail(8) was asked about, and that did not take its place.
 UNCHECKED = "jail.conf.new"
@@ -29,6 +30,7 @@ class Config(Resource):
 
     `content` is known when wanted, `bytes_` when seen. `save`: what it replaces was good and is set aside.
     `data`: datasets (whole names) of the root that is replaced and of the volumes, snapshotted before that.
+    `upper`: the folder that a recording lays over the root; the line of the fstab that says so is no part of `files`.
     """
 
     kind: ClassVar[str] = "config"
@@ -37,6 +39,7 @@ class Config(Resource):
     content: Mapping[str, tuple[int, str]] = field(default_factory=dict, compare=False)
     bytes_: Mapping[str, bytes] = field(default_factory=dict, compare=False)
     save: bool = field(default=False, compare=False)
+    upper: str = field(default="", compare=False)
     data: tuple[str, ...] = field(default=(), compare=False)
     root: Ref | None = field(default=None, compare=False)
     volumes: frozenset[Ref] = field(default=frozenset(), compare=False)
@@ -157,7 +160,8 @@ class Held(Mapping[str, bytes]):
     def __getitem__(self, path: str) -> bytes:
         if path not in self._names:
             raise KeyError(path)
-        return self._files[f"jails/{self._jail}/{path}"]
+        data = self._files[f"jails/{self._jail}/{path}"]
+        return _told(data)[0] if path == "fstab" else data
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
@@ -174,24 +178,34 @@ def have(seen: Seen) -> Iterable[Config]:
     return found
 
 
+def _told(data: bytes) -> tuple[bytes, str]:
+    """An fstab as it was written from the spec, and the upper folder that a recording has added to it."""
+    if b" unionfs " not in data:
+        return data, ""
+    text = data.decode("utf-8", "surrogateescape")
+    return fstab.plain(text).encode("utf-8", "surrogateescape"), fstab.upper(text)
+
+
 def _have(seen: Seen) -> Iterable[Config]:
     sums: dict[str, dict[str, str]] = {}
+    uppers: dict[str, str] = {}
     live: dict[str, int] = {}
     same: dict[str, str] = {}  # jails have many files in common
     for path, data in seen.observed.files.items():
         if path.startswith("jails/"):
             jail, _, rest = path[len("jails/") :].partition("/")
             if rest and rest.partition("/")[0] not in FOREIGN and (rest == UNCHECKED or not rest.endswith(".new")):
-                sha = digest(data)
-                sums.setdefault(jail, {})[intern(rest)] = same.setdefault(sha, sha)
                 if rest == "fstab":
                     live[jail] = generation(data, seen.place, jail)
+                    data, uppers[jail] = _told(data)
+                sha = digest(data)
+                sums.setdefault(jail, {})[intern(rest)] = same.setdefault(sha, sha)
     names: dict[tuple[str, ...], tuple[str, ...]] = {}
     for jail, files in sums.items():
         paths = tuple(sorted(files))
         paths = names.setdefault(paths, paths)
-        held = Held(seen.observed.files, jail, paths)
-        yield Config(jail, tuple((path, files[path]) for path in paths), live.get(jail, 0), bytes_=held)
+        held, upper = Held(seen.observed.files, jail, paths), uppers.get(jail, "")
+        yield Config(jail, tuple((path, files[path]) for path in paths), live.get(jail, 0), bytes_=held, upper=upper)
 
 
 def steps(before: Config | None, after: Config | None) -> Iterable[Action]:

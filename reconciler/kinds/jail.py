@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
+from reconciler.build.recorded import recordings
+from reconciler.build.union import settle
 from reconciler.build.unmount import unmount_all
 from reconciler.kind import Desired, Kind, Place, Seen
 from reconciler.model.action import Action, Note, Phase, Site
@@ -28,6 +30,7 @@ class Jail(Resource):
 
     `joined`: the host's end of its epair is there, or it needs none; only a start can make another.
     `marked`: an operator stopped it, and the spec has such a stop corrected: a start takes the mark away.
+    `upper`: the folder that a recording lays over its root; a start goes without it where it is gone.
     """
 
     kind: ClassVar[str] = "jail"
@@ -37,6 +40,7 @@ class Jail(Resource):
     joined: bool = True
     depends: frozenset[str] = field(default=frozenset(), compare=False)
     marked: bool = field(default=False, compare=False)
+    upper: str = field(default="", compare=False)
 
     @property
     def scope(self) -> str:
@@ -74,6 +78,8 @@ class StartJail(Action):
             # Before the start: a mark that outlived it would have the next boot leave the jail stopped. One that
             # was made since the plan stays, and the next plan sees it.
             site.host.files.remove(f"{folder}/{OPERATOR}")
+        if isinstance(jail, Jail):
+            settle(site, jail.name, jail.upper)
         site.host.jails.start(f"{folder}/jail.conf", jail.name, site.output(jail.ref))
 
 
@@ -143,9 +149,11 @@ def sweep(site: Site, name: str) -> None:
 
 def want(desired: Desired) -> Iterable[Jail]:
     """Every jail that should run."""
-    for allocation in desired.allocated.values():
+    found = recordings(desired.seen.rows)
+    for name, allocation in desired.allocated.items():
         if allocation.jail is not None:
-            yield allocation.jail
+            one = found.get(name)
+            yield allocation.jail if one is None or one.stopped else replace(allocation.jail, upper=one.upper)
 
 
 def have(seen: Seen) -> Iterable[Jail]:

@@ -147,12 +147,15 @@ def want(desired: Desired) -> Iterable[Mount]:
 
 
 def have(seen: Seen) -> Iterable[Mount]:
-    """What is mounted at or below the live path of each running jail; the uppermost of stacked ones."""
+    """What is mounted at or below the live path of each running jail; the uppermost of stacked ones.
+
+    What a recording lays over a root is no mount of the spec, and stays.
+    """
     prefix = seen.place.folder("live/")
     running = {row.name for row in seen.observed.jails}
     found: dict[str, Mount] = {}
     for row in seen.observed.mounts:
-        if row.target.startswith(prefix):
+        if row.target.startswith(prefix) and not (row.fstype == "unionfs" and "/" not in row.target[len(prefix) :]):
             jail, slash, rest = row.target[len(prefix) :].partition("/")
             if jail in running:
                 name = f"{jail}:{slash}{rest}"

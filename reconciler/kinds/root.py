@@ -16,6 +16,7 @@ from reconciler.build.levels import reach
 from reconciler.build.patch import Patched, Wanted, lines
 from reconciler.build.recorded import recordings
 from reconciler.build.seal import seal
+from reconciler.build.union import may_be_there
 from reconciler.build.workspace import Workspace
 from reconciler.kind import ROOT, Desired, Kind, Place, Seen, attributes, make_dataset
 from reconciler.model.action import Action, Note, Phase, Site
@@ -355,7 +356,11 @@ def notes(desired: Desired) -> Iterable[Note]:
         if jail in desired.allocated:
             verb = f"build {jail} --name NAME --version VERSION" if found.stopped else f"record stop {jail}"
             until = f" to {found.stopped}" if found.stopped else ""
-            text = f"recorded from {found.started}{until}. reconcile package {verb}"
+            how = f" with unionfs, into {found.upper}" if found.upper else ""
+            text = f"recorded from {found.started}{until}{how}. reconcile package {verb}"
+            if found.upper and not may_be_there(desired.seen.observed.mounts, found.upper):
+                text = f"what was recorded from {found.started} is lost: {found.upper} went with its file system. "
+                text += f"reconcile package record discard {jail}"
             yield Note(jail, "recording", text)
     for path, row in desired.seen.rows.items():
         kept = row.user.get("kept", "") if row.user else ""

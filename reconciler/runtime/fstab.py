@@ -76,3 +76,28 @@ def pointer(text: str) -> str:
     """The dataset of the live root, from the text of an fstab; empty when there is none."""
     first = text.split("\n", 1)[0].split()
     return first[0] if len(first) >= 3 and first[2] == "zfs" else ""
+
+
+UNION = "rw,noatime,copymode=transparent"
+"""A union that writes only what a jail writes, with the owner and mode of what it copies up (mount_unionfs(8))."""
+
+
+def united(text: str, upper: str) -> str:
+    """The same fstab with the folder `upper` laid over the root, before anything is mounted in it."""
+    first, *rest = plain(text).splitlines(keepends=True)
+    return "".join((first, _line(upper, first.split()[1], "unionfs", UNION), *rest))
+
+
+def upper(text: str) -> str:
+    """The folder that is laid over the root; "" where none is."""
+    lines = text.split("\n", 2)
+    over = lines[1].split() if len(lines) > 1 else []
+    return over[0] if over[2:3] == ["unionfs"] and over[1:2] == lines[0].split()[1:2] else ""
+
+
+def plain(text: str) -> str:
+    """The same fstab with nothing laid over the root: what was written from the spec."""
+    if not upper(text):
+        return text
+    first, _, *rest = text.splitlines(keepends=True)
+    return "".join((first, *rest))

@@ -22,7 +22,8 @@ def test_a_jail_as_it_is_becomes_a_package_of_what_distinguishes_it_from_its_rel
 def test_a_recording_is_discarded_or_refused_with_what_to_do(desk):
     assert desk.run("apply").status == 0
     before = snapshots(desk)
-    assert "recording-unionfs" in desk.run("package", "record", "start", "web", "--method", "unionfs").err
+    assert desk.run("package", "record", "start", "web", "--restart").status == 64
+    assert desk.run("package", "record", "start", "web", "--method", "overlay").status == 64
     assert "unknown-jail" in desk.run("package", "record", "start", "nobody").err
     assert desk.run("package", "record", "start", "web").status == 0
     assert desk.run("package", "record", "discard", "web").status == 0

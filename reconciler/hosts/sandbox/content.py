@@ -133,7 +133,7 @@ def copy_tree(source: Path, target: Path, objects: dict[str, str], origin: str) 
                     os.mkdir(new)
                     pending.append((entry.path, new))
                     continue
-                if _copy_entry(entry.path, new, info, linked):
+                if copy_entry(entry.path, new, info, linked):
                     _note(copied, objects, origin, info, new)
             except FileNotFoundError:
                 continue  # a running process took it away meanwhile
@@ -147,7 +147,8 @@ def _note(copied: dict[str, str], objects: dict[str, str], origin: str, info: os
     copied[str(os.lstat(new).st_ino)] = objects.get(str(info.st_ino), f"{origin}:{info.st_ino}")
 
 
-def _copy_entry(old: str, new: str, info: os.stat_result, linked: dict[int, str]) -> bool:
+def copy_entry(old: str, new: str, info: os.stat_result, linked: dict[int, str]) -> bool:
+    """Copy what is no folder; False where it became one more name of what was copied, or is a socket."""
     if info.st_nlink > 1:
         if info.st_ino in linked:
             os.link(linked[info.st_ino], new, follow_symlinks=False)

@@ -146,7 +146,7 @@ class Machine:
                 for key in list(entries):
                     del entries[key]
                     self.state.touch(table, key)
-            for folder in ("tmpfs", "devfs"):
+            for folder in ("tmpfs", "devfs", "unionfs"):
                 remove_tree(self.directory / folder)
             self.mounts.found()
             self.run(Command(("mount", "-t", "devfs", "devfs", "/dev")))

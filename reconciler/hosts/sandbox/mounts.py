@@ -8,22 +8,27 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
+from reconciler.hosts.sandbox import unions
 from reconciler.hosts.sandbox.content import Contents, remove_tree
 from reconciler.hosts.sandbox.pool import Pool
 from reconciler.hosts.sandbox.state import State
 
 _LINKS = 32
+ABOVE = "<above>:"
+"""What the kernel writes before the upper folder of a union (f_mntfromname)."""
 
 
 class Mount(TypedDict):
     """One row. `options` are those that mount(8) shows, `args` the others (`ruleset=4`, `size=8m`).
 
-    `backing` is, for nullfs, the key of the mount the source lay in, and the path there.
+    `backing` is, for nullfs and unionfs, the key of the mount the source lay in, and the path there; for unionfs also
+    the same of what it covers, and a name for its tree, for keys come again.
     """
 
     source: str
@@ -127,7 +132,12 @@ class Mounts:
         if fstype == "nullfs":
             place = self.place(source, write=False)
             mount["source"], mount["backing"] = place.path, [place.mount, place.inside]
+        if fstype == "unionfs":
+            upper, lower = self.place(source.removeprefix(ABOVE)), self.place(target)
+            mount["backing"] = [upper.mount, upper.inside, lower.mount, lower.inside, secrets.token_hex(8)]
         key = self._insert(mount)
+        if fstype == "unionfs":
+            unions.lay(self.tree(key)[0], *self._sides(mount), writable="read-only" not in options)
         if fstype in ("tmpfs", "devfs"):
             (self.directory / fstype / key).mkdir(parents=True, exist_ok=True)
         return key
@@ -136,14 +146,22 @@ class Mounts:
         """Take one mount away, with what only lived in memory."""
         mount = self.table.pop(key)
         self.state.touch("mounts", key)
-        if mount["fstype"] in ("tmpfs", "devfs"):
-            tree = self.directory / mount["fstype"] / key
+        tree = self.directory / mount["fstype"] / (mount["backing"][4] if mount["fstype"] == "unionfs" else key)
+        if mount["fstype"] == "unionfs" and "read-only" not in mount["options"]:
+            unions.settle(tree, *self._sides(mount))
+        if mount["fstype"] in ("tmpfs", "devfs", "unionfs"):
             self.state.afterwards(lambda: remove_tree(tree))
             self.state.afterwards(lambda: tree.with_name(tree.name + ".meta").unlink(missing_ok=True))
+            self.state.afterwards(lambda: unions.forget(tree))
+
+    def _sides(self, mount: Mount) -> tuple[unions.Spot, unions.Spot]:
+        """What a union covers, and what it lies over that with."""
+        upper, above, lower, below, _name = mount["backing"]
+        return (self.tree(lower, write=False)[0], below), (self.tree(upper)[0], above)
 
     def users(self, key: str) -> list[str]:
-        """The keys of nullfs mounts whose source lies in this mount."""
-        return [k for k, mount in self.table.items() if mount["backing"] and mount["backing"][0] == key]
+        """The keys of nullfs and unionfs mounts that need this mount."""
+        return [k for k, mount in self.table.items() if key in mount["backing"][:4:2]]
 
     def busy(self, key: str, leaving: frozenset[str] = frozenset(), *, force: bool = False) -> bool:
         """Whether a mount cannot go: one below it, a nullfs of it, or a jail in it stays.
@@ -188,6 +206,8 @@ class Mounts:
             return self.contents.path(record["content"] if record else ""), ""
         if fstype in ("tmpfs", "devfs"):
             return self.directory / fstype / key, ""
+        if fstype == "unionfs":
+            return self.directory / fstype / mount["backing"][4], ""
         return self.contents.empty, ""
 
     def materialise(self, name: str) -> None:

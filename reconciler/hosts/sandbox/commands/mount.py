@@ -11,7 +11,8 @@ from reconciler.hosts.sandbox.answer import Answer, Refusal, options, reason
 from reconciler.hosts.sandbox.commands.zfs.mounting import mount_options
 from reconciler.hosts.sandbox.fstab import Line, read
 from reconciler.hosts.sandbox.machine import Machine, Simulated
-from reconciler.hosts.sandbox.mounts import Mount
+from reconciler.hosts.sandbox.mounts import ABOVE, Mount
+from reconciler.hosts.sandbox.unions import WHITEOUTS
 from reconciler.model.command import Command, Completed
 
 _USAGE = (
@@ -36,11 +37,12 @@ _OWN: dict[str, frozenset[str]] = {
     "procfs": frozenset(),
     "linprocfs": frozenset(),
     "linsysfs": frozenset(),
+    "unionfs": frozenset({"below", "copymode", "whiteout", "udir", "ufile", "uid", "gid"}),
     "zfs": frozenset({"setuid", "nosetuid"}),
 }
 # File systems without a source show this one, whatever was asked for (vfs_mountedfrom of each of them).
 _SOURCELESS = frozenset({"devfs", "fdescfs", "linprocfs", "linsysfs", "procfs", "tmpfs"})
-_LOCAL = frozenset({"nullfs", "tmpfs", "zfs", "procfs", "linprocfs", "linsysfs"})
+_LOCAL = frozenset({"nullfs", "tmpfs", "unionfs", "zfs", "procfs", "linprocfs", "linsysfs"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ def _mount(machine: Machine, answer: Answer, argv: list[str]) -> None:
         _update(machine, operands[-1], asked)
     elif len(operands) == 2:
         fstype = given.get("t", ["ufs"])[-1]
-        program = "mount_nullfs" if fstype == "nullfs" else "mount"
+        program = f"mount_{fstype}" if fstype in ("nullfs", "unionfs") else "mount"
         _attach(machine, _Request(program, fstype, operands[0], operands[1], asked))
     else:
         _from_fstab(machine, operands[0], given)
@@ -165,6 +167,8 @@ def _attach(machine: Machine, request: _Request) -> None:
         _refuse_loop(machine, request, source, target)
     elif not is_folder:
         raise request.refuse(request.target, errno.ENOTDIR)
+    if request.fstype == "unionfs":
+        source = ABOVE + _upper(machine, request)
     if request.fstype == "zfs":
         if machine.pool.get(source) is None:
             raise request.refuse(source, errno.ENOENT)
@@ -174,6 +178,17 @@ def _attach(machine: Machine, request: _Request) -> None:
     key = machine.mounts.add(request.fstype, source, target, shown, args)
     if request.fstype == "devfs":
         _fill(machine, key, args)
+
+
+def _upper(machine: Machine, request: _Request) -> str:
+    """The upper folder of a union. One that has no whiteouts is refused, for nothing here refuses each deletion."""
+    source, folder = _existing(machine, request, request.source, 1)
+    if not folder:
+        raise request.refuse(request.source, errno.ENOTDIR)
+    fstype = machine.mounts.table[machine.place(source, write=False).mount]["fstype"]
+    if "below" in request.asked or fstype not in WHITEOUTS:
+        raise request.refuse(request.source, errno.EOPNOTSUPP)
+    return source
 
 
 def _existing(machine: Machine, request: _Request, path: str, status: int) -> tuple[str, bool]:
@@ -244,7 +259,8 @@ def _as_fstab(mount: Mount) -> str:
     text = ",".join(words)
     passes = "1 1" if mount["target"] == "/" else "0 0"
     tail = "\t" if len(text) < 8 else " "
-    return f"{column(mount['source'])}{column(mount['target'])}{mount['fstype']}\t{text}{tail}\t{passes}"
+    source = mount["source"].removeprefix(ABOVE)
+    return f"{column(source)}{column(mount['target'])}{mount['fstype']}\t{text}{tail}\t{passes}"
 
 
 def _json(rows: list[Mount], *, pretty: bool) -> str:
