@@ -218,16 +218,16 @@ def write_all(files: Sequence[tuple[str, int, int]]) -> str:
     folders = sorted({path.rpartition("/")[0] or "/" for path, _, _ in files})
     checks = [f"nolink {shlex.quote(folder)} || exit {LINK}" for folder in folders]
     checks += [f"[ ! -d {q} ] || [ -L {q} ] || exit {LINK}" for q in (shlex.quote(path) for path, _, _ in files)]
-    whole = " && ".join(f"[ $(wc -c <{number}) -eq {size} ]" for number, (_, size, _) in enumerate(files))
-    modes = " && ".join(f"chmod {mode:o} {number}" for number, (_, _, mode) in enumerate(files))
-    moves = " && ".join(f"mv -f {number} {shlex.quote(path)}" for number, (path, _, _) in enumerate(files))
-    names = " ".join(map(str, range(len(files))))
+    whole = " && ".join(f'[ $(wc -c <"$t/{number}") -eq {size} ]' for number, (_, size, _) in enumerate(files))
+    modes = " && ".join(f'chmod {mode:o} "$t/{number}"' for number, (_, _, mode) in enumerate(files))
+    moves = " && ".join(f'mv -f "$t/{number}" {shlex.quote(path)}' for number, (path, _, _) in enumerate(files))
+    names = " ".join(f'"$t/{number}"' for number in range(len(files)))
     return f"""{_NOLINK}{chr(10).join(checks)}
 {_STABLE}t=$(mktemp -d {shlex.quote(f"{min(folders, key=len)}/.new.XXXXXXXX")}) || exit 1
-if cd "$t" && tar -xmof - && {whole} && {modes} && stable {names} && {moves}; then
-  cd / && rmdir "$t" && stable {" ".join(map(shlex.quote, folders))}
+if tar -xmof - -C "$t" && {whole} && {modes} && stable {names} && {moves}; then
+  rmdir "$t" && stable {" ".join(map(shlex.quote, folders))}
 else
-  cd / && rm -rf "$t"; exit 1
+  rm -rf "$t"; exit 1
 fi"""
 
 
