@@ -182,7 +182,14 @@ def commands() -> str:
         rows = [(_shown(p), _meaning(p)) for p in command.params if _told(p)]
         if rows:
             out += ["| | |", "| --- | --- |", *(f"| `{left}` | {right} |" for left, right in rows)]
+        out += ["", "```sh", *_examples(words), "```"]
     return "\n".join(line.rstrip() for line in out).rstrip() + "\n"
+
+
+def _examples(words: str) -> tuple[str, ...]:
+    from reconciler.cli.examples import EXAMPLES
+
+    return EXAMPLES[words]
 
 
 def _prose(command: Any) -> str:
@@ -246,6 +253,7 @@ def _mdoc(entry: tuple[str, Any]) -> str:
         for param in told:
             lines += [f".It {_mdoc_item(param)}", *_sentences(_meaning(param))]
         lines.append(".El")
+    lines += [".Bd -literal -offset indent", *_examples(words), ".Ed"]
     return "\n".join(lines) + "\n"
 
 

@@ -15,6 +15,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from reconciler.cli import encoding
+
 USAGE = 64
 INTERRUPTED = 130
 COMPLETE = "_RECONCILE_COMPLETE"
@@ -36,6 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in ("stdout", "stderr"):  # None where a caller closed the descriptor, as in `reconcile plan >&-`
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 (as long as the process)
+    encoding.never_refuse(sys.stdout, sys.stderr)
     if args[:1] == ["--version"]:
         from reconciler import __version__
 
@@ -109,10 +112,11 @@ def _say_internal(error: Exception) -> None:
 def _dispatch(args: list[str]) -> int:
     import typer
 
-    from reconciler.cli import words
+    from reconciler.cli import examples, words
 
     command = typer.main.get_command(_app(args))
     words.put(command)
+    examples.put(command)
     if COMPLETE in os.environ:
         from typer.completion import completion_init  # type: ignore[attr-defined]
 

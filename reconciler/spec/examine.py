@@ -127,7 +127,10 @@ def _parts(kind: str, raw: Mapping[str, Any], error: ValidationError, source: So
 
 
 def _nothing(path: str, files: int) -> Diagnostic:
-    hint = "Spec files end in .yaml or .yml; give their folder."
+    hint = (
+        "Spec files end in .yaml or .yml; give their folder.\n"
+        "No apply lets the last jails of a host go. Where they are to go for good: reconcile destroy NAME"
+    )
     detail = f"`{path}` holds no spec files."
     if files:
         hint = "A document begins with its kind, such as: kind: Jail"

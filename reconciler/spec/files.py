@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -160,7 +161,9 @@ def _read_open(descriptor: int, path: str, file: str, left: int, problems: list[
 
 
 def _unreadable(file: str, words: str) -> Diagnostic:
-    hint = f"Check the path and its permissions: ls -l {file}"
+    hint = f"Check the path and its permissions: ls -l {shlex.quote(file)}"
+    if file == "specs":  # what a command takes when nobody named a folder
+        hint = "Go to the folder that holds your specs, or name theirs on the command line."
     return Diagnostic("unreadable-file", "File cannot be read", f"`{file}`: {words}.", hint, Span(file))
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,6 +33,8 @@ _TYPES = {
     "model_type": "a mapping",
 }
 _NUMBER = re.compile(r"[-+0-9.][-+0-9A-Za-z_.]*")
+_PLAIN = re.compile(r"(?!(?i:true|false|null)$)(?:--?[A-Za-z]|[A-Za-z_/])[A-Za-z0-9_/.+=@%-]*")
+"""Words that YAML takes for text without quotes, wherever they stand in a list."""
 _YES = frozenset({"yes", "on", "y", "t", "1"})
 _NO = frozenset({"no", "off", "n", "f", "0"})
 _SAME_KIND = {"a mapping": dict, "a list": list, "true or false": bool}
@@ -97,7 +101,7 @@ def _diagnose(path: Path_, items: list[Any], about: About) -> Diagnostic:
         where = f"`{_show(path[:-1])}`" if path[:-1] else f"This {about.kind} document"
         detail = f"{where} has no `{path[-1]}`."
         field = _field(about.model, path)
-        hint = f"Add `{path[-1]}: ...`" + (f": {field}" if field else ".")
+        hint = f"Add `{path[-1]}: ...`" + (f": {field}" if field else ".") + _keys_hint(about.model, path)
         return Diagnostic("missing-key", "Required key is missing", detail, hint, about.place(path[:-1]))
     value = items[0]["input"]
     wanted = " or ".join(dict.fromkeys(_wanted(item) for item in items))
@@ -107,6 +111,8 @@ def _diagnose(path: Path_, items: list[Any], about: About) -> Diagnostic:
         shown = about.written(value, span)
         detail = f"{name} is {wanted}, not {shown}."
         hint = _type_hint(path, value, wanted, shown)
+        if wanted == "a mapping":
+            hint += _keys_hint(about.model, path)
         return Diagnostic("wrong-type", "Value has the wrong type", detail, hint, span)
     detail = f"{name} must be {wanted}, not {'empty' if value in ([], {}, '') else about.written(value, span)}."
     return Diagnostic("bad-value", "Value is not allowed", detail, _value_hint(items, value), span)
@@ -151,7 +157,7 @@ def _type_hint(path: Path_, value: Any, wanted: str, shown: str) -> str:
     if "a whole number" in wanted and isinstance(value, str) and value.isdigit():
         return f"Without quotes: {key}: {value}"
     if wanted == "a list" and isinstance(value, str | int | float):
-        return f"Write a list: {key}: [{value}]"
+        return f"Write a list: {key}: [{', '.join(_as_words(value)) if key == 'command' else value}]"
     if wanted == "a mapping":
         return f"Write `{key}:` and its keys below it, indented."
     return ""
@@ -226,6 +232,21 @@ def _model_at(model: type[BaseModel], path: Path_) -> type[BaseModel] | None:
             return None
         model = inner
     return model
+
+
+def _keys_hint(model: type[BaseModel], path: Path_) -> str:
+    """A sentence about the keys that belong below a path, where it is a mapping of known ones."""
+    keys = _keys(model, path)
+    return f" Its keys are: {', '.join(keys)}." if keys else ""
+
+
+def _as_words(value: str | float) -> list[str]:
+    """A command line as the words of a YAML list; a command is run without a shell."""
+    try:
+        words = shlex.split(str(value))
+    except ValueError:
+        return [str(value)]
+    return [word if _PLAIN.fullmatch(word) else json.dumps(word, ensure_ascii=False) for word in words]
 
 
 def _keys(model: type[BaseModel], path: Path_) -> list[str]:

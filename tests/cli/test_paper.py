@@ -1,11 +1,13 @@
 """Text on terminals and elsewhere; questions on terminals only."""
 
+import io
 import os
 import sys
 
 import pytest
 
 from reconciler.cli.asking import type_the_name
+from reconciler.cli.encoding import never_refuse
 from reconciler.cli.paper import Paper, paper, size, table
 from reconciler.model.diagnostic import Refused
 
@@ -57,3 +59,20 @@ def test_the_name_has_to_be_typed(terminal, monkeypatch, typed, confirmed):
     else:
         with pytest.raises(Refused, match="not-confirmed"):
             type_the_name("web", yes=False)
+
+
+@pytest.mark.parametrize(("encoding", "shown"), [("iso8859-1", "-> \xe4 \\u0107"), ("ascii", "-> \\xe4 \\u0107")])
+def test_a_locale_without_arrows_reads_plain_ones(encoding, shown):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    never_refuse(stream)
+    stream.write("\u2192 \xe4 \u0107")
+    stream.flush()
+    assert stream.buffer.getvalue().decode(encoding) == shown
+
+
+def test_a_file_name_that_is_no_text_can_be_told():
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    never_refuse(stream)
+    stream.write("specs/\udcff.yaml \u2192")
+    stream.flush()
+    assert stream.buffer.getvalue() == "specs/\\udcff.yaml \u2192".encode()

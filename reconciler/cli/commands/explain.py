@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def explain(
-    what: Annotated[str, typer.Argument(help="A code such as plan-stale, or a jail. Nothing lists all codes.")] = "",
+    what: Annotated[str, typer.Argument(help="A code such as plan-stale, or a jail. Nothing: all codes.")] = "",
     specs: given.Specs = None,
     host: given.HostURL = "",
     label: given.Labels = None,
@@ -36,9 +36,10 @@ def explain(
         return 0
     run = session.pool_session(session.reading(host), specs, given.labels(label))
     if what not in run.selected.jails and f"jails/{what}" not in run.seen.rows:
-        close = ", ".join(pages.similar(what, list(run.selected.jails))) or "reconcile explain"
+        close = [f"reconcile explain {name}" for name in pages.similar(what, list(run.selected.jails))]
+        hint = "\n".join(close) or "reconcile explain"
         detail = f"{visible(what)} is no diagnostic code, and no jail of these specs or of {run.document.pool}."
-        raise SpecError(Diagnostic("nothing-to-explain", "There is no such code or jail", detail, close))
+        raise SpecError(Diagnostic("nothing-to-explain", "There is no such code or jail", detail, hint))
     _jail(run, what)
     return 0
 

@@ -44,7 +44,10 @@ def compile_(
     stop_after: StopAfter = "compile",
     as_json: given.AsJSON = False,
 ) -> int:
-    """Show what a Makejail becomes at one stage of its way: its lines, or what each instruction does."""
+    """Show what a Makejail becomes at one stage of its way: its lines, or what each instruction does.
+
+    Exit status: 0 done; 1, 64 to 78 as AppJail has them, which are those of sysexits(3).
+    """
     from reconciler.cli.makejailing import STAGES, Asked, run
 
     if stop_after not in STAGES:
@@ -69,7 +72,10 @@ def tokens(
     line: Annotated[str, typer.Argument(help="One line; write -- before it.")],
     as_json: given.AsJSON = False,
 ) -> int:
-    """Split one line into words, as instructions do: without quotes, and as written."""
+    """Split one line into words, as instructions do: without quotes, and as written.
+
+    Exit status: 0 done, 1 it cannot be split, 64 usage.
+    """
     from reconciler.cli.makejailing import split
 
     return _show(split(line), as_json)
@@ -81,7 +87,10 @@ def args(
     parameters: Annotated[list[str] | None, typer.Argument(help="Parameters as --NAME VALUE, after --.")] = None,
     as_json: given.AsJSON = False,
 ) -> int:
-    """Show the values that the ARGs of the build stage have, given these parameters."""
+    """Show the values that the ARGs of the build stage have, given these parameters.
+
+    Exit status: 0 done, 64 usage or a parameter is missing, others as for compile.
+    """
     from reconciler.cli.makejailing import read_args
 
     return _show(read_args(file, tuple(parameters or ())), as_json)
@@ -101,7 +110,10 @@ def format_(
     check: Annotated[bool, typer.Option("--check", help="Change nothing; exit status 1 where it would.")] = False,
     write: Annotated[bool, typer.Option("--write", help="Change the file instead of printing it.")] = False,
 ) -> int:
-    """Print a Makejail with even spacing and continuation. Comments stay; nothing changes its meaning."""
+    """Print a Makejail with even spacing and continuation. Comments stay; nothing changes its meaning.
+
+    Exit status: 0 done, 1 it would change (with --check), 66 it cannot be read, 64 usage.
+    """
     from reconciler.cli.makejailing import tidy
 
     return tidy(file, check=check, write=write)

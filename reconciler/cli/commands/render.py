@@ -20,6 +20,7 @@ def render(
     """Show the specs as they take effect, with every default and with what Makejails say of their jails.
 
     Comments mark what the documents do not say: `default`, or the place in a Makejail that a value comes from.
+    Exit status: 0 done, 1 the specs have errors, 64 usage.
     """
     import os
 

@@ -13,7 +13,10 @@ def schema(
     out: Annotated[Path | None, typer.Option(help="Folder to write them to; without it, spec.json is printed.")] = None,
     check: Annotated[bool, typer.Option(help="Write nothing; fail when a file in the folder differs.")] = False,
 ) -> int:
-    """Write the JSON Schemas of all documents."""
+    """Write the JSON Schemas of all documents.
+
+    Exit status: 0 done, 1 failed or a file differs (with --check), 64 usage.
+    """
     from reconciler.spec.schema import schemas
 
     texts = schemas()

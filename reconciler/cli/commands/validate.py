@@ -15,7 +15,10 @@ def validate(
     path: Annotated[Path, typer.Argument(help="A spec file, or a folder of them.")] = Path("specs"),
     as_json: Annotated[bool, typer.Option("--json", help="Print the diagnostics as a JSON list.")] = False,
 ) -> int:
-    """Check the specs: syntax, fields, how documents fit together, and the Makejails they name."""
+    """Check the specs: syntax, fields, how documents fit together, and the Makejails they name.
+
+    Looks at no host. Exit status: 0 valid (there may be warnings), 1 errors, 64 usage.
+    """
     from reconciler.cache import default_folder
     from reconciler.cli import show
     from reconciler.cli.paper import many
