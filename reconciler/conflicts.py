@@ -1,10 +1,12 @@
-"""Packages of one jail that write the same path: told by the plan, as far as their manifests are known here."""
+"""Packages that do not fit their jail, or write the same path: told by the plan, as far as manifests are known here."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from pathlib import Path
 
 from reconciler.allocate import Allocation
+from reconciler.build.made import misfit, unfit
 from reconciler.build.recipe import ApplyBuilt, ApplyPackage
 from reconciler.cache import Cache
 from reconciler.kind import Seen
@@ -23,35 +25,47 @@ def package_conflicts(allocated: Mapping[str, Allocation], seen: Seen, cache: Ca
     found: dict[Diagnostic, None] = {}
     there = here(seen)
     known: dict[str, Manifest | None] = {}
+    facts = seen.observed.facts
     for name, allocation in allocated.items():
         layers = [one for one in allocation.chain.layers if isinstance(one.recipe, ApplyPackage | ApplyBuilt)]
-        if len(layers) > 1 and any(layer.name not in there for layer in layers):
-            packages: list[Applied] = []
-            for layer in layers:
-                assert isinstance(layer.recipe, ApplyPackage | ApplyBuilt)
-                for sha256 in _digests(layer.recipe, seen):
-                    if sha256 not in known:
-                        known[sha256] = _manifest(cache, sha256)
-                    manifest = known[sha256]
-                    if manifest is not None:
-                        packages.append(Applied(layer.recipe.name, manifest, layer.recipe.replaces, layer.where))
-            found |= dict.fromkeys(diagnostics(name, conflicts(packages)))
+        if all(layer.name in there for layer in layers):
+            continue
+        packages: list[Applied] = []
+        for layer in layers:
+            assert isinstance(layer.recipe, ApplyPackage | ApplyBuilt)
+            manifest = _told(layer.recipe, seen, cache, known)
+            if manifest is None:
+                continue
+            packages.append(Applied(layer.recipe.name, manifest, layer.recipe.replaces, layer.where))
+            reason = unfit(layer.recipe, manifest, allocation.chain.release.name, facts.arch if facts else "")
+            if reason and layer.name not in there:
+                found[misfit(manifest, reason, layer.where)] = None
+        found |= dict.fromkeys(diagnostics(name, conflicts(packages)))
     return tuple(found)
 
 
-def _digests(recipe: ApplyPackage | ApplyBuilt, seen: Seen) -> Iterator[str]:
-    if isinstance(recipe, ApplyPackage):
-        yield recipe.sha256
-        return
+def _told(
+    recipe: ApplyPackage | ApplyBuilt, seen: Seen, cache: Cache, known: dict[str, Manifest | None]
+) -> Manifest | None:
+    """The manifest of a package as far as it is known here; what is not verified yet is only looked at."""
+    sha256 = recipe.sha256 if isinstance(recipe, ApplyPackage) else _built(recipe, seen)
+    if sha256 and sha256 not in known:
+        known[sha256] = _manifest(cache.path(sha256))
+        beside = getattr(recipe.source, "source", None) if isinstance(recipe, ApplyPackage) else None
+        if known[sha256] is None and isinstance(beside, Path):
+            known[sha256] = _manifest(beside)
+    return known.get(sha256)
+
+
+def _built(recipe: ApplyBuilt, seen: Seen) -> str:
     layer = here(seen).get(recipe.tip)
     path = (seen.place.path(layer.snapshot) or "") if layer is not None else ""
     row = seen.rows.get(path)
-    if row is not None and row.user.get("package"):
-        yield row.user["package"]
+    return row.user.get("package", "") if row is not None else ""
 
 
-def _manifest(cache: Cache, sha256: str) -> Manifest | None:
+def _manifest(path: Path) -> Manifest | None:
     try:
-        return opened(cache.path(sha256)).manifest
+        return opened(path).manifest
     except FetchError:
         return None

@@ -16,7 +16,7 @@ from reconciler.build.reading import difference, line, windows
 from reconciler.build.recipe import ApplyBuilt, ApplyPackage, Recipe
 from reconciler.build.stage import digests
 from reconciler.model.action import Site
-from reconciler.model.diagnostic import Diagnostic, HostError
+from reconciler.model.diagnostic import Diagnostic, HostError, Span
 from reconciler.model.ports import Facts
 from reconciler.model.value import Ref
 from reconciler.packages.conflict import Applied, conflicts, diagnostics
@@ -45,6 +45,30 @@ def opened(site: Site, recipe: ApplyPackage | ApplyBuilt, ref: Ref) -> tuple[Man
     return parse(b"".join(chunks)), next(found)[1]
 
 
+def unfit(recipe: ApplyPackage | ApplyBuilt, manifest: Manifest, release: str, arch: str) -> str:
+    """Why a package is not to be applied where it is listed; "" when it may be. `release` is as `15.1-RELEASE-p1`.
+
+    An `arch` of "" is not known, and not compared.
+    """
+    name, _, level = release.rpartition("-p")
+    if recipe.name != manifest.name or recipe.version not in ("", manifest.version):
+        return f"the spec says {recipe.name} {recipe.version}".rstrip() + ", and the archive of this digest is another"
+    if reason := manifest.fits(name, int(level), arch or manifest.arch):
+        return reason
+    if arch and manifest.abi not in ("", abi_of(name, arch)):
+        return f"it was made for {manifest.abi}, not {abi_of(name, arch)}"
+    return ""
+
+
+def misfit(manifest: Manifest, reason: str, span: Span | None = None) -> Diagnostic:
+    """What is said of it."""
+    detail = f"{manifest.name} {manifest.version}: {reason}. Nothing was made for it."
+    hint = "Record it on this release, or give the jail the release that it is for."
+    if "the spec says" in reason:
+        hint = f"Write it as it is, name: {manifest.name}, version: '{manifest.version}'; or give another digest."
+    return Diagnostic("package-does-not-fit", "A jail package does not fit where it is listed", detail, hint, span)
+
+
 def admit(site: Site, recipes: Iterable[Recipe | None], release: str, ref: Ref) -> None:
     """Check the last of these packages before anything is made for it: that it is for this release, level and
     architecture, and that it leaves alone what those before it brought. `release` is as `15.1-RELEASE-p1`.
@@ -54,19 +78,12 @@ def admit(site: Site, recipes: Iterable[Recipe | None], release: str, ref: Ref) 
     packages = [recipe for recipe in recipes if isinstance(recipe, ApplyPackage | ApplyBuilt)]
     said = [(recipe, opened(site, recipe, ref)[0]) for recipe in packages]
     known = [Applied(one.name, manifest, one.replaces) for one, manifest in said if manifest is not None]
-    last = said[-1][1] if said else None
-    if last is None:
+    recipe, last = said[-1] if said else (None, None)
+    if recipe is None or last is None:
         return
-    name, _, level = release.rpartition("-p")
     facts = site.observe("facts").facts
-    arch = facts.arch if isinstance(facts, Facts) else ""
-    reason = last.fits(name, int(level), arch)
-    if not reason and last.abi not in ("", abi_of(name, arch)):
-        reason = f"it was made for {last.abi}, not {abi_of(name, arch)}"
-    if reason:
-        detail = f"{last.name} {last.version}: {reason}. Nothing was made for it."
-        hint = "Record it on this release, or give the jail the release that it is for."
-        raise HostError(Diagnostic("package-does-not-fit", "A jail package is for another release", detail, hint))
+    if reason := unfit(recipe, last, release, facts.arch if isinstance(facts, Facts) else ""):
+        raise HostError(misfit(last, reason))
     if found := diagnostics("The list of packages", (one for one in conflicts(known) if one.second == last.name)):
         error = HostError(found[0])
         error.diagnostics = found

@@ -173,7 +173,7 @@ def _wrong(name: str, reason: str) -> FetchError:
         Diagnostic(
             "package-signature",
             "The package's signature is not good",
-            f"{name}: {reason}. Nothing of it was used.",
+            f"{name}: {reason.rstrip('.')}. Nothing of it was used.",
             "Compare policy.packages.trusted_keys with who signed it; do not use the package otherwise.",
         )
     )

@@ -107,6 +107,34 @@ def test_a_conflict_is_said_by_the_plan_once_the_packages_are_known(fleet: Fleet
     assert found.code == "package-conflict" and found.span is not None and found.span.line == 5
 
 
+@pytest.mark.parametrize(
+    ("spec", "line", "reason"),
+    [
+        ("patch_level: 0", "patch_level: 1", "not p1"),
+        ("name: one", "name: two", "the spec says two"),
+        ("name: one", "name: one, version: '2'", "the spec says one 2"),
+        ("name: one", "name: one, version: '1'", ""),
+    ],
+)
+def test_a_package_beside_the_specs_is_held_against_them_by_the_plan(
+    fleet: Fleet, spec: str, line: str, reason: str
+) -> None:
+    beside = package(fleet.folder, "one", **{"etc/one": "1"}).replace(f"'file:{fleet.folder}/", "'../")
+    fleet.write(JAIL.format(name="web", packages=f"{{{beside}}}").replace(spec, line))
+    found = fleet.decide().refusals
+    assert [one.code for one in found] == (["package-does-not-fit"] if reason else [])
+    assert all(reason in one.detail and one.span is not None and one.span.line == 5 for one in found)
+
+
+def test_two_packages_beside_the_specs_conflict_before_anything_is_fetched(fleet: Fleet) -> None:
+    lines = [
+        package(fleet.folder, name, **{"etc/both": name}).replace(f"'file:{fleet.folder}/", "'../")
+        for name in ("one", "two")
+    ]
+    fleet.write(JAIL.format(name="web", packages=", ".join(f"{{{line}}}" for line in lines)))
+    assert [one.code for one in fleet.decide().refusals] == ["package-conflict"]
+
+
 def refused(fleet: Fleet, *lines: str) -> str:
     """What speaks against a jail with these packages; nothing was made for the last of them."""
     fleet.write(JAIL.format(name="web", packages=", ".join(f"{{{line}}}" for line in lines)))

@@ -112,6 +112,8 @@ class Extraction:
             os.close(folder)
         if not member.islnk():
             self._describe(path, member)
+        elif known := self.sidecar.get("/".join(part for part in (self.inside, *self._parts(member)) if part)):
+            self.sidecar.put(path, known)
 
     def _enter(self, parts: list[str], shown: str) -> int | None:
         """A descriptor of the folder, made when absent; None when a link is in the way."""
@@ -169,8 +171,12 @@ class Extraction:
         else:
             self.complain(f"{member.name}: Operation not permitted")
 
+    @staticmethod
+    def _parts(member: tarfile.TarInfo) -> list[str]:
+        return [part for part in member.linkname.split("/") if part not in ("", ".")]
+
     def _link(self, member: tarfile.TarInfo, folder: int, name: str) -> None:
-        target = [part for part in member.linkname.split("/") if part not in ("", ".")]
+        target = self._parts(member)
         if ".." in target or not target:
             self.complain(f"{member.name}: Path contains '..'")
             return

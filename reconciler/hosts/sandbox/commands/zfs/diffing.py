@@ -102,13 +102,19 @@ def _objects(machine: Machine, content: str) -> dict[str, _Object]:
         if identity in found:
             found[identity].names.append(path)
             continue
-        meta = sidecar.get(path)
-        shown = (sidecar.mode(path), meta.get("uid", 0), meta.get("gid", 0), meta.get("flags"), meta.get("xattrs"))
         link = os.readlink(tree / path) if stat.S_ISLNK(info.st_mode) else ""
-        found[identity] = _Object([path], info, shown, link)
+        found[identity] = _Object([path], info, _shown(sidecar, path), link)
         if stat.S_ISDIR(info.st_mode):
             pending += [f"{path}/{name}".lstrip("/") for name in os.listdir(tree / path)]
+    for one in found.values():
+        if len(one.names) > 1:  # whichever name was met first: what is said of a file stands beside one of its names
+            one.meta = _shown(sidecar, min(one.names, key=lambda name: (not sidecar.get(name), name)))
     return found
+
+
+def _shown(sidecar: Sidecar, path: str) -> tuple[object, ...]:
+    meta = sidecar.get(path)
+    return (sidecar.mode(path), meta.get("uid", 0), meta.get("gid", 0), meta.get("flags"), meta.get("xattrs"))
 
 
 def _changes(before: dict[str, _Object], after: dict[str, _Object]) -> Iterator[tuple[int, str, str, list[str], int]]:
