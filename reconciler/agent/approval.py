@@ -47,7 +47,13 @@ def gate(
     when = opens.strftime("%a %H:%M")
     return Gate(
         open=False,
-        seconds=max(1.0, (opens - local).total_seconds()),
+        seconds=max(1.0, _between(local, opens)),
         window=opens,
         why=f"it waits for the maintenance window on {when}, or: reconcile approve {sha[:12]}",
     )
+
+
+def _between(local: datetime, opens: datetime) -> float:
+    """Seconds between two times of a wall's clock, on which an hour comes twice a year and another one is left out."""
+    seconds = opens.timestamp() - local.timestamp()
+    return seconds if seconds > 0 else opens.replace(fold=1).timestamp() - local.timestamp()

@@ -1,32 +1,19 @@
-"""How the agent is told what to do: a file, the environment, flags; each rules over what stands before it.
+"""What the agent may be told: its configuration. These models are the format: `schemas/agent.json` is made from them.
 
-    flags (--set web.listen=...)  >  RECONCILER_AGENT_WEB__LISTEN  >  agent.yaml  >  the defaults below
-
-A flag and a variable name a field by its path and hold YAML. These models are the format: `schemas/agent.json`
-is made from them.
+Where the values come from: `settings.py`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from reconciler.agent.news import Event
-from reconciler.model.diagnostic import Diagnostic, Span, SpecError
 from reconciler.spec.fields import POOL, AbsolutePath, Bool, Duration, Int, Model, Name
-from reconciler.spec.specset import Path_, Source, locate
-from reconciler.spec.translate import About, explain
-from reconciler.spec.yaml import parse
 
-FILE = Path("/usr/local/etc/reconciler/agent.yaml")
-PREFIX = "RECONCILER_AGENT_"
-MAX_SIZE = 1024 * 1024
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
@@ -53,6 +40,18 @@ Listen = Annotated[
     str, _form(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}", "an address and a port, such as 127.0.0.1:8399")
 ]
 Clock = Annotated[str, _form(r"([01][0-9]|2[0-3]):[0-5][0-9]", "a time of day such as 02:30")]
+
+
+def _zone(name: str) -> str:
+    """The name of a time zone that this machine knows."""
+    try:
+        ZoneInfo(name)
+    except (KeyError, OSError, ValueError) as error:  # unknown; a folder of them; a path
+        raise ValueError(f"expected a time zone such as Europe/Berlin, not {name!r}") from error
+    return name
+
+
+Zone = Annotated[str, AfterValidator(_zone)]
 
 
 class SourceConfig(Model):
@@ -85,6 +84,9 @@ class SourceConfig(Model):
         # TRANSPORT::ADDRESS asks a program of that name (gitremote-helpers(7)); an IPv6 address has colons too.
         if url.startswith("-") or re.match(r"[A-Za-z0-9+.-]*::", url) or not url.isprintable():
             raise ValueError("expected a URL that git can fetch, not an option or a remote helper")
+        if re.match(r"https?://[^/?#]*@", url, re.IGNORECASE):
+            # It would stand in the arguments of git(1), which every user of the machine may read (ps(1)).
+            raise ValueError("expected a URL without a name and password; `user` and `token_file` are for these")
         return self
 
 
@@ -121,7 +123,7 @@ class ApprovalConfig(Model):
 
 
 class WindowConfig(Model):
-    """A stretch of the week, in the time zone of the host."""
+    """A stretch of the week, by the clock on the wall of `zone`."""
 
     days: tuple[Day, ...] = Field(default=("mon", "tue", "wed", "thu", "fri", "sat", "sun"), description="Days.")
     begin: Clock = Field(default="00:00", description="HH:MM at which it opens.")
@@ -135,6 +137,9 @@ class WindowsConfig(Model):
 
     allow: tuple[WindowConfig, ...] = Field(default=(), description="Only then; always when empty.")
     deny: tuple[WindowConfig, ...] = Field(default=(), description="Never then, whatever `allow` says.")
+    zone: Zone | None = Field(
+        default=None, description="Time zone of the windows, such as Europe/Berlin; the host's when absent."
+    )
     drift: Literal["always", "windows"] = Field(
         default="always", description="Whether drift is corrected outside of windows too."
     )
@@ -211,8 +216,9 @@ class LogConfig(Model):
 class AgentConfig(Model):
     """The agent's configuration."""
 
-    sources: Annotated[tuple[SourceConfig, ...], Field(min_length=1, max_length=16)] = Field(
-        description="Where specs come from; several remotes of one repository stand in for each other."
+    sources: Annotated[tuple[SourceConfig, ...], Field(max_length=16)] = Field(
+        description="Where specs come from; several remotes of one repository stand in for each other.",
+        json_schema_extra={"minItems": 1},
     )
     folder: Folder = Field(
         default="specs", description="The folder of specs within the repository; empty for all of it."
@@ -220,7 +226,7 @@ class AgentConfig(Model):
     testing: Bool = Field(
         default=False, description="Follow testing-HOSTNAME where it sits on top of the branch. Not after a restart."
     )
-    trust: TrustConfig = Field(default=TrustConfig(), description="Whose commits are applied.")
+    trust: TrustConfig = Field(default=TrustConfig(), description="What has to be signed, and by whom.")
     approval: ApprovalConfig = Field(default=ApprovalConfig(), description="When a new commit is applied.")
     windows: WindowsConfig = Field(default=WindowsConfig(), description="Maintenance windows.")
     interval: Annotated[Duration, Field(ge=1)] = Field(
@@ -246,13 +252,15 @@ class AgentConfig(Model):
         default="/var/db/reconciler/agent", description="Folder for the copy of the repository. It may be deleted."
     )
     run: AbsolutePath = Field(default="/var/run/reconciler", description="Folder for what lasts until the next boot.")
-    web: WebConfig = Field(default=WebConfig(), description="The status page, metrics and webhooks.")
-    webhook: WebhookConfig = Field(default=WebhookConfig(), description="Who may say: look again.")
+    web: WebConfig = Field(default=WebConfig(), description="Where the page listens, and what it may do.")
+    webhook: WebhookConfig = Field(default=WebhookConfig(), description="What wakes the agent from outside.")
     notify: tuple[NotifyConfig, ...] = Field(default=(), description="Where news go.")
     log: LogConfig = Field(default=LogConfig(), description="Logging.")
 
     @model_validator(mode="after")
     def _agree(self) -> AgentConfig:
+        if not self.sources:
+            raise ValueError("expected at least one of `sources`")
         names = [source.name for source in self.sources]
         if len(set(names)) < len(names):
             raise ValueError("expected another `name` for each source")
@@ -267,122 +275,3 @@ class AgentConfig(Model):
         if self.webhook.secret_file is not None and self.web.listen is None:
             raise ValueError("expected `web: {listen: ...}` where a webhook is to be received")
         return self
-
-
-@dataclass
-class _Layers:
-    """The values from all places in one mapping, and where those that no file holds come from."""
-
-    values: dict[str, Any] = field(default_factory=dict)
-    origins: dict[Path_, str] = field(default_factory=dict)
-    source: Source | None = None
-
-    def put(self, path: tuple[str, ...], value: Any, origin: str) -> None:
-        at = self.values
-        for part in path[:-1]:
-            below = at.get(part)
-            at[part] = at = dict(below) if isinstance(below, dict) else {}
-        at[path[-1]] = value
-        self.origins[path] = origin
-
-    def place(self, path: Path_, *, key: bool = False) -> Span:
-        for length in range(len(path), 0, -1):
-            if path[:length] in self.origins:
-                return Span(self.origins[path[:length]])
-        return locate(self.source, 0, path, key=key) if self.source is not None else Span("")
-
-    def origin(self, path: Path_) -> str:
-        """Where a field's value comes from: a flag, a variable, a place in the file, or default."""
-        at: Any = self.values
-        for part in path:
-            if not (part in at if isinstance(at, dict) else isinstance(at, list | tuple) and isinstance(part, int)):
-                return "default"
-            at = at[part]
-        return str(self.place(path))
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One field by its path, such as `sources.0.url`; `origin` says who gave it its value."""
-
-    name: str
-    value: Any
-    origin: str
-
-
-def load_config(file: Path | None, environ: Mapping[str, str], flags: Mapping[str, str] | None = None) -> AgentConfig:
-    """The configuration from all places. `file` must exist; without it the usual file counts where there is one.
-
-    `flags` map a field's path, such as `web.listen`, to YAML. Raises SpecError with everything that is wrong.
-    """
-    return _load(file, environ, flags or {})[0]
-
-
-def load_settings(
-    file: Path | None, environ: Mapping[str, str], flags: Mapping[str, str]
-) -> tuple[AgentConfig, tuple[Setting, ...]]:
-    """The configuration, and where each field of it comes from. Raises SpecError."""
-    config, layers = _load(file, environ, flags)
-    found = ((path, value) for path, value in _leaves(config, ()))
-    return config, tuple(Setting(".".join(map(str, path)), value, layers.origin(path)) for path, value in found)
-
-
-def _leaves(value: Any, path: Path_) -> Iterator[tuple[Path_, Any]]:
-    """Every field that holds no fields of its own."""
-    below: Iterable[tuple[str | int, Any]] = ()
-    if isinstance(value, Model):
-        below = [(name, getattr(value, name)) for name in type(value).model_fields]
-    elif isinstance(value, tuple) and any(isinstance(one, Model) for one in value):
-        below = list(enumerate(value))
-    for name, one in below:
-        yield from _leaves(one, (*path, name))
-    if not below:
-        yield path, value
-
-
-def _load(file: Path | None, environ: Mapping[str, str], flags: Mapping[str, str]) -> tuple[AgentConfig, _Layers]:
-    layers = _Layers()
-    problems: list[Diagnostic] = []
-    used = file or Path(environ.get(f"{PREFIX}CONFIG", "") or FILE)
-    if file is not None or used != FILE or used.exists():
-        problems += _read(layers, used)
-    for name, text in sorted(environ.items()):
-        if name.startswith(PREFIX) and name != f"{PREFIX}CONFIG":
-            path = tuple(name.removeprefix(PREFIX).lower().split("__"))
-            problems += _one(layers, path, text, f"environment {name}")
-    for key, text in flags.items():
-        problems += _one(layers, tuple(key.split(".")), text, f"--set {key}")
-    if not problems:
-        try:
-            return AgentConfig.model_validate(layers.values), layers
-        except ValidationError as error:
-            problems += explain(error, layers.values, About("Agent", AgentConfig, layers.place))
-    raise SpecError(problems)
-
-
-def _read(layers: _Layers, file: Path) -> Sequence[Diagnostic]:
-    try:
-        with file.open("rb") as stream:
-            data = stream.read(MAX_SIZE + 1)
-    except OSError as error:
-        hint = "Name the file with --config FILE, or write it: see docs/agent.md."
-        detail = f"{file}: {error.strerror}."
-        return [Diagnostic("config-unreadable", "The configuration cannot be read", detail, hint, Span(str(file)))]
-    parsed = parse(data[:MAX_SIZE], str(file))
-    if parsed.diagnostics:
-        return parsed.diagnostics
-    layers.source = Source(str(file), str(file.absolute()), data, hashlib.sha256(data).hexdigest())
-    value = parsed.values[0] if parsed.values else {}
-    if len(data) > MAX_SIZE or len(parsed.values) > 1 or not isinstance(value, dict):
-        detail = f"{file} holds something else than one mapping of at most {MAX_SIZE} bytes."
-        return [Diagnostic("config-unreadable", "The configuration cannot be read", detail, "", Span(str(file), 1, 1))]
-    layers.values = dict(value)
-    return []
-
-
-def _one(layers: _Layers, path: tuple[str, ...], text: str, origin: str) -> Sequence[Diagnostic]:
-    parsed = parse(text.encode(), origin)
-    if parsed.diagnostics:
-        return parsed.diagnostics
-    layers.put(path, parsed.values[0] if parsed.values else None, origin)
-    return []

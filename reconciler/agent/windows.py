@@ -1,13 +1,23 @@
-"""Maintenance windows: whether one is open, and when the next opens. Pure: times are those of the host's wall."""
+"""Maintenance windows: whether one is open, and when the next opens. Pure: times are those of a clock on the wall.
+
+A window whose hour does not exist on a day (summer time begins) does not open on it; one whose hour comes twice is open
+twice.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from reconciler.agent.config import WindowConfig, WindowsConfig
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def local_time(zone: str) -> Callable[[float], datetime]:
+    """What the wall's clock of a time zone shows at a time in seconds since 1970."""
+    return lambda seconds: datetime.fromtimestamp(seconds, ZoneInfo(zone))
 
 
 def is_open(windows: WindowsConfig, at: datetime) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.agent.caution import cautions
-from reconciler.agent.config import load_settings
+from reconciler.agent.settings import load_settings
 from reconciler.cli import show
 from reconciler.cli.paper import table
 from reconciler.url import redact

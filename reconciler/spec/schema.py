@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from reconciler.spec.document import KINDS
@@ -16,13 +17,23 @@ def schemas() -> dict[str, str]:
     """The text of each file of `schemas/`, by name: one per kind, and spec.json for files that mix them."""
     found = {f"{kind.lower()}.json": _one(kind) for kind in KINDS}
     found["spec.json"] = _any()
-    return {name: json.dumps(schema, indent=2, ensure_ascii=False) + "\n" for name, schema in found.items()}
+    return {name: text(schema) for name, schema in found.items()}
+
+
+def text(schema: dict[str, Any]) -> str:
+    """A schema as its file has it."""
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def schema_of(model: type[BaseModel], name: str, title: str) -> dict[str, Any]:
+    """The schema of any model of ours, as an editor wants it."""
+    schema = model.model_json_schema(by_alias=True)
+    _finish(schema)
+    return {**_head(name, title), **schema}
 
 
 def _one(kind: str) -> dict[str, Any]:
-    schema = KINDS[kind].model_json_schema(by_alias=True)
-    _finish(schema)
-    return {**_head(kind.lower(), f"{kind} document of reconciler"), **schema}
+    return schema_of(KINDS[kind], kind.lower(), f"{kind} document of reconciler")
 
 
 def _any() -> dict[str, Any]:

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from reconciler.agent.caution import cautions, settled
-from reconciler.agent.config import AgentConfig, load_settings
+from reconciler.agent.config import AgentConfig, SourceConfig
+from reconciler.agent.remote import access
+from reconciler.agent.settings import load_settings
 from reconciler.agent.waited import Waited
 from reconciler.cli.agent_check import told
 from reconciler.model.diagnostic import Refused
@@ -25,7 +27,6 @@ def config(**more: object) -> AgentConfig:
     ("url", "count"),
     [
         ("git://h.example/x.git", 1),
-        ("http://u:secret@h.example/x.git", 1),
         ("HTTP://h.example:80/x.git", 1),
         ("git://127.0.0.1.example/x.git", 1),
         ("git://127.0.0.1/x.git", 0),
@@ -46,6 +47,27 @@ def test_a_source_that_anybody_on_the_way_may_change_is_told_of(url: str, count:
     assert cautions(config(sources=[{"url": url}], trust=SIGNED)) == ()
 
 
+@pytest.mark.parametrize(
+    ("url", "names"),
+    [
+        ("https://h.example/x.git", {"https_proxy", "NO_PROXY"}),
+        ("ssh://git@h.example/x.git", {"https_proxy", "NO_PROXY"}),
+        ("http://127.0.0.1:3000/x.git", set()),
+        ("http://[/x", {"https_proxy", "NO_PROXY"}),
+    ],
+)
+def test_a_proxy_of_the_environment_is_gone_through_but_not_to_this_machine(
+    monkeypatch: pytest.MonkeyPatch, url: str, names: set[str]
+) -> None:
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
+    monkeypatch.setenv("NO_PROXY", ".example.org")
+    _, env = access(SourceConfig(url=url))
+    assert {name for name in env if "proxy" in name.lower()} == names
+
+
 def test_a_token_in_the_open_is_told_of_even_where_commits_are_signed() -> None:
     source = {"url": "http://h.example/x.git", "token_file": "/etc/token"}
     assert ["/etc/token" in one.detail for one in cautions(config(sources=[source]))] == [False, True]
@@ -60,7 +82,7 @@ def test_what_an_agent_is_for_is_changed_by_no_reload() -> None:
 
 def test_each_setting_says_who_gave_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "agent.yaml"
-    file.write_text("sources:\n  - url: http://u:hunter2@h.example/x.git\ninterval: 2m\nweb: {listen: '127.0.0.1:1'}\n")
+    file.write_text("sources:\n  - url: ssh://u:hunter2@h.example/x.git\ninterval: 2m\nweb: {listen: '127.0.0.1:1'}\n")
     environ = {"RECONCILER_AGENT_JITTER": "2s", "RECONCILER_AGENT_WINDOWS": "{deny: [{days: [sun]}]}"}
     _, found = load_settings(file, environ, {"web.private": "true", "web.token_file": "/t", "interval": "3m"})
     origins = {one.name: one.origin for one in found}
@@ -74,7 +96,7 @@ def test_each_setting_says_who_gave_it(tmp_path: Path, capsys: pytest.CaptureFix
     rows = {line.split()[0]: line.split()[1:] for line in said.out.splitlines()}
     assert rows["backoff"] == ["7", "--set", "backoff"]
     assert set(rows) >= {name for name in origins if not name.startswith("windows.")}
-    assert "source-unprotected" in said.err and "hunter2" not in said.out + said.err
+    assert "hunter2" not in said.out + said.err and "ssh://h.example/x.git" in said.out
 
 
 def test_a_commit_goes_on_waiting_after_a_restart_by_the_time_that_somebody_could_object(tmp_path: Path) -> None:

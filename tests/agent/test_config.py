@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.agent.config import AgentConfig, load_config
+from reconciler.agent.config import AgentConfig
+from reconciler.agent.settings import load_config
 from reconciler.model.diagnostic import SpecError
+from reconciler.spec.schema import schema_of, text
 
 PLAIN = "sources:\n  - url: https://git.example.org/jails.git\n"
 
@@ -48,7 +50,6 @@ def test_every_problem_is_told_at_its_place(tmp_path: Path) -> None:
     text = "sources:\n  - {url: --upload-pack=x, brunch: main}\ninterval: soon\nwindows: {allow: [{begin: '25:00'}]}\n"
     assert wrong(tmp_path, text, {"RECONCILER_AGENT_JOBS": "many"}, **{"web.listen": "here"}) == [
         "--set web.listen bad-value",
-        "agent.yaml:2:3 bad-value",
         "agent.yaml:2:28 unknown-key",
         "agent.yaml:3:11 bad-value",
         "agent.yaml:4:27 bad-value",
@@ -65,6 +66,12 @@ def test_every_problem_is_told_at_its_place(tmp_path: Path) -> None:
         "sources: [{url: a, path: /b}]",
         "sources: [{url: 'ext::sh -c x'}]",
         "sources: [{url: '::x'}]",
+        "sources: [{url: 'https://ada:secret@h.example/x.git'}]",
+        "sources: [{url: 'HTTP://token@h.example/x.git'}]",
+        "sources: [{url: a}]\nwindows: {zone: Europe/Nowhere}",
+        "sources: [{url: a}]\nwindows: {zone: Europe}",
+        "sources: [{url: a}]\nwindows: {zone: /etc/localtime}",
+        "sources: [{url: a}]\nwindows: {zone: ''}",
         "sources: [{url: a}, {url: b}]",
         "sources: [{url: a}, {path: /b, name: b}]",
         "sources: [{path: /b}]\ntrust: {verify: commits, gpg_home: /k}",
@@ -88,3 +95,11 @@ def test_a_named_file_that_is_missing_is_no_empty_one(tmp_path: Path) -> None:
     with pytest.raises(SpecError) as caught:
         load_config(tmp_path / "none.yaml", {"RECONCILER_AGENT_SOURCES": "[{path: /srv}]"})
     assert caught.value.diagnostics[0].code == "config-unreadable"
+
+
+def test_editors_are_told_every_field() -> None:
+    file = Path(__file__).parents[2] / "schemas/agent.json"
+    schema = schema_of(AgentConfig, "agent", "Configuration of reconcile agent")
+    assert file.read_text() == text(schema), "run: reconcile schema --out schemas"
+    for part in (schema, *schema["$defs"].values()):
+        assert [name for name, field in part["properties"].items() if "description" not in field] == []

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.agent.config import load_config
+from reconciler.agent.settings import load_config
 from reconciler.hosts.sandbox import rc
 from reconciler.model.command import Completed
 from tests.runtime.machine import Place

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from reconciler.cli import options as given
+
+if TYPE_CHECKING:
+    from reconciler.agent.config import AgentConfig
 
 Config = Annotated[
     Path | None,
@@ -43,7 +46,7 @@ def agent(
     """
     import os
 
-    from reconciler.agent.config import AgentConfig, load_config
+    from reconciler.agent.settings import load_config
 
     def read() -> AgentConfig:
         return load_config(config, os.environ, flags)

@@ -13,13 +13,15 @@ def schema(
     out: Annotated[Path | None, typer.Option(help="Folder to write them to; without it, spec.json is printed.")] = None,
     check: Annotated[bool, typer.Option(help="Write nothing; fail when a file in the folder differs.")] = False,
 ) -> int:
-    """Write the JSON Schemas of all documents.
+    """Write the JSON Schemas of all documents, and of the agent's configuration.
 
     Exit status: 0 done, 1 failed or a file differs (with --check), 64 usage.
     """
-    from reconciler.spec.schema import schemas
+    from reconciler.agent.config import AgentConfig
+    from reconciler.spec.schema import schema_of, schemas, text
 
-    texts = schemas()
+    agent = schema_of(AgentConfig, "agent", "Configuration of reconcile agent")
+    texts = {**schemas(), "agent.json": text(agent)}
     if out is None and not check:
         sys.stdout.write(texts["spec.json"])
         return 0
