@@ -36,6 +36,11 @@ def narrate(before: Status, after: Status) -> None:
     _jails(before, after)
 
 
+def warn(problem: Diagnostic) -> None:
+    """Log what stands on no board, such as a journal that cannot be written."""
+    logs.log.warning(logs.PROBLEM_FOUND, **_problem(problem))
+
+
 def _made(status: Status) -> tuple[Any, ...]:
     plan = status.plan
     return (plan.commit, plan.create, plan.change, plan.remove, plan.interrupted) if plan is not None else ()

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from reconciler import __version__
+from reconciler.agent import logs
 from reconciler.agent.board import Board, Commit, Status
 from reconciler.agent.caution import cautions
 from reconciler.agent.config import AgentConfig
 from reconciler.agent.loop import Agent
+from reconciler.agent.narrate import warn
 from reconciler.agent.origin import open_origin
 from reconciler.agent.published import Published
 from reconciler.agent.sources import Clocks
@@ -42,7 +44,7 @@ def make_agent(config: AgentConfig, *, adopt: bool = False, before: Agent | None
     clocks = Clocks(time.time, time.monotonic, random.random)
     name = socket.gethostname()
     board = before.board if before else Board(Status(url, time.time(), __version__, os.getpid()))
-    board.update(cautions=cautions(config))
+    board.update(cautions=cautions(config), state=config.state)
     stop = before.stop if before else threading.Event()
     origin = open_origin(config, LocalRunner(), clocks, name.partition(".")[0], stop.is_set)
     published = Published(Path(config.run))
@@ -59,7 +61,7 @@ def tools(config: AgentConfig) -> Tools:
 
     def look_into(current: Session, decided: Decided, download: bool) -> tuple[Session, Decided]:
         patience = patience_of(current.document, offline=False) if download else None
-        return settled(current, decided, config.mirror, patience)
+        return settled(current, decided, config.mirror, patience, _examined)
 
     def hold(host: Host, pool: str) -> Any:
         return locked(host, pool, "agent")
@@ -76,7 +78,7 @@ def tools(config: AgentConfig) -> Tools:
 
     def record(commit: Commit, specs: str) -> Record:
         by = f" ({commit.author})" if commit.author else ""
-        return Record.begin(url, specs, commit.sha, f"reconcile agent: {commit.subject}{by}")
+        return Record.begin(url, specs, commit.sha, f"reconcile agent: {commit.subject}{by}", warn)
 
     return Tools(
         opened,
@@ -87,3 +89,7 @@ def tools(config: AgentConfig) -> Tools:
         record,
         document,
     )
+
+
+def _examined(release: str) -> None:
+    logs.log.info(logs.RELEASE_EXAMINED, release=release)

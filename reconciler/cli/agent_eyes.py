@@ -15,6 +15,7 @@ from reconciler.agent.board import Board, Commit, Jail
 from reconciler.agent.config import AgentConfig
 from reconciler.agent.eyes import eyes
 from reconciler.agent.git import Repository
+from reconciler.agent.narrate import warn
 from reconciler.agent.page_view import DIFF_LIMIT, Records, Release, Shown
 from reconciler.agent.run import Beside
 from reconciler.agent.telling import plain_document
@@ -22,8 +23,9 @@ from reconciler.agent.wake import Wake
 from reconciler.agent.web_act import Acts
 from reconciler.cache import Cache, default_folder
 from reconciler.cli import agent_orders, plan_json, session, suspending
-from reconciler.cli.record import journal
+from reconciler.cli.record import journal, journal_path, noted
 from reconciler.hosts.freebsd.run import LocalRunner
+from reconciler.journal import Journal, RunRecord
 from reconciler.model.diagnostic import Diagnostic, FetchError, Refused
 from reconciler.reconcile import Options, Session
 from reconciler.releases.tag import Tags, Updates
@@ -32,19 +34,64 @@ from reconciler.spec.load import load
 from reconciler.today import today
 
 BY = "the status page"
+REOPEN = 10.0
+"""Seconds between two tries to open a journal that could not be read."""
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 @contextmanager
 def watched(beside: Beside) -> Iterator[None]:
     """The part that runs beside the loop."""
-    opened = journal()
+    opened = Reading(lambda: journal(warn), journal_path(os.environ, os.geteuid()), time.monotonic)
     known = Records(opened.history, opened.run, commits(beside.config), releases())
     try:
         with eyes(beside, known, acts(beside.config, beside.board, beside.wake)):
             yield
     finally:
         opened.close()
+
+
+class Reading:
+    """The journal as it is by now: begun anew where another file lies there, or this one could not be read for a while.
+
+    An agent runs for months; meanwhile the file may be deleted, moved aside as damaged, or locked by somebody.
+    """
+
+    def __init__(self, opened: Callable[[], Journal], path: Path, ticks: Callable[[], float]) -> None:
+        """`opened` opens it, `path` is where; `ticks` only ever grows."""
+        self._open, self._path, self._ticks = opened, path, ticks
+        self._one = threading.RLock()
+        self._journal, self._which, self._since = opened(), _which(path), ticks()
+
+    def history(self, limit: int, jail: str | None) -> tuple[RunRecord, ...]:
+        """As the journal's."""
+        return self._now().history(limit, jail)
+
+    def run(self, number: int) -> RunRecord | None:
+        """As the journal's."""
+        return self._now().run(number)
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._one:
+            self._journal.close()
+
+    def _now(self) -> Journal:
+        with self._one:
+            stale = not self._journal.on or _which(self._path) != self._which
+            if stale and self._ticks() - self._since >= REOPEN:
+                self._journal.close()
+                self._journal, self._which, self._since = self._open(), _which(self._path), self._ticks()
+            return self._journal
+
+
+def _which(path: Path) -> tuple[int, ...]:
+    """Which file lies there; () where none does."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return ()
+    return (status.st_dev, status.st_ino)
 
 
 def commits(config: AgentConfig) -> Callable[[str], Shown | None]:
@@ -85,14 +132,16 @@ def acts(config: AgentConfig, board: Board, wake: Wake) -> Acts:
 
     def mark(jail: str, why: str) -> None:
         host, dataset = session.changing(session.host_url(config.host)), f"{config.pool}/jails/{jail}"
-        if not jail and why:
-            agent_orders.suspend_all(host, config.pool, f"{why} (by {BY})")
-        elif not jail:
-            agent_orders.resume_all(host, config.pool)
-        elif why:
-            host.datasets.set(dataset, {suspending.PROPERTY: suspending.reason(f"{why} (by {BY})")})
-        else:
-            host.datasets.unset(dataset, suspending.PROPERTY)
+        what = f"suspend {jail or '--all'}: {why} (by {BY})" if why else f"resume {jail or '--all'} (by {BY})"
+        with noted(host.url, "", jail, what, warn):
+            if not jail and why:
+                agent_orders.suspend_all(host, config.pool, f"{why} (by {BY})")
+            elif not jail:
+                agent_orders.resume_all(host, config.pool)
+            elif why:
+                host.datasets.set(dataset, {suspending.PROPERTY: suspending.reason(f"{why} (by {BY})")})
+            else:
+                host.datasets.unset(dataset, suspending.PROPERTY)
         wake.now("page")
 
     one = threading.Lock()
@@ -106,7 +155,8 @@ def acts(config: AgentConfig, board: Board, wake: Wake) -> Acts:
         if waiting is None or waiting.commit.sha != commit:
             detail = "Another commit waits by now, or none does. Look at the page again."
             raise Refused(Diagnostic("approval-other", "This is not the commit that waits", detail))
-        orders.approve(Path(config.state), orders.Approved(commit, BY, time.time()))
+        with noted(board.now().host, "", "", f"approve {commit} (by {BY})", warn):
+            orders.approve(Path(config.state), orders.Approved(commit, BY, time.time()))
         wake.now("page")
 
     return Acts(

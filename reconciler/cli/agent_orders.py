@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Mapping
@@ -11,8 +12,9 @@ from typing import Any
 from reconciler.agent.config import AgentConfig
 from reconciler.agent.orders import SUSPENDED, Approved, approve
 from reconciler.agent.published import read_status, wake
-from reconciler.cli import suspending
+from reconciler.cli import session, suspending
 from reconciler.cli.lock import user
+from reconciler.cli.record import noted
 from reconciler.model.diagnostic import Diagnostic, SpecError
 from reconciler.model.ports import Host
 
@@ -22,12 +24,24 @@ _WHOLE = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 def approve_commit(
     config: AgentConfig, given: str, *, prune: bool = False, loss: tuple[str, ...] = (), rewrite: bool = False
 ) -> str:
-    """Let a commit go on, and wake the agent; answers the whole commit. Raises SpecError (`commit-unknown`, ...)."""
+    """Let a commit go on, and wake the agent; answers what was done. Raises SpecError (`commit-unknown`, ...)."""
     run = Path(config.run)
-    sha = _meant(given, read_status(run) or {})
-    approve(Path(config.state), Approved(sha, user(), time.time(), prune, loss, rewrite))
-    wake(run)
-    return sha
+    said = read_status(run) or {}
+    sha = _meant(given, said)
+    # An agent that runs may have been told of its folder by flags that are not known here.
+    state = str(said.get("state") or config.state)
+    url = session.host_url(config.host or os.environ.get("RECONCILER_HOST", ""))
+    with noted(url, "", "", f"approve {sha}{_consents(prune=prune, loss=loss, rewrite=rewrite)}"):
+        approve(Path(state), Approved(sha, user(), time.time(), prune, loss, rewrite))
+    if wake(run):
+        return f"{sha} is approved. The agent applies it with its next look, which has been asked for."
+    return f"{sha} is approved. No agent runs with {run} now; the next one that keeps {state} applies it."
+
+
+def _consents(*, prune: bool, loss: tuple[str, ...], rewrite: bool) -> str:
+    """The options that go with an approval, for the journal."""
+    given = ["--allow-prune"] * prune + ["--allow-rewrite"] * rewrite + [f"--allow-data-loss {one}" for one in loss]
+    return "".join(f" {one}" for one in given)
 
 
 def suspend_all(host: Host, pool: str, text: str) -> str:

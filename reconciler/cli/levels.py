@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 
 from reconciler.cache import Cache, default_folder
@@ -21,13 +22,22 @@ from reconciler.releases.fetch import fetch, level_of, plan_fetch
 from reconciler.spec.document import Release
 
 
-def settled(current: Session, decided: Decided, mirror: str, patience: Patience | None) -> tuple[Session, Decided]:
-    """The session and its plan with the levels that the sets hold; without `patience`, only of sets in the cache."""
+def _told(name: str) -> None:
+    print(f"Looking into the sets of {name} ...", file=sys.stderr, flush=True)
+
+
+def settled(
+    current: Session, decided: Decided, mirror: str, patience: Patience | None, told: Callable[[str], None] = _told
+) -> tuple[Session, Decided]:
+    """The session and its plan with the levels that the sets hold; without `patience`, only of sets in the cache.
+
+    `told` hears of each release whose sets are fetched.
+    """
     found: dict[str, int] = {}
     for step in decided.plan.steps:
         subject = step.action.subject
         if isinstance(step.action, FetchRelease) and isinstance(subject, Wanted):
-            level = _level(current, subject, mirror, patience)
+            level = _level(current, subject, mirror, patience, told)
             if level is not None and level != subject.level:
                 found[subject.name.rpartition("-p")[0]] = level
     if not found:
@@ -38,7 +48,9 @@ def settled(current: Session, decided: Decided, mirror: str, patience: Patience 
     return again, again.decide()
 
 
-def _level(current: Session, wanted: Wanted, mirror: str, patience: Patience | None) -> int | None:
+def _level(
+    current: Session, wanted: Wanted, mirror: str, patience: Patience | None, told: Callable[[str], None]
+) -> int | None:
     name = wanted.name.rpartition("-p")[0]
     release = wanted.source if isinstance(wanted.source, Release) else Release(name=name)
     if release.mirror is None and mirror:
@@ -50,7 +62,7 @@ def _level(current: Session, wanted: Wanted, mirror: str, patience: Patience | N
         plan = plan_fetch(release, current.facts.machine, current.facts.arch)
         level = level_of(plan, cache)
         if level is None and patience is not None:
-            print(f"Looking into the sets of {name} ...", file=sys.stderr, flush=True)
+            told(name)
             level = fetch(plan, cache, patience=patience, unpacking=True).level
     except ReconcilerError:
         return None  # the step that needs them says why

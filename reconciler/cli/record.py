@@ -12,8 +12,9 @@ from pathlib import Path
 
 from reconciler.cli import show
 from reconciler.hosts.open import identity
-from reconciler.journal import Journal, open_journal
+from reconciler.journal import Journal, Warn, open_journal
 from reconciler.model.action import Step
+from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.outcome import Result
 
 
@@ -29,9 +30,13 @@ def journal_path(environ: Mapping[str, str], uid: int) -> Path:
     return Path(base) / "reconciler" / "journal.db"
 
 
-def journal() -> Journal:
+def _shown(problem: Diagnostic) -> None:
+    show.show([problem])
+
+
+def journal(warn: Warn = _shown) -> Journal:
     """The journal of this user; what goes wrong with it is a warning."""
-    return open_journal(journal_path(os.environ, os.geteuid()), lambda problem: show.show([problem]))
+    return open_journal(journal_path(os.environ, os.geteuid()), warn)
 
 
 @dataclass
@@ -42,9 +47,9 @@ class Record:
     number: int
 
     @classmethod
-    def begin(cls, host: str, specs: str, commit: str = "", command: str = "") -> Record:
+    def begin(cls, host: str, specs: str, commit: str = "", command: str = "", warn: Warn = _shown) -> Record:
         """Record that a run begins: of a commit, where specs come from one; `command` is what was typed."""
-        opened = journal()
+        opened = journal(warn)
         typed = command or " ".join(["reconcile", *sys.argv[1:]])
         return cls(opened, opened.begin_run(commit, typed, identity(host), specs))
 
@@ -69,12 +74,12 @@ class Record:
 
 
 @contextmanager
-def noted(host: str, specs: str, jail: str, action: str) -> Iterator[None]:
+def noted(host: str, specs: str, jail: str, action: str, warn: Warn = _shown) -> Iterator[None]:
     """Record one thing that a command does outside a plan, such as `suspend web`, and how it ended.
 
     `host` is its URL, `specs` the digest of the specs, `jail` the jail it concerns, or "".
     """
-    opened = journal()
+    opened = journal(warn)
     number = opened.begin_run("", f"reconcile {action}", identity(host), specs)
     began, outcome = time.monotonic(), "failed"
     try:

@@ -29,6 +29,8 @@ from reconciler.agent.wake import Wake
 from reconciler.agent.web import Ask, Web
 from reconciler.agent.web_act import Acts
 from reconciler.agent.web_live import Live
+from reconciler.cli.agent_eyes import Reading
+from reconciler.journal import Journal, open_journal
 from reconciler.releases.tag import SignedTag, Tag
 from tests.agent import boards
 from tests.waiting import PATIENCE, until
@@ -241,3 +243,35 @@ def test_releases_are_held_against_the_calendar_and_the_newest_level():
         ("a",),
         ("a", "b"),
     )
+
+
+def test_the_page_reads_the_journal_that_is_there_by_now(tmp_path: Path):
+    path, ticks, said = tmp_path / "journal.db", [0.0], []
+
+    def opened() -> Journal:
+        return open_journal(path, said.append, now=lambda: 0.0)
+
+    def note(what: str) -> None:
+        journal = opened()
+        journal.begin_run("", what, "local", "")
+        journal.close()
+
+    note("first")
+    reading = Reading(opened, path, lambda: ticks[0])
+    assert [run.command for run in reading.history(5, None)] == ["first"]
+    path.unlink()  # somebody made room; a run began another
+    note("second")
+    ticks[0] += 60
+    assert [run.command for run in reading.history(5, None)] == ["second"]
+    path.write_bytes(b"SQLite format 3\0 but no more")
+    ticks[0] += 60
+    assert reading.history(5, None) == ()
+    note("third")
+    ticks[0] += 60
+    assert [run.command for run in reading.history(5, None)] == ["third"]
+    reading.close()  # as after an error: nothing can be read through it any more
+    assert reading.history(5, None) == ()
+    ticks[0] += 60
+    assert [run.command for run in reading.history(5, None)] == ["third"]
+    reading.close()
+    assert {problem.code for problem in said} == {"journal-damaged"}

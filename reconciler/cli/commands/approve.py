@@ -29,14 +29,13 @@ def approve(
     """
     import os
 
-    from reconciler.agent.config import load_config
+    from reconciler.agent.settings import load_config
     from reconciler.cli import agent_orders
     from reconciler.cli.options import settings
 
     agent = load_config(config, os.environ, settings(set_))
     loss = tuple(allow_data_loss or ())
-    sha = agent_orders.approve_commit(agent, commit, prune=allow_prune, loss=loss, rewrite=allow_rewrite)
-    print(f"{sha} is approved. The agent applies it with its next look, which has been asked for.")
+    print(agent_orders.approve_commit(agent, commit, prune=allow_prune, loss=loss, rewrite=allow_rewrite))
     return 0
 
 

@@ -52,6 +52,7 @@ def _everything(run: Session, *, dry_run: bool) -> int:
     from reconciler.agent.published import wake
     from reconciler.cli import agent_orders, render_plan, session
     from reconciler.cli.paper import paper
+    from reconciler.cli.record import noted
 
     why = agent_orders.suspended(run.host, run.document.pool)
     if not why:
@@ -62,13 +63,35 @@ def _everything(run: Session, *, dry_run: bool) -> int:
         print(render_plan.render(run.decide(), paper(), frozenset()))
     else:
         print("Nothing here knows its specs; name them: --specs PATH\n")
+    _waiting(run)
     if dry_run:
         print("It stays suspended (--dry-run).")
         return 0
-    agent_orders.resume_all(run.host, run.document.pool)
+    with noted(run.host.url, run.specs.digest, "", "resume --all"):
+        agent_orders.resume_all(run.host, run.document.pool)
     wake(session.run_folder())
     print("The agent is no longer suspended.")
     return 0
+
+
+def _waiting(run: Session) -> None:
+    """What a commit would do that came meanwhile, which a running agent holds ready."""
+    from pathlib import Path
+
+    from reconciler.agent.published import read_status
+    from reconciler.cli import render_plan, session
+    from reconciler.cli.paper import paper
+    from reconciler.cli.show import visible
+    from reconciler.reconcile import Options, Session
+    from reconciler.spec.load import load
+
+    said = read_status(session.run_folder()) or {}
+    waiting = said.get("approval") if said.get("host") == run.host.url else None
+    if waiting and waiting.get("specs"):
+        commit, options = waiting["commit"], Options(Path(waiting["specs"]), run.options.labels, source=said["origin"])
+        subject = f"{commit['sha'][:12]} {commit.get('subject', '')!r}"
+        print(visible(f"What came meanwhile, {subject}, would do, once nothing else holds it:") + "\n")
+        print(render_plan.render(Session(run.host, options, load(options.path)).decide(), paper(), frozenset()))
 
 
 def _show(run: Session, name: str, why: str) -> None:

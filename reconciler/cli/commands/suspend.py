@@ -31,7 +31,8 @@ def suspend(
         raise typer.BadParameter("name a jail, or say --all")
     run = session.pool_session(session.changing(host), specs, given.labels(label))
     if everything:
-        why = agent_orders.suspend_all(run.host, run.document.pool, reason)
+        with noted(run.host.url, run.specs.digest, "", f"suspend --all: {reason}"):
+            why = agent_orders.suspend_all(run.host, run.document.pool, reason)
         print(f"The agent is suspended: {why}. It changes nothing. Undo: reconcile resume --all")
         return 0
     why = suspending.reason(reason)
