@@ -65,13 +65,15 @@ class Refusal:
 class Approval:
     """A commit whose plan is made and waits. `by_itself` is when it goes on alone, None when only a hand lets it.
 
-    `window` is when the next maintenance window opens, None where none stands in the way.
+    `window` is when the next maintenance window opens, None where none stands in the way. `specs` is the folder of our
+    own that holds its specs.
     """
 
     commit: Commit
     since: float
     by_itself: float | None = None
     window: float | None = None
+    specs: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +171,8 @@ class Status:
     """Everything at one moment. `commit` is the one that the host converges to; `tip` the newest that was seen.
 
     `specs` is the folder of our own that holds the specs of `commit`, `origin` what the pool records as their source.
-    `problems` are of the last turn, `cautions` of the configuration.
+    `state` is the agent's folder. `problems` are of the last turn, `cautions` of the configuration. Past `overdue` (of
+    the clock that never jumps) the loop hangs; None while it may take as long as it likes.
     """
 
     host: str
@@ -196,6 +199,8 @@ class Status:
     next_wake: float | None = None
     specs: str = ""
     origin: str = ""
+    state: str = ""
+    overdue: float | None = None
 
     @property
     def last(self) -> Cycle | None:

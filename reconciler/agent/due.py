@@ -6,6 +6,9 @@ from collections.abc import Iterable
 
 from reconciler.agent.board import Approval
 
+HANGS = 1800.0
+"""Seconds for which a turn may ask, verify and plan, or be late: any more, and the loop hangs."""
+
 
 def until_next(
     usual: float, others: Iterable[float | None], shared: float | None, approval: Approval | None, wall: float

@@ -230,7 +230,7 @@ class Repository:
         try:
             return self._git(argv, limit=limit).decode("utf-8", "replace")
         except FetchError as error:
-            if "output-too-large" in str(error.__cause__ or error.__context__):
+            if error.diagnostics[0].code == "tree-too-large":
                 return None
             raise
 
@@ -311,7 +311,9 @@ class Repository:
         try:
             return self._runner.run(self._command(argv, settings, {"GNUPGHOME": home}, stdin, _LOCAL, limit))
         except HostError as error:
-            raise FetchError(_broken(error.diagnostics[0].detail)) from error
+            problem = error.diagnostics[0]
+            large = problem.code == "output-too-large"
+            raise FetchError(_too_much(problem) if large else _broken(problem.detail)) from error
 
     def _command(
         self,
@@ -367,6 +369,10 @@ def unusable(folder: Path, error: OSError) -> FetchError:
     detail = f"{folder}: {error.strerror or error}."
     hint = "Make room, or name another folder: --set state=DIR. What was applied last stays in force."
     return FetchError(Diagnostic("agent-folder", "The agent's folder cannot be used", detail, hint))
+
+
+def _too_much(problem: Diagnostic) -> Diagnostic:
+    return Diagnostic("tree-too-large", "The commit is too large", problem.detail, "Keep specs in a repository alone.")
 
 
 def _broken(why: str) -> Diagnostic:

@@ -14,10 +14,10 @@ from datetime import datetime
 from pathlib import Path
 
 from reconciler.agent.approval import Gate, gate
-from reconciler.agent.board import HISTORY, Approval, Board, Commit, Cycle, Ended, Phase, Refusal, Status
+from reconciler.agent.board import HISTORY, Approval, Board, Commit, Cycle, Phase, Refusal, Status
 from reconciler.agent.choose import Choice, choose, newest_below
 from reconciler.agent.config import AgentConfig
-from reconciler.agent.due import until_next
+from reconciler.agent.due import HANGS, until_next
 from reconciler.agent.jails import SHARED, Failures, conditions
 from reconciler.agent.orders import COMMIT, SUSPENDED, Orders, load_orders
 from reconciler.agent.origin import Origin
@@ -25,11 +25,10 @@ from reconciler.agent.sources import Clocks
 from reconciler.agent.telling import mistake, plain, refused_by_machine, there
 from reconciler.agent.tools import Tools
 from reconciler.agent.tree import Checkout
-from reconciler.agent.turn import Asked, Engine, Looked, planned
+from reconciler.agent.turn import Asked, Engine, Looked, Turned, planned
 from reconciler.agent.waited import Waited
-from reconciler.agent.windows import is_open
+from reconciler.agent.windows import is_open, local_time
 from reconciler.model.diagnostic import Diagnostic, FetchError, HostError, ReconcilerError, Refused, SpecError
-from reconciler.model.outcome import Report
 from reconciler.model.ports import Host
 from reconciler.renderings import Renderings
 from reconciler.touched import Memory
@@ -45,16 +44,6 @@ class InForce:
 
     commit: Commit
     checkout: Checkout
-
-
-@dataclass
-class Turned:
-    """What a turn came to. `again` asks for the next in so many seconds."""
-
-    outcome: Ended
-    problems: tuple[Diagnostic, ...] = ()
-    report: Report | None = None
-    again: float | None = None
 
 
 @dataclass
@@ -76,7 +65,7 @@ class Agent:
     _number: int = 0
     _looked: Looked | None = None
     _bad: dict[str, tuple[Diagnostic, ...]] = field(default_factory=dict)
-    _stale: frozenset[str] | None = None
+    _first: dict[str, str] = field(default_factory=dict)
     _pending: tuple[object, ...] = ()
 
     def __post_init__(self) -> None:
@@ -87,6 +76,7 @@ class Agent:
         self.waited = Waited(Path(config.state), self.clocks.ticks)
         self._number = self.board.now().cycle
         asked = (config, self.tools, self.origin.name, self.clocks.wall, self.adopt, Renderings(), Memory())
+        self.local = local_time(config.windows.zone) if config.windows.zone else self.local
         self.engine, self.candidates = Engine(*asked), Engine(*asked)
 
     def cycle(self, why: tuple[str, ...] = ()) -> float:
@@ -108,8 +98,9 @@ class Agent:
         """Put something on the board, and tell who publishes it."""
         self.told(self.board.update(**changes))
 
-    def _phase(self, phase: Phase, **more: object) -> None:
-        self.say(phase=phase, phase_since=self.clocks.wall(), **more)
+    def _phase(self, phase: Phase, within: float | None = HANGS, **more: object) -> None:
+        overdue = self.clocks.ticks() + within if within is not None else None
+        self.say(phase=phase, phase_since=self.clocks.wall(), overdue=overdue, **more)
 
     # --- one turn
 
@@ -162,14 +153,14 @@ class Agent:
 
     def _choose(self, orders: Orders) -> Choice:
         offers = self.origin.offers()
-        if self._stale is None and offers:
-            self._stale = frozenset(offer.testing for offer in offers if offer.testing)
+        for offer in offers:
+            self._first.setdefault(offer.source, offer.testing)
         forced = next((offer for offer in offers if orders.rewritten(offer.sha)), None)
         if forced is not None and self.last and not self.origin.contains(forced.sha, self.last):
             return Choice(forced.sha, forced)
         if offers:
             self.say(tip=self.origin.commit(offers[0].sha, offers[0]))
-        return choose(self.last, offers, self.origin.contains, self._stale or frozenset())
+        return choose(self.last, offers, self.origin.contains, frozenset(filter(None, self._first.values())))
 
     def _verified(self, commit: Commit, orders: Orders, since: str = "") -> Commit:
         """The commit with its signer; it and all that came after `since` have to verify. Raises FetchError."""
@@ -258,7 +249,9 @@ class Agent:
         since = before.approval.since if before.approval is not None and same else wall - waited
         by_itself = wall + gated.seconds if gated.seconds is not None and gated.window is None else None
         window = wall + (gated.seconds or 0.0) if gated.window is not None else None
-        self._phase("awaiting-approval", approval=Approval(commit, since, by_itself, window), refused=None)
+        self._phase(
+            "awaiting-approval", approval=Approval(commit, since, by_itself, window, str(asked.specs)), refused=None
+        )
         return ()
 
     def _refuse(self, commit: Commit, found: tuple[Diagnostic, ...]) -> tuple[Diagnostic, ...]:
@@ -318,7 +311,7 @@ class Agent:
 
     def _apply(self, host: Host, asked: Asked, looked: Looked) -> Turned:
         assert self.current is not None
-        self._phase("applying")
+        self._phase("applying", within=None)
         try:
             looked, report = self.engine.apply(asked, looked, self.stop, lambda steps: self.say(steps=steps))
         finally:
@@ -379,6 +372,7 @@ class Agent:
             phase = "suspended"
         self._phase(
             phase,
+            within=wait + HANGS,
             cycles=(cycle, *before.cycles[: HISTORY - 1]),
             problems=turned.problems,
             sources=self.origin.health(),
@@ -390,8 +384,9 @@ class Agent:
         failing = self.failures.next_due(self.clocks.ticks())
         shared = failing if SHARED in self.failures.found else None
         usual = self.config.interval + self.config.jitter * self.clocks.chance()
-        others = (turned.again, failing, self.origin.due())
-        return until_next(usual, others, shared, self.board.now().approval, self.clocks.wall())
+        return until_next(
+            usual, (turned.again, failing, self.origin.due()), shared, self.board.now().approval, self.clocks.wall()
+        )
 
     def _specs(self, checkout: Checkout) -> Path:
         return checkout.folder / self.config.folder if self.config.folder else checkout.folder

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -25,8 +26,6 @@ HTML = "text/html; charset=utf-8"
 RUNS = 100
 RUNS_SHORT = 10
 COMMITS_KEPT = 64
-LATE = 600.0
-"""Seconds after its time at which a look that did not happen means that the agent hangs."""
 
 _SHA = re.compile(r"[0-9a-f]{7,64}", re.ASCII)
 _KINDS = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
@@ -35,9 +34,16 @@ _KINDS = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-
 class Pages:
     """All pages of one board. `now` is in seconds since 1970."""
 
-    def __init__(self, board: Board, records: Records, gate: Gate, now: Callable[[], float]) -> None:
-        """Show `board`, and what `records` know beside it."""
-        self._board, self._records, self._gate, self._now = board, records, gate, now
+    def __init__(
+        self,
+        board: Board,
+        records: Records,
+        gate: Gate,
+        now: Callable[[], float],
+        ticks: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Show `board`, and what `records` know beside it. `ticks` only ever grows."""
+        self._board, self._records, self._gate, self._now, self._ticks = board, records, gate, now, ticks
         self._commits: OrderedDict[str, Shown | None] = OrderedDict()
         prepare()
 
@@ -112,9 +118,8 @@ class Pages:
 
     def health(self, _ask: Ask) -> Answer:
         """200 while the loop turns; what jails are like is not asked here."""
-        status = self._board.now()
-        late = status.next_wake is not None and self._now() - status.next_wake > LATE
-        return plain(503, "The loop is late.") if late and status.phase == "waiting" else plain(200, "ok")
+        overdue = self._board.now().overdue
+        return plain(503, "The loop hangs.") if overdue is not None and self._ticks() > overdue else plain(200, "ok")
 
     def said(self, ask: Ask, number: int, title: str, words: str) -> Answer:
         """A page with a sentence."""

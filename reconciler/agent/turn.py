@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from reconciler import touched
-from reconciler.agent.board import TAIL, Commit, Planned, Running
+from reconciler.agent.board import TAIL, Commit, Ended, Planned, Running
 from reconciler.agent.config import AgentConfig
 from reconciler.agent.telling import plain_document
 from reconciler.agent.tools import Tools
@@ -59,6 +59,16 @@ class Looked:
     def refusals(self) -> tuple[Diagnostic, ...]:
         """What the guard says against it."""
         return self.decided.refusals if self.decided else ()
+
+
+@dataclass
+class Turned:
+    """What a turn came to. `again` asks for the next in so many seconds."""
+
+    outcome: Ended
+    problems: tuple[Diagnostic, ...] = ()
+    report: Report | None = None
+    again: float | None = None
 
 
 @dataclass

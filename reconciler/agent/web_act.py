@@ -64,7 +64,9 @@ class Acting:
             logs.log.warning(logs.WEB_LOGIN_FAILED, peer=ask.peer)
             words = "Too many wrong tokens; wait a minute." if name == "" else "The token is wrong."
             return self._login(ask, 429 if name == "" else 401, words)
-        cookie = f"{COOKIE}={name}; Path=/; HttpOnly; SameSite=Strict; Max-Age={int(LIFETIME)}"
+        # A browser names the page that a form stands on; with TLS in front the cookie is never sent without it.
+        secure = "; Secure" if ask.headers.get("origin", "").lower().startswith("https://") else ""
+        cookie = f"{COOKIE}={name}; Path=/; HttpOnly; SameSite=Strict; Max-Age={int(LIFETIME)}{secure}"
         return redirect("/", ("Set-Cookie", cookie))
 
     def sign_out(self, ask: Ask) -> Answer:

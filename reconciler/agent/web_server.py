@@ -17,6 +17,7 @@ from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 
+from reconciler.agent import logs
 from reconciler.agent.web import BODY_LIMIT, Web
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 
@@ -119,7 +120,11 @@ class Server:
 
     def _run(self) -> None:
         while not self._closing.is_set():
-            self._server.asyncore.loop(timeout=1.0, use_poll=True, map=self._map, count=1)
+            try:
+                self._server.asyncore.loop(timeout=1.0, use_poll=True, map=self._map, count=1)
+            except Exception as error:  # whatever one connection causes, the page stays for the others
+                logs.log.error(logs.PROBLEM_FOUND, exc_info=error)
+                self._closing.wait(1.0)
 
 
 def _listening(listen: str) -> socket.socket:

@@ -17,7 +17,7 @@ from reconciler.agent.due import until_next
 from reconciler.agent.git import Made
 from reconciler.agent.sources import newest_tag
 from reconciler.agent.trust import doubts, good
-from reconciler.agent.windows import is_open, next_open
+from reconciler.agent.windows import is_open, local_time, next_open
 
 MONDAY = datetime(2026, 11, 23)
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -88,6 +88,41 @@ def test_the_gate() -> None:
     never = WindowsConfig(deny=(WindowConfig(),))
     shut = gate(automatic, never, "a", (), 0, noon)
     assert (shut.open, shut.window) == (False, None)
+
+
+NIGHT = WindowsConfig(allow=(WindowConfig(begin="02:30", end="04:00"),))
+
+
+def at(moment: str) -> datetime:
+    """What a clock in Berlin shows at a moment in UTC."""
+    return local_time("Europe/Berlin")(datetime.fromisoformat(f"{moment}+00:00").timestamp())
+
+
+@pytest.mark.parametrize(
+    ("moment", "opened", "hours"),
+    [
+        ("2026-11-23T01:29", False, 1 / 60),
+        ("2026-11-23T01:30", True, 0),
+        ("2026-11-23T03:00", False, 22.5),
+        # 02:30 does not exist on this day: of a window that begins in the lost hour the rest is open.
+        ("2027-03-28T00:59", False, 0),
+        ("2027-03-28T01:00", True, 0),
+        ("2027-03-28T02:00", False, 22.5),
+        # 02:30 to 03:00 comes twice on this day.
+        ("2027-10-31T00:30", True, 0),
+        ("2027-10-31T01:00", False, 0.5),
+        ("2027-10-31T01:30", True, 0),
+        ("2027-10-30T02:30", False, 0),
+        # The night before, an hour more or less than the walls' difference.
+        ("2027-03-27T12:00", False, 13.5),
+        ("2027-10-30T12:00", False, 12.5),
+    ],
+)
+def test_windows_keep_the_time_of_their_zone_when_summer_time_begins_and_ends(moment, opened, hours) -> None:
+    found = gate(ApprovalConfig(), NIGHT, "a", (), 0, at(moment))
+    assert found.open == opened
+    if hours and not opened:
+        assert found.seconds == hours * 3600
 
 
 HISTORY = {"d": "abcd", "c": "abc", "b": "ab", "a": "a", "x": "ax", "t": "abct", "y": "y"}

@@ -90,6 +90,13 @@ def test_a_program_acts_with_the_token_in_a_header(act: str, fields: dict[str, s
     assert site.asked == [asked]
 
 
+def test_a_session_that_began_over_tls_is_never_sent_without_it():
+    for origin, secure in (("https://localhost:9", True), ("http://localhost:9", False)):
+        answer = Site().post("/login", {"token": TOKEN}, origin=origin)
+        assert answer.status == 303
+        assert ("; Secure" in dict(answer.headers)["Set-Cookie"]) is secure
+
+
 @pytest.mark.parametrize("act", ["sync", "approve", "suspend", "resume"])
 def test_nobody_else_acts(act: str):
     site = Site()

@@ -31,8 +31,10 @@
     });
   };
 
+  const title = () => document.getElementById("state-title")?.textContent ?? "";
+
   const put = (fresh) => {
-    const held = typing();
+    const held = typing(), before = title();
     for (const section of document.querySelectorAll("section[id]")) {
       const next = fresh.getElementById(section.id);
       if (!next || section === held || section.innerHTML === next.innerHTML && section.className === next.className
@@ -48,6 +50,8 @@
         if (back) back.focus({ preventScroll: true });
       }
     }
+    // Read aloud only from a place that stays: what is put in anew is not heard.
+    if (title() !== before) document.getElementById("heard").textContent = title();
   };
 
   const refresh = async () => {
