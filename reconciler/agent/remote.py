@@ -57,7 +57,7 @@ def unreachable(source: SourceConfig, why: str) -> Diagnostic:
     """A remote that gave no answer that can be used; `why` is shown without passwords."""
     detail = f"{source.name} ({plain_url(source.url or '')}): {plain_url(why)}"
     hint = "What was applied last stays in force; the agent goes on trying."
-    if "dubious ownership" in why:  # what git says to do about it is not for the agent, which reads no file of its users
+    if "dubious ownership" in why:  # what git says to do about it helps nobody here: we give it no such file to read
         hint = "It belongs to another user: fetch it as that one, ssh://USER@localhost/FOLDER, or chown it."
     return Diagnostic("source-unreachable", "A source of specs did not answer", detail, hint)
 
