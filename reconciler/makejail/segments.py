@@ -199,7 +199,8 @@ def _place(cutter: _Cutter, at: int, step: Step, moved: bool, host_words: str, v
 
 def _groups(cutter: _Cutter) -> list[range]:
     """Ranges of steps, each ending where nothing is open and something lasting was done."""
-    blocks, groups, start, lasting = Blocks(), [], 0, False
+    groups: list[range] = []
+    blocks, start, lasting = Blocks(), 0, False
     for at, step in enumerate(cutter.steps):
         if step.raw:
             blocks.feed(step.script)
@@ -207,6 +208,9 @@ def _groups(cutter: _Cutter) -> list[range]:
             blocks.feed_command(step.script)
         lasting = lasting or step.lasting
         joined = any(first <= at < last for first, last in cutter.joins)
+        if step.name == "STOP" and groups and blocks.closed and not (lasting or joined):
+            # It changes no file; whether the layer before it is live, it decides.
+            groups[-1], start = range(groups[-1].start, at + 1), at + 1
         if blocks.closed and lasting and not joined:
             groups.append(range(start, at + 1))
             start, lasting = at + 1, False

@@ -1,4 +1,4 @@
-"""The sh text of what stages do at their moment beside files: mounts, a restart of the build jail.
+"""The sh text of what stages do at their moment beside files: mounts, stopping and starting the build jail.
 
 It stands in the scripts that hold such an instruction. RECONCILER_MOUNTED, which the hooks of a jail set and a build
 does not, names the file that lists what stages mounted: one path of the host a line, written before the mount is
@@ -121,16 +121,22 @@ reconciler_umount() (
 )
 """
 
-RESTART = r"""# RESTART: what runs in the jail is shut down as jail(8) would, and its rc(8) runs.
-reconciler_restart() {
-    jexec -l "$RECONCILER_JAIL" /bin/sh /etc/rc.shutdown jail || echo "RESTART: rc.shutdown failed" >&2
+STOP = r"""# STOP: what runs in the build jail is shut down as jail(8) would; the jail stays.
+reconciler_stop() {
+    [ -n "$(ps -J "${RECONCILER_JAIL:?}" -o pid= 2>/dev/null)" ] || return 0
+    jexec -l "$RECONCILER_JAIL" /bin/sh /etc/rc.shutdown jail || echo "STOP: rc.shutdown failed" >&2
     reconciler_n=0
-    while pkill -TERM -j "${RECONCILER_JAIL:?}" . && [ "$reconciler_n" -lt 10 ]; do
+    while pkill -TERM -j "$RECONCILER_JAIL" . && [ "$reconciler_n" -lt 10 ]; do
         sleep 1
         reconciler_n=$((reconciler_n + 1))
     done
     pkill -KILL -j "$RECONCILER_JAIL" . || :
     unset reconciler_n
+}
+"""
+
+START = r"""# START: the jail's rc(8) runs.
+reconciler_start() {
     jexec -l "$RECONCILER_JAIL" /bin/sh /etc/rc
 }
 """
@@ -140,4 +146,4 @@ def needed(code: str) -> list[str]:
     """The functions that a script's code calls."""
     found = [PLACE] if "reconciler_mount" in code or "reconciler_umount" in code else []
     found += [text for name, text in (("mount", MOUNT), ("umount", UMOUNT)) if f"reconciler_{name} " in code]
-    return found + ([RESTART] if "reconciler_restart" in code else [])
+    return found + [text for name, text in (("stop", STOP), ("start", START)) if f"reconciler_{name}\n" in code]

@@ -35,7 +35,8 @@ unmount_stages() {
     set --
     while IFS= read -r path; do set -- "$path" "$@"; done < "$folder/mounted"
     for path; do
-        case "$(/sbin/mount -p | /usr/bin/tr '\t' ' ')" in
+        table=$(/sbin/mount -p) || left=yes
+        case "$(printf '%s\n' "$table" | /usr/bin/tr '\t' ' ')" in
         *" $path "*) /sbin/umount "$path" 2>/dev/null || /sbin/umount -f "$path" || left=yes ;;
         esac
     done

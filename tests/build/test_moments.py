@@ -57,6 +57,20 @@ def test_restart_ends_what_runs_and_runs_rc(fleet: Fleet) -> None:
     assert live(fleet) == ["on", "on", "on", "on"]
 
 
+def test_stop_ends_what_runs_so_that_its_layer_is_not_live_and_makes_none_of_its_own(fleet: Fleet) -> None:
+    fleet.write(WEB)
+    shutdown = "CMD echo 'echo down >>/root/log' >/etc/rc.shutdown; echo 'echo up >>/root/log' >/etc/rc"
+    makejail(fleet, shutdown, "CMD sleep 300 >/dev/null 2>&1 &", "STOP", "STAGE start", "CMD true")
+    assert build_titles(fleet) == ["build segment 1 of 2: CMD", "build segment 2 of 2: CMD STOP"]
+    assert problems(fleet.apply()) == []
+    assert inside(fleet, "/root/log") == "down\nup\n" and live(fleet) == ["-", "-"]
+    makejail(fleet, shutdown, "CMD sleep 300 >/dev/null 2>&1 &", "STOP", "START", "STOP", "CMD true")
+    assert [title.split(" (")[0] for title in build_titles(fleet)] == [
+        "build segment 3 of 4: START STOP",
+        "build segment 4 of 4: CMD",
+    ]
+
+
 def test_what_a_stage_mounted_is_no_drift_and_gone_after_a_replacement_and_a_stop(fleet: Fleet) -> None:
     stages = ("STAGE start", "MOUNT tmpfs a/b tmpfs", "STAGE stop", "MOUNT --nopersist tmpfs c tmpfs")
     fleet.write(WEB)

@@ -42,6 +42,9 @@ EFFECTS = {
     "/root/raw.txt": "one\ntwo\n",
     "/usr/local/work/ran": "hello www\n",
     "/var/scratch/started": "started\n",
+    "/root/passing": "kept\n",
+    "/root/runs": "shutdown\nrc\nshutdown\nrc\n",
+    "/var/running/file": "running\n",
 }
 
 OWNERS = {
@@ -121,6 +124,10 @@ def test_an_example_is_built_and_each_of_its_instructions_had_its_effect(desk: D
     assert desk.run("exec", "web", "--", "sysrc", "-n", "nginx_enable", "motd").out == "YES\ntwo words\n"
     assert "nginx" in desk.run("exec", "web", "--", "ls", "/usr/local/sbin").out
     assert desk.run("run", "web", "--stage", "custom:hello", "--", "--who", "you").out == "hello you\n"
+    assert desk.run("run", "web", "--stage", "apply").out == "applied\n"
+    assert desk.run("exec", "web", "--", "ls", "/var/passing").out == ""
+    assert desk.run("run", "web", "--stage", "custom:undo").status == 0
+    assert desk.run("exec", "web", "--", "ls", "/var/running").out == ""
     assert desk.run("exec", "web", "--", "readlink", "/etc/localtime").out == "/usr/share/zoneinfo/Europe/Berlin\n"
     shown = desk.run("render").out
     for words in (

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from reconciler.hosts.sandbox import jailparams, jailtable, network, processes
@@ -102,7 +103,8 @@ def start(run: Run, jail: Jail) -> bool:
             run.warn(jail, error.message)
         for kind, value in reversed(steps[:done]):
             if not kind.startswith(("exec.", "command")):
-                _end(run, jail, kind, value, record)
+                with suppress(Failed):  # it has said so, and the rest is taken back all the same
+                    _end(run, jail, kind, value, record)
         return False
     if record is not None and not flag(jail, "persist"):
         _clear_persist(run, record)

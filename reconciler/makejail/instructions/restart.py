@@ -16,7 +16,7 @@ from reconciler.makejail.step import Instruction, Line, State, Step
 
 
 def _compile(line: Line, state: State) -> Step | None:
-    return Step("RESTART", line.rest, line.span, script="reconciler_restart", inside=True, lasting=True)
+    return Step("RESTART", line.rest, line.span, script="reconciler_stop\nreconciler_start", inside=True, lasting=True)
 
 
 INSTRUCTION = Instruction("RESTART", _compile, build_only=True)
