@@ -12,7 +12,7 @@ from functools import cache
 
 from reconciler.allocate import Allocation
 from reconciler.cache import Cache, default_folder
-from reconciler.conditions import unkept, unpinned
+from reconciler.conditions import unconnected, unkept, unpinned
 from reconciler.kind import Seen
 from reconciler.model.action import Note
 from reconciler.model.diagnostic import FetchError, Span
@@ -42,7 +42,8 @@ def doubts(
     if offline is not None:
         stored = cache(Store(offline, seen.place.pool, seen.place.mountpoint).all)
         lacking = unkept(specs, allocated, seen, stored)
-    return (*unpinned(specs, allocated, seen).values(), *aged, *lacking)
+    alone = unconnected(specs, allocated, seen, facts) if facts is not None else ()
+    return (*unpinned(specs, allocated, seen).values(), *aged, *lacking, *alone)
 
 
 def known(host: Host, facts: Facts | None) -> Known:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import replace
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_interface
 
 from reconciler.allocate import Allocation
 from reconciler.build.recipe import InstallPackages, Recipe, RunSegment
@@ -18,7 +18,7 @@ from reconciler.kinds.mount import of_fstab
 from reconciler.makejail.program import Program
 from reconciler.model.action import Note
 from reconciler.model.ports import Facts
-from reconciler.spec.document import Jail, Policy
+from reconciler.spec.document import BuildVnet, Jail, Policy
 from reconciler.spec.select import Selected
 from reconciler.spec.specset import Sourced
 
@@ -33,7 +33,7 @@ def unmet(specs: Selected, facts: Facts, programs: Mapping[str, Program]) -> dic
     """The unmet conditions of each jail, by jail: one note under the first one's code, which says all of them."""
     found: dict[str, Note] = {}
     for name, sourced in specs.jails.items():
-        problems = [*_missing(name, sourced, specs), *_network(name, sourced, specs, facts)]
+        problems = [*_network(name, sourced, specs, facts)]
         problems += _kernel(name, sourced, facts)
         problems += _policy(name, sourced, specs.host.policy, programs)
         if problems:
@@ -131,6 +131,37 @@ def unkept(
                 text = f"the pool's store does not have {said} as pinned, and downloads are off."
                 yield Note(name, "pkg-not-kept", text, layer.where, failing=True)
                 break
+
+
+def unconnected(
+    specs: Selected, allocated: Mapping[str, Allocation], seen: Seen, facts: Facts
+) -> Iterable[Note]:
+    """Jails for which something would be built now whose build jails cannot have the network that the host says."""
+    vnet = specs.host.build.vnet
+    if specs.host.build.network != "vnet" or vnet is None or specs.host_source is None:
+        return
+    found = [*stack_needs(facts, vnet.address, nat=vnet.nat), *_subnet(vnet, seen)]
+    if not found:
+        return
+    key = {"build-subnet-taken": "address", "vimage-missing": "bridge"}.get(found[0][0], "nat")
+    text = "something is to be built for it, in a network of its own: " + found[0][1]
+    text += "".join(f" And {code}: {said}" for code, said in found[1:])
+    here, where = {digest for digest, _row in snapshots(seen.rows)}, specs.host_source.place(("build", "vnet", key))
+    for name, allocation in allocated.items():
+        missing = (one for one in needed(allocation.chain, here) if one.build or one.name not in here)
+        if name in specs.jails and any(missing):
+            yield Note(name, found[0][0], text, where, failing=True)
+
+
+def _subnet(vnet: BuildVnet, seen: Seen) -> Iterable[tuple[str, str]]:
+    """Where the subnet of builds is one of the host's already, beside their bridge: code and text."""
+    own = ip_interface(vnet.address).network
+    for row in seen.observed.interfaces:
+        for address in row.addresses if row.name != vnet.bridge else ():
+            there = ip_interface(address)
+            if there.version == own.version and there.network.overlaps(own):
+                yield "build-subnet-taken", f"{own} is a network of {row.name} already ({address})."
+                return
 
 
 def astray(specs: Selected, seen: Seen) -> dict[str, Note]:
@@ -236,42 +267,38 @@ def _note(name: str, code: str, text: str, sourced: Sourced[Jail], path: tuple[s
     return Note(name, code, text, sourced.place(path), failing=True)
 
 
-def _missing(name: str, sourced: Sourced[Jail], specs: Selected) -> Iterable[Note]:
-    """What a spec may say and this version cannot do."""
-    builds = sourced.doc.pkg or sourced.doc.packages or sourced.doc.makejail
-    if specs.host.build.network == "vnet" and builds:
-        text = "build.network vnet of the Host document is not there yet: write inherit or none."
-        yield _note(name, "build-network-unavailable", text, sourced, ())
-
-
 def _network(name: str, sourced: Sourced[Jail], specs: Selected, facts: Facts) -> Iterable[Note]:
     vnet = sourced.doc.network.vnet
     if vnet is None or sourced.doc.state != "running":
         return
     at = ("network", "vnet")
+    for code, text in stack_needs(facts, vnet.address, nat=bool(vnet.nat or vnet.expose)):
+        yield _note(name, code, text, sourced, at if code == "vimage-missing" else (*at, "nat"))
+
+
+def stack_needs(facts: Facts, address: str, *, nat: bool) -> Iterable[tuple[str, str]]:
+    """What the host lacks for a network stack of a jail's own, with `nat` for one that is translated: code, text."""
     if not facts.features.get("vimage", True):
-        yield _note(name, "vimage-missing", "the kernel has no VIMAGE: VNET jails cannot be made.", sourced, at)
-    if not (vnet.nat or vnet.expose):
+        yield "vimage-missing", "the kernel has no VIMAGE: VNET jails cannot be made."
+    if not nat:
         return
     if not facts.features.get("pf", False):
         text = (
             "pf is not loaded, and NAT and exposed ports need it. /etc/pf.conf, which a new host does not have, calls "
             f"our anchors before its filter rules: {_ANCHORS}. Then: sysrc pf_enable=YES && service pf start"
         )
-        yield _note(name, "pf-missing", text, sourced, (*at, "nat"))
+        yield "pf-missing", text
     elif not facts.features.get("pf_anchor", False):
         text = (
             "no rule of pf.conf calls our anchor, so NAT would silently do nothing. Add to /etc/pf.conf, before its "
             f"filter rules: {_ANCHORS}. Then: service pf reload"
         )
-        yield _note(name, "pf-anchor-missing", text, sourced, (*at, "nat"))
-    feature, enable, name_ = _FORWARDING[":" in vnet.address]
+        yield "pf-anchor-missing", text
+    feature, enable, name = _FORWARDING[":" in address]
     if not facts.features.get(feature, False):
-        text = f"the host does not forward packets. Run: sysrc {enable}=YES && sysctl {name_}=1"
-        yield _note(name, "forwarding-off", text, sourced, (*at, "nat"))
+        yield "forwarding-off", f"the host does not forward packets. Run: sysrc {enable}=YES && sysctl {name}=1"
     if facts.securelevel >= 3:
-        text = f"securelevel is {facts.securelevel}: pfctl cannot change rules."
-        yield _note(name, "securelevel-too-high", text, sourced, (*at, "nat"))
+        yield "securelevel-too-high", f"securelevel is {facts.securelevel}: pfctl cannot change rules."
 
 
 def _kernel(name: str, sourced: Sourced[Jail], facts: Facts) -> Iterable[Note]:

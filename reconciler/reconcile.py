@@ -158,7 +158,8 @@ class Session:
         """One observation of everything that these specs have a say in."""
         likely, parameters = effective(self.unnamed, self.compiled[0], self.specs).selected, set[str]()
         pools: set[str] = set()
-        unasked = {"devices", "translation"}
+        stack = likely.host.build.vnet
+        unasked = {"devices"} if stack is not None and stack.nat else {"devices", "translation"}
         for sourced in likely.jails.values():
             jail = sourced.doc
             parameters |= jail.parameters.keys()

@@ -7,7 +7,7 @@ that a Makejail or a package made is theirs: it is neither replaced nor taken aw
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from reconciler.build.workspace import Workspace
@@ -21,12 +21,15 @@ _NOT_THERE = "No such file or directory"
 
 
 @contextmanager
-def resolving(site: Site, room: Workspace, *, network: bool) -> Iterator[None]:
-    """Lend the running build jail the host's resolv.conf. After a failure it stays, for who looks into the jail.
+def resolving(
+    site: Site, room: Workspace, *, network: bool, servers: Iterable[str] | None = None
+) -> Iterator[None]:
+    """Lend the running build jail the host's resolv.conf, or one with these name servers.
 
-    Raises HostError where the file of the host cannot be read.
+    After a failure it stays, for who looks into the jail. Raises HostError where the file of the host cannot be read.
     """
-    text = _of_host(site) if network else b""
+    own = None if servers is None else "".join(f"nameserver {address}\n" for address in servers).encode()
+    text = b"" if not network else _of_host(site) if own is None else own
     lent = bool(text) and room.exec(("/bin/sh", "-c", _PUT), stdin=text).status == 0
     yield
     if lent:

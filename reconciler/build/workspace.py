@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Self
 
+from reconciler.build import vnet
 from reconciler.build.unmount import unmount_all
 from reconciler.model.action import Site
 from reconciler.model.command import Completed, Output
@@ -33,6 +34,7 @@ class Workspace:
         self.jail = f"rcb-{self.mark}"
         self.path = f"{site.mountpoint}/build/{self.mark}"
         self.work = f"{self.path}.work"
+        self._plugged = False
 
     def __enter__(self) -> Self:
         """Clear away what an interrupted run left at this place."""
@@ -59,6 +61,9 @@ class Workspace:
         for name in (f"{HELPER}{self.jail}", self.jail):
             if any(row.name == name for row in seen.jails):
                 self.site.host.jails.remove(name)
+        if self._plugged:
+            vnet.unplug(self.site, self.path)
+            self._plugged = False
         below = [m.target for m in seen.mounts if m.target.startswith(self.path + "/")]
         below += [m.target for m in seen.mounts if m.target == self.path and not inside]
         unmount_all(self.site, below)
@@ -99,22 +104,24 @@ class Workspace:
         self.site.host.files.mkdir(self.path, 0o700)
         self.site.host.mounts.mount("zfs", self.dataset, self.path, options)
 
-    def start(self, *, network: bool, hostname: str = "build", mount: str = "") -> None:
+    def start(
+        self, *, network: bool, hostname: str = "build", mount: str = "", stack: vnet.Stack | None = None
+    ) -> None:
         """Make the build jail over the mounted dataset: devices, no address of a live jail.
 
-        With `network` it shares the host's stack; without, it has none. `mount` is a line of fstab(5)
-        that jail(8) mounts before it starts. Raises HostError, code `devfs-ruleset-empty` among others.
+        With `network` it shares the host's stack, or has that `stack` for itself; without, it has none. `mount` is a
+        line of fstab(5) that jail(8) mounts before it starts. Raises HostError (`devfs-ruleset-empty` among others).
         """
         seen = self.site.observe("devices", "facts")
         if DEVFS_RULESET not in seen.devices:
             raise HostError(_no_ruleset(self.dataset))
         # jail(8) mounts devfs itself: it refuses a symbolic link at /dev, which a hostile layer might hold.
-        stack = "inherit" if network else "disable"
+        way = "inherit" if network else "disable"
+        inside, address = self._plug(stack) if stack is not None and network else ("", "")
         parameters = {
             "path": self.path,
             "host.hostname": hostname,
-            "ip4": stack,
-            "ip6": stack,
+            **({"vnet": "", "vnet.interface": inside} if inside else {"ip4": way, "ip6": way}),
             "allow.chflags": "1",
             "mount.devfs": "true",
             "devfs_ruleset": str(DEVFS_RULESET),
@@ -124,6 +131,21 @@ class Workspace:
         if mount:
             parameters["mount"] = mount
         self.site.host.jails.create(self.jail, parameters)
+        if stack is not None and inside:
+            self._connect(vnet.commands(inside, address, stack.vnet))
+
+    def _plug(self, stack: vnet.Stack) -> tuple[str, str]:
+        self._plugged = True
+        return vnet.plug(self.site, self.path, self.mark, stack)
+
+    def _connect(self, script: str) -> None:
+        done = self.exec(("/bin/sh", "-c", script), timeout=60.0)
+        if done.status:
+            said = (done.stderr or done.stdout).decode("utf-8", "replace").strip()
+            detail = f"In the build jail over {self.dataset}, `{script}` ended with status {done.status}. {said}"
+            hint = "Check build.vnet of the Host document; `network: inherit` builds with the host's own stack."
+            found = Diagnostic("build-network-failed", "A build jail has no network", detail, hint)
+            raise HostError(found, argv=done.argv, status=done.status, stderr=said)
 
     def stop(self) -> None:
         """Remove the build jail and what is mounted inside it; the dataset stays mounted at the place."""

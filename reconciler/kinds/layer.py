@@ -19,6 +19,7 @@ from reconciler.build.recipe import ApplyBuilt, ApplyPackage, Recipe, RunSegment
 from reconciler.build.recorded import hold
 from reconciler.build.resolver import resolving
 from reconciler.build.segment import TIMEOUT
+from reconciler.build.vnet import Stack
 from reconciler.build.workspace import Workspace
 from reconciler.kind import Desired, Kind, Place, Seen, make_dataset
 from reconciler.makejail.segments import Instruction
@@ -26,16 +27,17 @@ from reconciler.model.action import Action, Note, Site
 from reconciler.model.diagnostic import HostError, Span
 from reconciler.model.ports import DatasetRow
 from reconciler.model.value import Ref, Resource
+from reconciler.spec.select import Selected
 
 
 @dataclass(frozen=True, slots=True)
 class Layer(Resource):
     """A layer by its digest (hex). `parent` is what it stands on, a release or another layer; `above` that layer.
 
-    `network`: its build jail shares the host's stack. `live`: what it left besides files is lost, so nothing is
-    built on it but in the run that makes it. `build` counts how often it was built anew on purpose. A first
-    missing segment says how many `hits` came before it, and which live ones run `again`. `held`: no `zfs
-    destroy` by hand takes it away.
+    `network`: its build jail shares the host's stack, or has `stack` for itself. `live`: what it left besides files
+    is lost, so nothing is built on it but in the run that makes it. `build` counts how often it was built anew on
+    purpose. A first missing segment says how many `hits` came before it, and which live ones run `again`. `held`: no
+    `zfs destroy` by hand takes it away.
     """
 
     kind: ClassVar[str] = "layer"
@@ -45,6 +47,7 @@ class Layer(Resource):
     recipe: Recipe | None = field(default=None, compare=False)
     last: bool = field(default=True, compare=False)
     network: bool = field(default=True, compare=False)
+    stack: Stack | None = field(default=None, compare=False)
     snapshot: str = field(default="", compare=False)
     where: Span | None = field(default=None, compare=False)
     live: bool = field(default=False, compare=False)
@@ -94,7 +97,7 @@ class BuildLayer(Action):
             left = ""
             for one in run:
                 assert one.recipe is not None
-                with resolving(site, room, network=layer.network):
+                with resolving(site, room, network=layer.network, servers=_servers(layer)):
                     left = perform(site, room, one.recipe, layer.ref, _environment(site, one), self.timeout)
             if layer.last:
                 room.clear()
@@ -125,6 +128,10 @@ class HoldLayer(Action):
         before = self.before
         assert isinstance(before, Layer)
         hold(site, before.snapshot)
+
+
+def _servers(layer: Layer) -> tuple[str, ...] | None:
+    return layer.stack.vnet.resolver if layer.stack is not None else None
 
 
 def _admit(site: Site, layer: Layer) -> None:
@@ -205,7 +212,7 @@ def _begin(site: Site, layer: Layer) -> tuple[Workspace, tuple[Layer, ...]]:
     try:
         make_dataset(site, dataset, {"mountpoint": "legacy", "canmount": "noauto"}, origin=origin)
         room.mount()
-        room.start(network=layer.network)
+        room.start(network=layer.network, stack=layer.stack)
     except BaseException:
         _abandon(site, room)
         raise
@@ -247,13 +254,24 @@ def want(desired: Desired) -> Iterable[Layer]:
         for layer in needed(chain, there):
             if layer.name not in found or found[layer.name].build < layer.build:
                 found[layer.name] = layer
+    stack = _stack(desired.specs)
     children: dict[str, int] = {}
     for layer in found.values():
         children[layer.parent.name] = children.get(layer.parent.name, 0) + 1
     for layer in found.values():
         last = layer.name in ends or children.get(layer.name, 0) != 1
-        network = desired.specs.host.build.network != "none"
-        yield replace(layer, last=last, network=network)
+        yield replace(layer, last=last, network=desired.specs.host.build.network != "none", stack=stack)
+
+
+def _stack(specs: Selected) -> Stack | None:
+    """What build jails have where the Host document says `network: vnet`."""
+    host, vnet = specs.host, specs.host.build.vnet
+    if host.build.network != "vnet" or vnet is None:
+        return None
+    networks = (jail.raw.get("network") for jail in specs.jails.values())
+    stacks = (network.get("vnet") for network in networks if isinstance(network, Mapping))
+    shared = any(isinstance(one, Mapping) and one.get("bridge") == vnet.bridge for one in stacks)
+    return Stack(vnet, (host.external or "") if vnet.nat else "", shared)
 
 
 def needed(chain: Any, there: Container[str]) -> tuple[Layer, ...]:

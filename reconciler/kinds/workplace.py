@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from reconciler.build import vnet
 from reconciler.kind import Desired, Kind, Place, Seen
 from reconciler.model.action import Action, Site
 from reconciler.model.value import Ref, Resource
@@ -20,12 +21,17 @@ REF = Ref("workplace", NAME)
 
 @dataclass(frozen=True, slots=True)
 class Workplace(Resource):
-    """What is there: build jails, mounts (outermost first), and datasets of layers that were not closed."""
+    """What is there: build jails, mounts (outermost first), and datasets of layers that were not closed.
+
+    `interfaces` are epairs and bridges, `anchors` those of pf, which were made for the network of builds.
+    """
 
     kind: ClassVar[str] = "workplace"
     jails: tuple[str, ...] = ()
     mounts: tuple[str, ...] = ()
     open: tuple[str, ...] = ()
+    interfaces: tuple[str, ...] = ()
+    anchors: tuple[str, ...] = ()
 
     @property
     def scope(self) -> str:
@@ -39,6 +45,7 @@ class Workplace(Resource):
     def facts(self) -> Mapping[str, str]:
         """What a plan shows."""
         shown = {"jails": self.jails, "mounts": self.mounts, "unfinished": self.open}
+        shown |= {"interfaces": self.interfaces, "pf anchors": self.anchors}
         return {name: ", ".join(found) for name, found in shown.items() if found}
 
 
@@ -56,6 +63,8 @@ class ClearWorkplace(Action):
         assert isinstance(left, Workplace)
         for jail in left.jails:
             site.host.jails.remove(jail)
+        if left.interfaces or left.anchors:
+            vnet.unplug(site, f"{site.mountpoint}/{NAME}")
         seen = have_of(site.mountpoint, [m.target for m in site.observe("mounts").mounts])
         for target in reversed(seen):
             site.host.mounts.unmount(target)
@@ -83,7 +92,11 @@ def have(seen: Seen) -> Iterable[Workplace]:
     finished = {path.partition("@")[0] for path in seen.rows if path.startswith("layers/") and "@" in path}
     rows = (seen.rows[path] for path in sorted(finished))
     mounts = have_of(seen.place.mountpoint, (row.target for row in seen.observed.mounts))
-    yield Workplace(NAME, jails, mounts, tuple(row.name for row in rows if not row.readonly))
+    unfinished = tuple(row.name for row in rows if not row.readonly)
+    pairs, bridges = vnet.left(seen.observed.interfaces, seen.place.folder(NAME), seen.place.mountpoint)
+    own = vnet.anchor_of(seen.place.pool)
+    anchors = tuple(sorted(one for one in seen.observed.firewall if one.startswith(own)))
+    yield Workplace(NAME, jails, mounts, unfinished, (*pairs, *bridges), anchors)
 
 
 def steps(before: Workplace | None, after: Workplace | None) -> Iterable[Action]:
@@ -97,4 +110,4 @@ def narrow(_resource: Workplace, _place: Place) -> tuple[tuple[str, ...], tuple[
     return ((), ())
 
 
-KIND = Kind(Workplace, want, have, steps, frozenset({"jails", "mounts", "datasets"}), narrow)
+KIND = Kind(Workplace, want, have, steps, frozenset({"jails", "mounts", "datasets", "interfaces", "firewall"}), narrow)

@@ -34,6 +34,7 @@ from reconciler.spec.fields import (
     ReleaseName,
     Size,
 )
+from reconciler.spec.networks import BuildVnet as BuildVnet
 from reconciler.spec.networks import Expose as Expose
 from reconciler.spec.networks import InterfaceIp as InterfaceIp
 from reconciler.spec.networks import NetworkSpec as NetworkSpec
@@ -295,7 +296,10 @@ class Policy(Model):
 class Build(Model):
     """How build jails reach the network."""
 
-    network: Literal["inherit", "none", "vnet"] = Field(default="inherit", description="inherit: the host's stack.")
+    network: Literal["inherit", "none", "vnet"] = Field(
+        default="inherit", description="inherit: the host's stack; vnet: one of its own for each, as `vnet` says."
+    )
+    vnet: BuildVnet | None = Field(default=None, description="Bridge and addresses, for `network: vnet`.")
 
 
 class UpdateServer(Model):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address, IPv6Address, ip_interface
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -49,3 +50,27 @@ class NetworkSpec(Model):
     resolver: tuple[Address, ...] | None = Field(
         default=None, description="Name servers of /etc/resolv.conf; the host's when absent."
     )
+
+
+class BuildVnet(Model):
+    """The network stack that each build jail has for itself, with `network: vnet`."""
+
+    bridge: Interface = Field(
+        description="Bridge on the host; made when it does not exist, and removed after the builds unless jails use it."
+    )
+    address: InterfaceAddress = Field(
+        description="First address of build jails, as 10.78.0.10/24; builds at the same time get those that follow."
+    )
+    gateway: Address | None = Field(default=None, description="Default route; a bridge of ours gets this address.")
+    nat: Bool = Field(default=False, description="Translate what leaves the host from build jails (pf nat).")
+    resolver: tuple[Address, ...] | None = Field(
+        default=None, description="Name servers while something is built; the host's when absent."
+    )
+
+
+def addresses_from(address: str) -> tuple[IPv4Address | IPv6Address, IPv4Address | IPv6Address]:
+    """An address (10.78.0.10/24) and the last one of its subnet that an interface can have."""
+    own = ip_interface(address)
+    last = own.network.broadcast_address
+    spare = own.version == 4 and own.network.prefixlen < 31
+    return own.ip, last - 1 if spare else last

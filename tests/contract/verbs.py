@@ -125,6 +125,20 @@ def a_bridge_comes_with_its_description_and_addresses_and_goes(place: Place) -> 
 
 
 @check
+def an_epair_is_made_with_its_description_and_goes_as_a_whole(place: Place) -> None:
+    outer = place.host.network.create_epair("reconciler build: /here 10.77.0.2")
+    rows = {row.name: row for row in see(place, "interfaces").interfaces}
+    assert rows[outer].description == "reconciler build: /here 10.77.0.2"
+    assert "UP" in rows[outer].flags
+    assert f"{outer.removesuffix('a')}b" in rows
+    place.host.network.describe(outer, "other words")
+    rows = {row.name: row for row in see(place, "interfaces").interfaces}
+    assert rows[outer].description == "other words"
+    place.host.network.destroy(outer)
+    assert not {row.name for row in see(place, "interfaces").interfaces if row.name.startswith("epair")}
+
+
+@check
 def rules_of_an_anchor_are_replaced_whole_and_flushed(place: Place) -> None:
     nat = "nat on vtnet0 inet from 10.77.0.0/24 to any -> 10.0.2.15\n"
     place.host.network.load_anchor("reconciler/web", nat)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 import pytest
@@ -37,7 +38,7 @@ def spelled(fleet: Fleet, text: str) -> str:
 def change(fleet: Fleet, line: str) -> None:
     """Do what the row says; each command must succeed."""
     for part in line.split("; "):
-        words = part.split()
+        words = shlex.split(part)
         if words[0] == "edit":
             fleet.runner.write(words[1], (fleet.runner.read(words[1]) or b"") + b"# changed by hand\n")
         else:

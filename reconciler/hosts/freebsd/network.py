@@ -114,15 +114,25 @@ class HostNetwork:
     def create_bridge(self, name: str, description: str) -> None:
         """Make a bridge with a description that says it is ours.
 
-        The description comes first: it marks the bridge as ours even if the renaming fails. One that has its name
+        The description comes with it: it marks the bridge as ours even if the renaming fails. One that has its name
         is complete.
         """
-        command = Command(("ifconfig", "bridge", "create"))
-        made = text(run(self._runner, command, "network-failed", "A network change failed").stdout).strip()
-        self._ifconfig(made, "description", description)
-        self._ifconfig(made, "up")
+        made = self._created("bridge", description)
         if made != name:
             self._ifconfig(made, "name", name)
+
+    def create_epair(self, description: str) -> str:
+        """Make an epair; the name of its end `a`, which is described and up. The other ends in `b`."""
+        return self._created("epair", description)
+
+    def describe(self, interface: str, description: str) -> None:
+        """Describe an interface anew."""
+        self._ifconfig(interface, "description", description)
+
+    def _created(self, driver: str, description: str) -> str:
+        """One command: a kill between two would leave what nobody can tell from a stranger's."""
+        command = Command(("ifconfig", driver, "create", "description", description, "up"))
+        return text(run(self._runner, command, "network-failed", "A network change failed").stdout).strip()
 
     def destroy(self, interface: str) -> None:
         """Destroy a cloned interface; of an epair both halves go."""
