@@ -18,6 +18,7 @@ from reconciler.kinds.mount import of_fstab
 from reconciler.makejail.program import Program
 from reconciler.model.action import Note
 from reconciler.model.ports import Facts
+from reconciler.runtime import OPERATOR
 from reconciler.spec.document import BuildVnet, Jail, Policy
 from reconciler.spec.select import Selected
 from reconciler.spec.specset import Sourced
@@ -65,6 +66,23 @@ def suspended(seen: Seen, resumed: Iterable[str]) -> dict[str, Note]:
         reason = row.user.get("suspended", "") if path.count("/") == 1 and path == f"jails/{name}" else ""
         if reason and "@" not in name and name not in resumed:
             found[name] = Note(name, "suspended", f"suspended: {reason}. reconcile resume {name}")
+    return found
+
+
+def held(allocated: Mapping[str, Allocation], seen: Seen) -> dict[str, Note]:
+    """Jails whose new root failed its check. They are left alone, so one that does not run is not started either."""
+    live = seen.place.folder("live/")
+    running = {row.name for row in seen.observed.jails if row.path == live + row.name}
+    found: dict[str, Note] = {}
+    for name, allocation in allocated.items():
+        if not allocation.held:
+            continue
+        marked = f"jails/{name}/{OPERATOR}" in seen.observed.files
+        how = "was stopped by the operator" if marked else "does not run"
+        now = "runs" if name in running else f"{how}, and is left so until: service reconciler_jails start {name}"
+        text = f"held: the root these specs ask for failed its check; the last good one {now}. "
+        text += f"Change the spec, or: reconcile apply --retry {name}"
+        found[name] = Note(name, "root-held", text, failing=True)
     return found
 
 

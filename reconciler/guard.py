@@ -39,15 +39,21 @@ def guard(
     """Every refusal; an empty tuple lets the plan pass. `free` is the pool's free space in bytes, None when unknown."""
     going = {s.action.subject.scope for s in plan.steps if isinstance(s.action, PruneDataset)}
     replaced = {s.scope for s in plan.steps if s.action.ref.kind == "root" and s.action.before is None}
-    lost = sorted((replaced & undeclared.keys()) - consent.data_loss)
     return (
         *_prune(plan, specs.host.policy, consent),
         *(_protected(name) for name in sorted(going & set(protected))),
         *_volumes(plan, consent),
         *_space(plan, specs.host.policy, free),
         *_recorded(plan),
-        *(_undeclared(name, undeclared[name], specs) for name in lost),
+        *undeclared_changes({name: undeclared[name] for name in replaced & undeclared.keys()}, specs, consent),
     )
+
+
+def undeclared_changes(
+    lost: Mapping[str, tuple[str, ...]], specs: Selected, consent: Consent
+) -> tuple[Diagnostic, ...]:
+    """A refusal for each jail that would lose something with its root, and nobody consented."""
+    return tuple(_undeclared(name, lost[name], specs) for name in sorted(lost.keys() - consent.data_loss))
 
 
 def _space(plan: Plan, policy: Policy, free: int | None) -> Iterable[Diagnostic]:

@@ -18,12 +18,12 @@ from reconciler.cache import Cache, default_folder
 from reconciler.conflicts import package_conflicts
 from reconciler.effective import Effective, effective
 from reconciler.execute import Executor, Watch
-from reconciler.guard import Consent, guard
+from reconciler.guard import Consent, guard, undeclared_changes
 from reconciler.kind import Desired, Kind, Place, Seen
 from reconciler.kinds.dataset import renames
 from reconciler.kinds.layer import leave
 from reconciler.kinds.source import recorded_source
-from reconciler.losses import losses
+from reconciler.losses import losses, unmounted, unseen
 from reconciler.makejail.files import LocalFiles
 from reconciler.makejail.program import Program
 from reconciler.makejail.recorded import Recorded
@@ -296,8 +296,18 @@ class Session:
         refusals = guard(plan, self.selected, self.options.consent, self._protected(), lost, free)
         refusals += package_conflicts(self.allocated, self.seen, self.cache)
         doubted = (note for note in self._doubts() if not note.failing)
-        plan = replace(plan, notes=(*plan.notes, *(n for n in doubted if not only or n.scope in only)))
+        said = (*doubted, *unseen(self, plan))
+        plan = replace(plan, notes=(*plan.notes, *(n for n in said if not only or n.scope in only)))
         return Decided(plan, refusals, desired)
+
+    def looked_into(self, decided: Decided, site: Site) -> Decided:
+        """The same, after a look into the roots that it replaces and that no plan can see. Raises HostError.
+
+        The caller holds the lock: they are mounted for that.
+        """
+        lost = unmounted(self, decided.plan, site)
+        refusals = undeclared_changes(lost, self.selected, self.options.consent)
+        return replace(decided, refusals=(*decided.refusals, *refusals)) if refusals else decided
 
     def worlds(self, desired: Desired) -> tuple[World, World]:
         """What is there, and what is wanted. Raises SpecError."""
@@ -340,13 +350,7 @@ class Session:
             text = f"what {former} has is renamed first; the rest follows with the next run."
             skipped[name] = Note(name, "renaming", text)
         skipped |= conditions.suspended(self.seen, self.options.resumed)
-        for name, allocation in self.allocated.items():
-            if allocation.held and name not in skipped:
-                text = (
-                    "held: the root these specs ask for failed its check; the last good one runs. "
-                    f"Change the spec, or: reconcile apply --retry {name}"
-                )
-                skipped[name] = Note(name, "root-held", text, failing=True)
+        skipped = conditions.held(self.allocated, self.seen) | skipped
         return conditions.backing_off(self.options.waiting) | skipped
 
     def _doubts(self) -> tuple[Note, ...]:

@@ -142,8 +142,6 @@ class Fleet:
         """Plan and apply, as the command does; refusals of the guard fail loudly."""
         session = self.session(runner, **options)
         decided = session.decide()
-        if decided.refusals:
-            raise AssertionError(decided.refusals)
         site = LocalSite(
             session.host,
             session.place,
@@ -155,6 +153,9 @@ class Fleet:
             parameters=session.request.parameters,
             extra_pools=session.request.extra_pools,
         )
+        decided = session.looked_into(decided, site)
+        if decided.refusals:
+            raise AssertionError(decided.refusals)
         return session.apply(decided, site, jobs, quiet, threading.Event())
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ from reconciler.agent.telling import plain_document
 from reconciler.agent.tools import Tools
 from reconciler.guard import Consent
 from reconciler.kinds.jail import Jail
+from reconciler.losses import unseen
 from reconciler.model.action import Step
 from reconciler.model.diagnostic import Diagnostic, Refused
 from reconciler.model.outcome import Report, Result
@@ -175,7 +176,13 @@ class Engine:
                 looked = Looked(*again)
             if looked.session is None or looked.decided is None or not looked.steps or looked.refusals:
                 return looked, None
-            return looked, self._carry_out(asked.commit, looked.session, looked.decided, stop, told)
+            session, decided = looked.session, looked.decided
+            if unseen(session, decided.plan):
+                with self.tools.site(session, stop, lambda _ref: lambda _data: None) as site:
+                    decided = session.looked_into(decided, site)
+            if decided.refusals:
+                return replace(looked, decided=decided), None
+            return looked, self._carry_out(asked.commit, session, decided, stop, told)
 
     def _carry_out(
         self, commit: Commit, session: Session, decided: Decided, stop: threading.Event, told: Steps

@@ -49,6 +49,8 @@ def run(asked: Asked) -> int:
         current, decided = settled(current, current.decide(), asked.mirror, patience if saved is None else None)
         if saved is not None:
             saved_plan.check(saved, current, decided)
+        if not decided.refusals:
+            decided = current.looked_into(decided, session.site(current))
         if report.refused(current, decided):
             return report.REFUSED
         if decided.plan.empty:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from reconciler.diff import Difference, changed_fields, diff
-from reconciler.losses import written
+from reconciler.losses import hidden, written
 from reconciler.model.diagnostic import Span
 from reconciler.model.value import Resource, World
 from reconciler.reconcile import Decided, Session
@@ -49,6 +49,11 @@ def deep(session: Session, decided: Decided) -> list[Drift]:
             summary = "the jail wrote what no volume, keep or ignore covers"
             found.append(Drift(name, f"root/{name}", summary, fields, sourced.place(())))
     return found
+
+
+def unseen(session: Session, decided: Decided) -> list[str]:
+    """Jails whose roots were written to and are not mounted: what they wrote nobody can see now."""
+    return [name for name in sorted(decided.desired.specs.jails) if hidden(session, name)]
 
 
 def _differences(session: Session, decided: Decided) -> Iterator[Difference]:

@@ -34,7 +34,7 @@ def _jail(run: Session, decided: Decided, name: str) -> Iterator[str]:
         if note.scope == name:
             yield f"{note.text}  [{note.code}]"
     allocation = decided.desired.allocated.get(name)
-    told = any(note.scope == name and note.code == "stopped-by-operator" for note in decided.plan.notes)
+    told = any(note.scope == name and note.code in ("stopped-by-operator", "root-held") for note in decided.plan.notes)
     if allocation is not None and allocation.stopped_by_operator and not told:
         yield f"stopped by the operator, and left so: service reconciler_jails start {name}"
     sourced = run.selected.jails.get(name)

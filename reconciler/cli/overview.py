@@ -104,7 +104,7 @@ def _declared(decided: Decided, name: str) -> str:
 def _notes(decided: Decided, name: str) -> Iterable[str]:
     yield from (note.text for note in decided.plan.notes if note.scope == name)
     allocation = decided.desired.allocated.get(name)
-    told = any(note.scope == name and note.code == "stopped-by-operator" for note in decided.plan.notes)
+    told = any(note.scope == name and note.code in ("stopped-by-operator", "root-held") for note in decided.plan.notes)
     if allocation is not None and allocation.stopped_by_operator and not told:
         yield f"stopped by the operator: service reconciler_jails start {name}"
     count = sum(step.scope == name for step in decided.plan.steps)

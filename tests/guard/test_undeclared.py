@@ -112,3 +112,25 @@ def test_a_snapshot_does_not_hide_what_was_written_before_it(written: Fleet) -> 
     written.runner.run(Command(("zfs", "snapshot", "zroot/reconciler/jails/web/1@mine")))
     written.write(newer(SPEC))
     assert [refusal.code for refusal in written.decide().refusals] == ["undeclared-changes"]
+
+
+def test_a_jail_that_does_not_run_is_looked_into_before_its_root_is_replaced(written: Fleet) -> None:
+    spec = SPEC + "state: stopped\n"
+    written.write(spec)
+    assert problems(written.apply()) == []
+    written.write(newer(spec))
+    (note,) = (note for note in written.decide().plan.notes if note.code == "undeclared-unseen")
+    assert "root 1 was written to" in note.text
+    with pytest.raises(AssertionError) as refused:
+        written.apply()
+    (refusal,) = refused.value.args[0]
+    assert refusal.code == "undeclared-changes"
+    assert "  /etc/mine.conf\n" in refusal.detail + "\n"
+    assert "/var/lib/app/data" in refusal.detail
+    assert [m.target for m in written.session().observed.mounts if "/build/" in m.target] == []
+    consent = Consent(data_loss=frozenset({"web"}))
+    assert "undeclared-unseen" not in {note.code for note in written.decide(consent=consent).plan.notes}
+    declared = newer(spec) + "ignore: [/etc/mine.conf, /var/lib/app]\n"
+    written.write(declared)
+    assert problems(written.apply()) == []
+    assert written.titles() == []

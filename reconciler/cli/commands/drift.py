@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -45,6 +46,8 @@ def drift(
         waiting = sorted(decided.desired.specs.jails.keys() - drifting.settled(decided))
         if waiting:
             print(f"Not compared, for their specs are not applied yet: {', '.join(waiting)}. See `reconcile plan`.")
+    if deep and (unseen := drifting.unseen(run, decided)):
+        print(f"Not looked into, for they do not run and were written to: {', '.join(unseen)}.", file=sys.stderr)
     return DRIFTED if found else 0
 
 
