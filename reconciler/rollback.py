@@ -17,6 +17,7 @@ from reconciler.kinds.verdict import Verdict
 from reconciler.model.action import Plan, Site, Step
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.ports import DatasetRow, JailRow
+from reconciler.model.value import Ref
 
 PREVIOUS = "previous"
 
@@ -71,11 +72,14 @@ def recover(site: Site, step: Step, plan: Plan, place: Place) -> tuple[Diagnosti
         site.host.jails.stop(conf, jail, output)
     sweep(site, jail)
     restore(site, jail, found.previous, found.files)
-    site.host.jails.start(conf, jail, output)
+    runs = any(Ref("jail", jail) in world for world in (plan.wanted, plan.observed))
+    if runs:  # one that a spec or an operator wants stopped stays so
+        site.host.jails.start(conf, jail, output)
     # Last: a held jail is left alone, so it must run. Killed before this, the next run tries the new root once more.
     if wanted is not None:
         site.host.datasets.set(f"{site.pool}/jails/{jail}", {"reconciler:rejected": wanted.inputs})
-    detail = f"{jail} runs its last good root ({found.good}) again; root {found.live} is kept, marked as rejected."
+    again = f"runs its last good root ({found.good}) again" if runs else f"has its last good root ({found.good}) again"
+    detail = f"{jail} {again}; root {found.live} is kept, marked as rejected."
     hint = f"Change the spec, or try the same again: reconcile apply --retry {jail}"
     return (Diagnostic("rolled-back", "The jail was put back to its last good root", detail, hint),)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from reconciler.model.command import Command
+from reconciler.model.command import Command, Completed
+from reconciler.model.diagnostic import Diagnostic, HostError
+from reconciler.wraps import Wrapper
 from tests.fleet import Fleet, problems
 
 GOOD = """
@@ -47,6 +49,24 @@ def test_a_root_that_fails_its_check_is_put_back_and_rests(fleet: Fleet) -> None
     assert problems(fleet.apply()) == []
     assert live(fleet).endswith("/3")
     assert fleet.titles() == []
+
+
+class NoConfiguration(Wrapper):
+    """jail(8) takes no new configuration."""
+
+    def run(self, command: Command) -> Completed:
+        if command.argv[0] == "jail" and "-e" in command.argv:
+            raise HostError(Diagnostic("jail-conf-invalid", "A jail configuration cannot be read"))
+        return self.inner.run(command)
+
+
+def test_a_jail_that_should_not_run_is_put_back_and_not_started(fleet: Fleet) -> None:
+    stopped = GOOD.replace("name: web", "name: web\nstate: stopped")
+    fleet.write(stopped)
+    assert problems(fleet.apply()) == []
+    fleet.write(stopped.replace("one", "two") + 'hostname: other\n')
+    assert "rolled-back" in {d.code for r in fleet.apply(NoConfiguration(fleet.runner)).failed for d in r.diagnostics}
+    assert [row.name for row in fleet.session().observed.jails] == []
 
 
 def test_a_first_root_that_fails_its_check_is_left_to_be_looked_at(fleet: Fleet) -> None:
