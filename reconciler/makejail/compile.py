@@ -23,13 +23,17 @@ from reconciler.makejail.problem import (
     problem,
 )
 from reconciler.makejail.quoting import DoubleQuoted, single
-from reconciler.makejail.stages import APPLY, BUILD
+from reconciler.makejail.stages import APPLY, BUILD, by_hand
 from reconciler.makejail.step import EnvWord, Line, State, Step
 from reconciler.makejail.tokens import TokenError
 from reconciler.model.diagnostic import Diagnostic, Span
 
 BUILD_ONLY = frozenset({"FROM", "LOGIN", "OPTION", "RESTART", "START", "STOP"})
 HOISTED = frozenset({"ARG", "FROM", "OPTION"})
+_ELSEWHERE = {
+    "LOGIN": "AppJail has it in the build stage alone; a spec takes it in the stages cmd, apply and custom:NAME.",
+    "RESTART": "To run a service anew, use SERVICE; a stage that restarted its own jail would run again and again.",
+}
 # The original looks an instruction up as a program in a folder, and these are folders.
 _FOLDERS = frozenset({".", ".."})
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -80,7 +84,7 @@ def compile_lines(expanded: Expanded, root: str, settings: Settings | None = Non
         state = state_of(line.stage)
         compiled.lines.append((line.stage, line.name))
         try:
-            step = _compile_line(line, state)
+            step = _compile_line(line, state, runnable=settings.runnable)
         except MakejailError as error:
             problems.add(_at_word(error, line))
             continue
@@ -146,15 +150,16 @@ def given_environment(words: Sequence[str], problems: Problems, *, expand: bool 
     return tuple(found)
 
 
-def _compile_line(line: Line, state: State) -> Step | None:
+def _compile_line(line: Line, state: State, *, runnable: bool) -> Step | None:
     known = instructions().get(line.name)
-    if line.name in BUILD_ONLY and line.stage != BUILD:
+    here = runnable and line.name == "LOGIN" and by_hand(line.stage)
+    if line.name in BUILD_ONLY and line.stage != BUILD and not here:
         raise problem(
             MISSING,
             "instruction-stage",
             "The instruction belongs to the build stage only",
             f"{line.name} stands in stage {line.stage}.",
-            "Move it before the first STAGE line, or after STAGE build.",
+            _ELSEWHERE.get(line.name, "Move it before the first STAGE line, or after STAGE build."),
             line.span,
         )
     if known:

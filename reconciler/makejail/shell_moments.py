@@ -142,8 +142,16 @@ reconciler_start() {
 """
 
 
+LOGIN = r"""# LOGIN: user. A session in the jail, at the terminal of whoever runs the stage.
+reconciler_login() {
+    jexec -l "$RECONCILER_JAIL" login -f "$1"
+}
+"""
+
+
 def needed(code: str) -> list[str]:
     """The functions that a script's code calls."""
     found = [PLACE] if "reconciler_mount" in code or "reconciler_umount" in code else []
     found += [text for name, text in (("mount", MOUNT), ("umount", UMOUNT)) if f"reconciler_{name} " in code]
+    found += [LOGIN] if "reconciler_login " in code else []
     return found + [text for name, text in (("stop", STOP), ("start", START)) if f"reconciler_{name}\n" in code]

@@ -33,7 +33,13 @@ FIXED = (
     *("precmd", "cmd", "postcmd"),
     *("prestop", "stop", "poststop"),
 )
+CUSTOM = "custom:"
 _CUSTOM = re.compile(r"custom:[A-Za-z0-9_][A-Za-z0-9_-]*\Z")
+
+
+def by_hand(stage: str) -> bool:
+    """Whether a person runs the stage, with `reconcile run`, and may sit at a terminal."""
+    return stage in (APPLY, "precmd", "cmd", "postcmd") or stage.startswith(CUSTOM)
 
 
 def check_stage(name: str, span: Span | None) -> str:

@@ -19,6 +19,9 @@ STAGE custom:fail
 RAW echo on the host; exit 5
 STAGE custom:shim
 RAW appjail status -q "$APPJAIL_JAILNAME" && appjail cmd jexec "$APPJAIL_JAILNAME" cat /root/log
+STAGE custom:look
+CMD echo before
+LOGIN --user www
 """
 
 
@@ -80,7 +83,9 @@ def test_stages_are_run_by_hand_with_their_arguments(desk: Desk) -> None:
     failed = desk.run("run", "web", "--stage", "custom:fail")
     assert (failed.status, failed.out) == (5, "on the host\n")
     missing = desk.run("run", "web", "--stage", "custom:nope")
-    assert missing.status == 1 and "There is: cmd, custom:fail, custom:shim." in missing.err
+    assert missing.status == 1 and "There is: cmd, custom:fail, custom:look, custom:shim." in missing.err
+    refused = desk.run("run", "web", "--stage", "custom:look", stdin=b"exit\n")
+    assert (refused.status, refused.out) == (1, "") and "terminal-missing" in refused.err
 
 
 def test_gc_takes_the_saved_environment_of_a_layer_with_it(desk: Desk) -> None:

@@ -8,7 +8,11 @@ from __future__ import annotations
 import hashlib
 import http.server
 import io
+import os
+import pty
 import shutil
+import subprocess
+import sys
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -142,6 +146,21 @@ def test_an_example_is_built_and_each_of_its_instructions_had_its_effect(desk: D
         assert words in shown, words
     assert "/var/none" not in shown
     assert "No changes" in desk.run("plan").out
+
+
+def test_a_login_is_a_session_at_the_terminal(desk: Desk) -> None:
+    desk.write("web.yaml", "kind: Jail\nname: web\nrelease: 15.1-RELEASE\nmakejail: {file: look.makejail}\n")
+    (desk.folder / "specs/look.makejail").write_text("STAGE custom:look\nLOGIN --user www\n")
+    assert desk.run("apply").status == 0
+    ours, theirs = pty.openpty()
+    argv = [sys.executable, "-m", "reconciler.cli.main", "run", "web", "--stage", "custom:look"]
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen(argv, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env) as process:
+        os.write(ours, b"echo I am $USER; exit 4\n")
+        said, _ = process.communicate(timeout=120)
+    os.close(ours)
+    os.close(theirs)
+    assert (process.returncode, said) == (4, b"I am www\n")
 
 
 def test_what_no_build_carries_out_is_refused_with_its_line(desk: Desk) -> None:

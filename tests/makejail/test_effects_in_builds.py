@@ -207,6 +207,25 @@ def test_what_is_cleared_is_neither_refused_nor_warned_about() -> None:
     assert (compiled.warnings, compiled.mounts) == ((), ())
 
 
+@pytest.mark.parametrize("stage", ["cmd", "postcmd", "apply", "custom:x"])
+def test_a_login_stands_in_the_stages_that_a_person_runs(stage: str) -> None:
+    compiled = compile_text(f"STAGE {stage}\nLOGIN --user $who x\nLOGIN\n")
+    assert (
+        '\nreconciler_login "$who"\n' in compiled.stages[stage]
+        and "\nreconciler_login root\n" in compiled.stages[stage]
+    )
+
+
+@pytest.mark.parametrize(
+    ("stage", "line"), [("start", "LOGIN"), ("create", "LOGIN"), ("cmd", "RESTART"), ("cmd", "START")]
+)
+def test_no_other_stage_has_it_and_none_has_what_only_a_build_has(stage: str, line: str) -> None:
+    with pytest.raises(MakejailError) as caught:
+        compile_text(f"STAGE {stage}\n{line}\n")
+    (found,) = caught.value.diagnostics
+    assert (found.code, caught.value.status) == ("instruction-stage", 66) and found.hint
+
+
 def test_the_apply_stage_is_kept_with_the_others() -> None:
     compiled = compile_text("CMD true\nSTAGE apply\nARG a=1\nCMD echo $a\nSTAGE cmd\nCMD x\nSTAGE apply\nMOUNT /x y\n")
     assert "--a)" in compiled.stages["apply"] and "reconciler_mount y /x nullfs rw\n" in compiled.stages["apply"]

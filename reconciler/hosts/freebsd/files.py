@@ -110,13 +110,20 @@ class HostFiles:
         return done.stdout
 
     def script(
-        self, path: str, env: Mapping[str, str], *, timeout: float = 6 * 3600.0, output: Output | None = None
+        self,
+        path: str,
+        env: Mapping[str, str],
+        *,
+        timeout: float = 6 * 3600.0,
+        output: Output | None = None,
+        stdin: bytes | Iterable[bytes] = b"",
     ) -> Completed:
         """Run a script that lies on the host with sh(1) and return how it ended, whatever its status.
 
         The environment is handed over as such, not in the argument vector, where ps(1) would show it.
         """
-        return self._runner.run(Command(("sh", path), timeout=timeout, env=tuple(env.items()), output=output))
+        words = tuple(env.items())
+        return self._runner.run(Command(("sh", path), stdin=stdin, timeout=timeout, env=words, output=output))
 
     def lock(self, path: str, holder: str) -> AbstractContextManager[None]:
         """Hold a kernel lock; Refused (code `locked`) names who holds it."""
