@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from reconciler.hosts.freebsd.run import LocalRunner
-from reconciler.hosts.freebsd.ssh import SSHRunner, Target
+from reconciler.hosts.freebsd.ssh import SSHRunner
+from reconciler.hosts.freebsd.target import Target
 
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
 LOCKF = """#!/bin/sh

@@ -8,7 +8,8 @@ import threading
 import pytest
 
 from reconciler.hosts.freebsd import script
-from reconciler.hosts.freebsd.ssh import SSHRunner, Target
+from reconciler.hosts.freebsd.ssh import SSHRunner
+from reconciler.hosts.freebsd.target import Target
 from reconciler.model.command import Command, Completed
 from reconciler.model.diagnostic import HostError, SpecError
 
@@ -94,6 +95,7 @@ def test_a_file_of_holes_that_would_fill_the_memory_is_refused():
     "url",
     [
         *["-oProxyCommand=x", "-u@h", "h;id", "$(id)@h", "u%0ax@h", "u'@h", "`id`", "h?ProxyCommand=x", "u:p@h", "h/x"],
+        "ssh://h?become=sh%20-c",
         "a b",
         "h?IdentityFile=a%0aProxyCommand%20x",
         "",
@@ -105,7 +107,7 @@ def test_a_url_that_could_mean_more_than_a_host_is_refused(url):
 
 
 @pytest.mark.parametrize(
-    "url", ["ssh://root@jails-1.example.org:2222", "ssh://[2001:db8::1]", "ssh://a_b", "ssh://d.o+x@h"]
+    "url", ["ssh://root@jails-1.example.org:2222", "ssh://[2001:db8::1]", "ssh://a_b", "ssh://d.o+x@h", "ssh://u@h?become=sudo"]
 )
 def test_a_url_of_a_host_leads_there(url):
     assert Target.of(url).arguments()[-2] == "--"

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.hosts.freebsd import script, streamed
-from reconciler.hosts.freebsd.ssh import SSHRunner, Target
+from reconciler.hosts.freebsd.ssh import SSHRunner
 from reconciler.hosts.freebsd.streamed import Streamed
+from reconciler.hosts.freebsd.target import Target
 from reconciler.model.command import Command, Completed
 from reconciler.model.diagnostic import HostError
 

@@ -94,7 +94,8 @@ FAILURES = (
         "not-permitted",
         "The host does not permit this",
         ("Permission denied", "Operation not permitted", "permission denied", "must be run as root"),
-        "Run as root. On a host with a raised securelevel this is refused even to root.",
+        "Run as root; over ssh: ssh://root@HOST, or ssh://USER@HOST?become=doas (or sudo). "
+        "On a host with a raised securelevel this is refused even to root.",
     ),
     Failure(
         "bad-property",

@@ -80,9 +80,13 @@ def exports(env: Mapping[str, str]) -> str:
     return "".join(f"{name}={shlex.quote(value)}; export {name}\n" for name, value in env.items())
 
 
-def bootstrap(script: bytes) -> str:
-    """The fixed command for the login shell: read the script, whose length is known, and run it."""
-    return f"exec /usr/bin/env -i /bin/sh -c 'eval \"$(dd bs=1 count={len(script)} 2>/dev/null)\"'"
+def bootstrap(script: bytes, become: str = "") -> str:
+    """The fixed command for the login shell: read the script, whose length is known, and run it.
+
+    `become` is the program that makes the user root, asking nothing.
+    """
+    first = f"{become} -n " if become else ""
+    return f"exec {first}/usr/bin/env -i /bin/sh -c 'eval \"$(dd bs=1 count={len(script)} 2>/dev/null)\"'"
 
 
 def framed(body: str, env: Mapping[str, str], mark: str, registers: Sequence[str] = ()) -> bytes:

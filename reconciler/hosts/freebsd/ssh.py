@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import secrets
 import shlex
 import shutil
@@ -14,25 +13,20 @@ import threading
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 from reconciler.hosts.freebsd import nofollow, script
 from reconciler.hosts.freebsd.failure import failed, text
 from reconciler.hosts.freebsd.run import PATH, LocalRunner, holder_text, locked
 from reconciler.hosts.freebsd.streamed import Streamed
+from reconciler.hosts.freebsd.target import Target
 from reconciler.model.command import Command, Completed, Output
-from reconciler.model.diagnostic import Diagnostic, HostError, SpecError
+from reconciler.model.diagnostic import Diagnostic, HostError
 
-_OPTIONS = ("path", "IdentityFile", "ConnectTimeout", "StrictHostKeyChecking", "UserKnownHostsFile")
 _CONNECT_TIMEOUT = 900.0  # seconds for the first exchange; ssh's own ConnectTimeout ends a dead address sooner
 _STREAM = 16 * 1024**3  # bytes of a command whose output goes to a sink; they lie in a file until its end was seen
 _SESSIONS = 8  # sshd(8) refuses an eleventh session on one connection (MaxSessions 10)
 _FOREVER = 10.0 * 365 * 86400
-# What a ProxyCommand or Match exec of the user's ssh_config may put into a shell (%h, %r) means nothing there.
-_HOST = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9_.:%-]{0,254}")
-_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,254}")
 _NEVER_STARTED = {
     "Permission denied": False,
     "Host key verification failed": False,
@@ -48,46 +42,6 @@ _NEVER_STARTED = {
     "Too many authentication failures": False,
 }
 """What ssh(1) says when nothing was run, and whether trying again may help."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where `ssh://[user@]host[:port][?option=value]` leads.
-
-    Options are those of ssh_config(5) by name: IdentityFile, ConnectTimeout, StrictHostKeyChecking,
-    UserKnownHostsFile. `path` names folders of the host to search before the system's, separated by colons.
-    """
-
-    host: str
-    user: str = ""
-    port: int = 0
-    options: tuple[tuple[str, str], ...] = ()
-
-    @classmethod
-    def of(cls, url: str) -> Target:
-        """Read a URL. Raises SpecError (code `host-url-invalid`)."""
-        hint = "Write ssh://[user@]host[:port]. What else ssh needs to know belongs into ~/.ssh/config."
-        try:
-            parts = urlsplit(url)
-            host, user, port = parts.hostname or "", unquote(parts.username or ""), parts.port or 0
-            options = tuple(parse_qsl(parts.query, strict_parsing=True)) if parts.query else ()
-        except ValueError as error:
-            host, user, port, options = "", "", 0, ()
-            hint = f"{hint} ({error})"
-        unknown = [name for name, _ in options if name not in _OPTIONS]
-        plain = bool(_HOST.fullmatch(host)) and (not user or bool(_USER.fullmatch(user)))
-        plain = plain and all(value.isprintable() for _, value in options)
-        if not plain or unknown or parts.password or parts.path.strip("/"):
-            detail = f"{url!r} names no host that ssh can reach" + (f": unknown option {unknown[0]}" if unknown else "")
-            raise SpecError(Diagnostic("host-url-invalid", "A host's address is not understood", detail, hint))
-        return cls(host, user, port, options)
-
-    def arguments(self) -> tuple[str, ...]:
-        """The arguments of ssh(1) that lead there, its name last."""
-        named = [f"-o{name}={value}" for name, value in self.options if name != "path"]
-        user = ("-l", self.user) if self.user else ()
-        port = ("-p", str(self.port)) if self.port else ()
-        return (*named, *user, *port, "--", self.host)
 
 
 class SSHRunner:
@@ -107,6 +61,7 @@ class SSHRunner:
             "-oServerAliveInterval=15", "-oServerAliveCountMax=20", "-oLogLevel=ERROR", "-oConnectTimeout=120",
             "-oForwardAgent=no", "-oForwardX11=no", "-oClearAllForwardings=yes", "-oRemoteCommand=none",
         )  # fmt: skip
+        self._target = target
         path = dict(target.options).get("path")
         # An option that is given twice counts as it was given first: those of the user go first.
         self._argv = (*ssh, *target.arguments()[:-2], *shared)
@@ -241,7 +196,7 @@ class SSHRunner:
         output = command.output
         streamed = Streamed(mark, _STREAM) if command.sink is not None else None
         asked = Command(
-            (*self._argv, *self._where, script.bootstrap(sent)),
+            (*self._argv, *self._where, script.bootstrap(sent, self._target.become)),
             stdin=stdin,
             timeout=command.timeout,
             limit=command.limit + 2 * len(mark) + 2,
@@ -272,6 +227,8 @@ class SSHRunner:
     def _lost(self, answer: Completed, command: Command) -> HostError:
         """Say whether the host was never reached, or was lost while the command ran."""
         stderr, where = text(answer.stderr), self._where[-1]
+        if self._target.become and f"{self._target.become}:" in stderr and "reconciler-" not in stderr:
+            return HostError(self._target.refused(stderr), argv=command.argv, stderr=stderr)
         for words, transient in _NEVER_STARTED.items():
             if words in stderr or answer.status == 127:
                 problem = Diagnostic(
