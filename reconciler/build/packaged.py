@@ -38,7 +38,7 @@ def packages_of(site: Site, room: Workspace) -> Mapping[str, str]:
     try:
         found = site.host.base.installed(room.jail)
     except HostError as error:
-        if error.diagnostics[0].code != "pkgbase-fetch-failed":
+        if error.diagnostics[0].code not in ("pkgbase-fetch-failed", "command-missing"):
             raise
         return {}
     finally:

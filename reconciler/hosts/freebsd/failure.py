@@ -169,6 +169,18 @@ FAILURES = (
     ),
 )
 
+_HINTS = {
+    "pkg": "The base system has it as /usr/sbin/pkg, which fetches pkg itself; a host without needs that of base.txz.",
+    "freebsd-update": "It belongs to base.txz. Without it a release has the level of its archives: patch_level: 0",
+}
+
+
+def there(done: Completed) -> Completed:
+    """How a command ended. Raises HostError (`command-missing`) where the host has no such program."""
+    if done.status == 127:
+        raise failed(done)
+    return done
+
 
 def tool(argv: tuple[str, ...]) -> str:
     """The name of the program an argument vector starts."""
@@ -208,7 +220,8 @@ def failed(
 def _missing(name: str) -> tuple[str, str, str]:
     if name in _ZFS:
         return "no-zfs", "The host has no ZFS", "Load it: kldload zfs; sysrc zfs_enable=YES keeps it."
-    return "command-missing", "A command is not on the host", f"Install what provides {name}, or use another host."
+    hint = _HINTS.get(name, f"Install what provides {name}, or use another host.")
+    return "command-missing", "A command is not on the host", hint
 
 
 def run(

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from reconciler.hosts.freebsd.failure import there
 from reconciler.model.command import Command, Completed, Output, Runner
 from reconciler.model.diagnostic import Diagnostic, HostError
 from reconciler.model.ports import Offer
@@ -54,8 +55,9 @@ class HostPackages:
         self._runner = runner
 
     def install(self, jail: str, names: Sequence[str], *, output: Output | None = None) -> Completed:
-        """Install packages and return how pkg ended, whatever its status."""
-        return self._runner.run(Command(install(jail, names), timeout=INSTALL_TIMEOUT, env=ENVIRONMENT, output=output))
+        """Install packages and return how pkg ended, whatever its status. HostError (`command-missing`) without pkg."""
+        asked = Command(install(jail, names), timeout=INSTALL_TIMEOUT, env=ENVIRONMENT, output=output)
+        return there(self._runner.run(asked))
 
     def installed(self, jail: str) -> Mapping[str, str]:
         """Versions by name of what is installed in a jail. Raises HostError, code `pkg-catalogue-failed`."""
@@ -165,7 +167,7 @@ class HostPackages:
         timeout: float = CATALOGUE_TIMEOUT,
         output: Output | None = None,
     ) -> Completed:
-        done = self._runner.run(Command(argv, timeout=timeout, env=ENVIRONMENT, output=output))
+        done = there(self._runner.run(Command(argv, timeout=timeout, env=ENVIRONMENT, output=output)))
         if done.status not in allowed:
             said = (done.stderr or done.stdout).decode("utf-8", "replace").strip()
             hint = "Run it by hand on the host; check its repositories: pkg -vv"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from reconciler.hosts.freebsd.failure import there
 from reconciler.hosts.freebsd.pkg import CATALOGUE_TIMEOUT, ENVIRONMENT, INSTALL_TIMEOUT
 from reconciler.model.command import Command, Completed, Output, Runner
 from reconciler.model.diagnostic import HostError
@@ -108,7 +109,7 @@ class HostBase:
         return self._run(install(tree, work, abi, names), INSTALL_TIMEOUT, output)
 
     def _run(self, argv: tuple[str, ...], timeout: float, output: Output | None) -> Completed:
-        return self._runner.run(Command(argv, timeout=timeout, env=ENVIRONMENT, output=output))
+        return there(self._runner.run(Command(argv, timeout=timeout, env=ENVIRONMENT, output=output)))
 
     def _rows(self, argv: tuple[str, ...]) -> list[tuple[str, str]]:
         done = self._run(argv, CATALOGUE_TIMEOUT, None)

@@ -58,7 +58,7 @@ tree() {
   if ! [ -d "$1" ]; then echo 0 0 0; return; fi
   # A file that goes while it is read is an error to tar, and none to us: once more, then.
   for n in 1 2 3 4 5; do
-    tar -cf - --exclude '*/@UNREAD@*' -C "$1" . >"$d/o" 2>"$d/e" </dev/null
+    LC_ALL=C.UTF-8 tar -cf - --exclude '*/@UNREAD@*' -C "$1" . >"$d/o" 2>"$d/e" </dev/null
     s=$?
     [ $s -ne 0 ] || break
   done

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from reconciler.hosts.freebsd.failure import there
 from reconciler.model.command import Command, Completed, Output, Runner
 
 FETCH_TIMEOUT = 6 * 3600.0
@@ -50,4 +51,4 @@ class HostPatches:
         return self._run(ready(base, work, config, release), None)
 
     def _run(self, argv: Sequence[str], output: Output | None) -> Completed:
-        return self._runner.run(Command(tuple(argv), timeout=FETCH_TIMEOUT, env=ENVIRONMENT, output=output))
+        return there(self._runner.run(Command(tuple(argv), timeout=FETCH_TIMEOUT, env=ENVIRONMENT, output=output)))
