@@ -74,6 +74,8 @@ def _check(site: Site, place: str) -> None:
     if not _PLAIN.fullmatch(place) or ".." in place.split("/"):
         raise _unfit(f"{place!a} is no plain absolute path: letters, digits and ._+- between slashes.")
     site.host.files.read(f"{place}/.reconciler-looks-for-links")
+    if place.rpartition("/")[2] not in site.host.files.names(place.rpartition("/")[0] or "/"):
+        raise _unfit(f"There is no folder {place}.")
     row = covering(site.observe("mounts").mounts, place)
     if row is not None and row.target.startswith(f"{site.mountpoint}/live/"):
         raise _unfit(f"{place} lies in a jail.")

@@ -76,13 +76,24 @@ def start(pool: Pool, jail: str, over: Union | None = None) -> int:
         dataset = _live(run, jail)
         if (there := recorded.recordings(run.seen.rows).get(jail)) is not None:
             raise _exists(there)
+        _refuse_ephemeral(run, jail)
         if over is None:
             recorded.mark(session.site(run), f"{dataset}@{recorded.STARTED}", _now())
         else:
             unions.start(run, jail, f"{dataset}@{recorded.STARTED}", _now(), over)
     print(f"Recording {jail}. Change it as you like: reconcile exec -i {jail} -- sh")
-    print(f"Then: reconcile package record stop {jail}")
+    print(f"Then: reconcile package record stop {jail}{' --restart' if over is not None else ''}")
     return 0
+
+
+def _refuse_ephemeral(run: Session, jail: str) -> None:
+    """Its start takes the root back to what was built, which a snapshot since then keeps zfs from doing."""
+    if b"/sbin/zfs rollback " in run.observed.files.get(f"jails/{jail}/prepare.sh", b""):
+        detail = f"The root of {jail} is taken back to what was built at each start, and a recording would keep it "
+        detail += "from starting. Nothing was done."
+        hint = f"Make a package of what is there now: reconcile package import {jail}\n"
+        hint += "or take out `ephemeral: true` and apply."
+        raise SpecError(Diagnostic("recording-ephemeral", "An ephemeral jail cannot be recorded", detail, hint))
 
 
 def stop(pool: Pool, jail: str, *, restart: bool = False) -> int:
@@ -228,6 +239,7 @@ def _recording(run: Session, jail: str) -> Recording:
 def _exists(found: Recording) -> SpecError:
     stopped = f", and stopped at {found.stopped}" if found.stopped else ""
     what = f"A recording of {found.jail} was started at {found.started}{stopped}."
-    verb = f"build {found.jail} --name NAME --version VERSION" if stopped else f"record stop {found.jail}"
-    hint = f"reconcile package {verb}\nor, to forget it: reconcile package record discard {found.jail}"
+    restart = " --restart" if found.upper and not stopped else ""
+    verb = f"build {found.jail} --name NAME --version VERSION" if stopped else f"record stop {found.jail}{restart}"
+    hint = f"reconcile package {verb}\nor, to forget it: reconcile package record discard {found.jail}{restart}"
     return SpecError(Diagnostic("recording-exists", "The jail is recorded already", what, hint))

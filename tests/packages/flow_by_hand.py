@@ -28,6 +28,12 @@ def test_a_recording_is_discarded_or_refused_with_what_to_do(desk):
     assert desk.run("package", "record", "start", "web").status == 0
     assert desk.run("package", "record", "discard", "web").status == 0
     assert snapshots(desk) == before
+    desk.write("brief.yaml", "kind: Jail\nname: brief\nrelease: 15.1-RELEASE\nephemeral: true\n")
+    assert desk.run("apply").status == 0
+    held = snapshots(desk)
+    assert "recording-ephemeral" in desk.run("package", "record", "start", "brief").err
+    assert desk.run("package", "import", "brief", "--name", "all", "--version", "1").status in (0, 1)
+    assert snapshots(desk) == held
     for word in ("start", "stop"):
         desk.run("package", "record", word, "web")
     empty = desk.run("package", "build", "web", "--name", "site", "--version", "1")

@@ -141,6 +141,27 @@ def test_a_rename_is_told_from_a_removal_in_any_later_copy(host: Host) -> None:
     assert lines == ["M\t/\t/b/", "+\tF\t/b/added", "R\tF\t/b/old\\0040name\t/b/new"]
 
 
+def test_what_is_said_of_a_file_by_one_of_its_names_is_no_change_by_another(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.write("/a/one", b"x")
+    for name in ("two", "three"):
+        host.do("ln", "/a/one", f"/a/{name}")
+    host.do("chmod", "4755", "/a/two")
+    host.do("zfs", "snapshot", "zroot/a@s")
+    host.write("/a/more", b"y")
+    listed, trees_seen = os.listdir, list[str]()
+
+    def alternately(path: str | Path) -> list[str]:
+        if str(path) not in trees_seen:
+            trees_seen.append(str(path))
+        return sorted(listed(path), reverse=trees_seen.index(str(path)) % 2 == 1)
+
+    monkeypatch.setattr(os, "listdir", alternately)
+    said = host.do("zfs", "diff", "-FH", "zroot/a@s")
+    assert len(trees_seen) == 2 and said == "M\t/\t/a/\n+\tF\t/a/more\n"
+
+
 def test_links_of_a_hostile_jail_stay_inside_the_machine(host: Host, tmp_path: Path) -> None:
     outside = tmp_path / "secret"
     outside.write_bytes(b"secret")

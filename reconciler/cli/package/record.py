@@ -14,6 +14,7 @@ Jail = Annotated[str, typer.Argument(help="The jail.")]
 Restart = Annotated[
     bool, typer.Option("--restart", help="With unionfs: stop the jail if it runs, and start it again afterwards.")
 ]
+_LEAST = 1024 * 1024
 _UPPER = "With unionfs: a folder of the host on UFS or tmpfs to record into. [default: a new tmpfs]"
 _MEMORY = "With unionfs and no --upper: how much the tmpfs may hold."
 
@@ -49,6 +50,8 @@ def start(
         raise typer.BadParameter(f"--method takes zfs or unionfs, and {method!r} is neither.")
     if method == "zfs" and (upper or restart):
         raise typer.BadParameter("--upper and --restart are for --method unionfs.")
+    if method == "unionfs" and not upper and size_named(memory, "--memory") < _LEAST:
+        raise typer.BadParameter("--memory: less than 1M; a tmpfs of size 0 would take all that there is.")
     over = Union(upper.rstrip("/"), size_named(memory, "--memory"), restart) if method == "unionfs" else None
     return recording.start(recording.Pool(specs, host, given.labels(label)), jail, over)
 
