@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 
 from reconciler.packages.layout import END
@@ -26,6 +27,8 @@ ARCHIVES: dict[str, bytes] = {
 WEB = "kind: Jail\nname: web\nrelease: 15.1-RELEASE\nstate: stopped\n"
 REFUSALS = ("archive-", "package-malformed", "package-disagrees", "package-format", "package-signature")
 
+MISFIT = "package-does-not-fit"
+
 
 def refused_everywhere(desk: Desk, data: bytes, signature: bytes = b"", *key: str) -> None:
     """Neither a jail that lists it nor a pull takes it; and nothing is there that was not."""
@@ -37,8 +40,13 @@ def refused_everywhere(desk: Desk, data: bytes, signature: bytes = b"", *key: st
     before = there(desk)
     pulled = desk.run("package", "pull", "evil.tar.xz", "--digest", digest)
     out = desk.run("package", "pull", "evil.tar.xz", "--digest", digest, "--out", "pulled", *key)
-    line = f"packages: [{{name: evil, digest: 'sha256:{digest}', source: evil.tar.xz}}]\n"
-    desk.write("web.yaml", WEB + line)
+    # The plan looks at one beside the specs, and says more of it than that it is evil.
+    line = f"packages: [{{name: evil, digest: 'sha256:{digest}', source: %s}}]\n"
+    desk.write("web.yaml", WEB + line % "evil.tar.xz")
+    beside = desk.run("apply", "specs")
+    assert beside.status in (1, 3) and any(code in beside.err + beside.out for code in (*REFUSALS, MISFIT)), beside
+    shutil.rmtree(desk.folder / "cache")
+    desk.write("web.yaml", WEB + line % f"'file:{desk.folder}/specs/evil.tar.xz'")
     applied = desk.run("apply", "specs")
     for answer in (pulled, out, applied):
         assert answer.status == 1 and any(code in answer.err + answer.out for code in REFUSALS), answer
