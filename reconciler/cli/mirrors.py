@@ -35,10 +35,9 @@ def offered(given: str, url: str, document: Host, patience: Patience = PATIENT) 
         yield Offer(given, updates, patience)
         return
     from reconciler.hosts.sandbox import base_mirror
-    from reconciler.hosts.sandbox.machine import Machine
     from reconciler.hosts.sandbox.mirror import ensure_mirror, key_print, serve
 
-    folder = ensure_mirror(Machine(Path(directory).expanduser()))
+    folder = ensure_mirror(Path(directory).expanduser())
     address, stop = serve(folder)
     if "updates" not in document.model_fields_set:
         print_ = key_print(folder)

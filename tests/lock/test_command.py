@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from reconciler.hosts.sandbox import mirror, toys
-from reconciler.hosts.sandbox.machine import Machine
 
 from .test_include import commit, git
 
@@ -22,7 +21,7 @@ ABI = "FreeBSD:15:amd64"
 
 def catalogue(desk) -> Path:
     """The sandbox's package repository, as a file of lines."""
-    folder = mirror.ensure_mirror(Machine(desk.folder / "box"))
+    folder = mirror.ensure_mirror(desk.folder / "box")
     return folder / "pkg" / ABI / "latest" / "packagesite.jsonl"
 
 

@@ -24,7 +24,7 @@ DENY = 'kind: Host\nname: here\nmatch: {hostname: "*"}\npolicy: {downloads: deny
 
 def repository(fleet: Fleet) -> Path:
     """The folder of the sandbox's package repository."""
-    return mirror.ensure_mirror(fleet.machine) / "pkg" / ABI / "latest"
+    return mirror.ensure_mirror(fleet.machine.directory) / "pkg" / ABI / "latest"
 
 
 def pin(fleet: Fleet) -> dict[str, Pin]:

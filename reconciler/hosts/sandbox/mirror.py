@@ -21,7 +21,6 @@ from importlib import resources
 from pathlib import Path
 
 from reconciler.hosts.sandbox import base_mirror, signing, toys, update_mirror, userland
-from reconciler.hosts.sandbox.machine import Machine
 from reconciler.today import today
 
 RELEASES = ("15.1-RELEASE", "14.4-RELEASE")
@@ -120,9 +119,9 @@ echo $! > /var/run/cron.pid
 """
 
 
-def ensure_mirror(machine: Machine) -> Path:
-    """The mirror of a sandbox, built when it is missing: `DIR/mirror`."""
-    directory = machine.directory / "mirror"
+def ensure_mirror(sandbox: Path) -> Path:
+    """The mirror of the sandbox in a folder, built when it is missing: `DIR/mirror`."""
+    directory = sandbox.resolve() / "mirror"
     mark = directory / ".complete"
     if not mark.is_file() or mark.read_text() != _FORMAT:
         build(directory)

@@ -63,7 +63,7 @@ def repository(machine: Machine, name: str = "") -> tuple[Path, dict[str, Packag
     """The folder of the sandbox's repository, and its catalogue by name. Raises Refusal where it cannot be had."""
     if name not in ("", REPOSITORY):
         raise Refusal(f"No repositories are enabled.\npkg: Repository {name} cannot be opened.")
-    folder = mirror.ensure_mirror(machine) / "pkg" / mirror.ABI["15"] / "latest"
+    folder = mirror.ensure_mirror(machine.directory) / "pkg" / mirror.ABI["15"] / "latest"
     try:
         lines = (folder / "packagesite.jsonl").read_text().splitlines()
     except FileNotFoundError:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import sqlite3
 import stat
 import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
 from reconciler.hosts.sandbox import beneath
 from reconciler.hosts.sandbox.answer import reason
+from reconciler.hosts.sandbox.flock import hold
 from reconciler.hosts.sandbox.machine import Machine
 from reconciler.hosts.sandbox.mounts import Place
 from reconciler.model.command import UNREAD, Command, Completed, Runner
-from reconciler.model.diagnostic import Diagnostic, HostError, Refused
+from reconciler.model.diagnostic import Diagnostic, HostError
 
 
 class SandboxRunner(Runner):
@@ -133,29 +133,16 @@ class SandboxRunner(Runner):
                     found[below] = beneath.read(place.tree, f"{place.inside}/{below}".lstrip("/"))
         return found
 
-    @contextmanager
-    def lock(self, path: str, holder: str) -> Iterator[None]:
-        """Hold flock(2) on a file of the machine; Refused (code `locked`) names who has it.
+    def lock(self, path: str, holder: str) -> AbstractContextManager[None]:
+        """Hold flock(2) on a file of the machine; Refused (code `locked`) names who has it."""
+        return hold(*self.lock_place(path), path, holder)
 
-        The descriptor is inheritable, and the lock is not given up but closed: while a child that
-        inherited it lives, the lock holds.
-        """
+    def lock_place(self, path: str) -> tuple[Path, str]:
+        """Where the file of a lock lies: a folder of this machine, and the path below it."""
         place = self._place(path, write=True)
         if place is None:
             raise _failed(f"{path}: No such file or directory")
-        with beneath.parent(place.tree, place.inside) as (folder, name):
-            fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600, dir_fd=folder)
-        try:
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise locked(path, os.pread(fd, 4096, 0).decode(errors="replace").strip()) from None
-            os.ftruncate(fd, 0)
-            os.pwrite(fd, holder.encode() + b"\n", 0)
-            os.set_inheritable(fd, True)
-            yield
-        finally:
-            os.close(fd)
+        return place.tree, place.inside
 
 
 def timed_out(command: Command) -> HostError:
@@ -164,18 +151,6 @@ def timed_out(command: Command) -> HostError:
     hint = "Run it by hand to see what it waits for, or give it more time."
     diagnostic = Diagnostic("host-timeout", "A command on the host did not end in time.", detail, hint)
     return HostError(diagnostic, argv=command.argv, transient=True)
-
-
-def locked(path: str, holder: str) -> Refused:
-    """The error of a lock that someone else has."""
-    return Refused(
-        Diagnostic(
-            "locked",
-            "Another run holds the lock.",
-            f"{path} is held by {holder or 'someone who left no name'}.",
-            "Wait for it to end.",
-        )
-    )
 
 
 def _link(path: str) -> HostError:

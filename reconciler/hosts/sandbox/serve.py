@@ -85,6 +85,9 @@ class Server:
         verb = request["verb"]
         if verb == "count":  # for measurements: what would have been processes on a host, so far
             return {"commands": self.commands}, b"", b""
+        if verb == "lock":  # where its file lies: whoever asks holds it
+            tree, inside = self.runner.lock_place(request["path"])
+            return {"tree": str(tree), "inside": inside}, b"", b""
         self.commands += 1
         if verb == "run":
             live = (lambda chunk: wire.send_bytes(connection, b"L", [chunk])) if request["live"] else None

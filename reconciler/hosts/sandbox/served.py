@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.hosts.sandbox import wire
+from reconciler.hosts.sandbox.flock import hold
 from reconciler.model.command import Command, Completed, Output, Runner
 from reconciler.model.diagnostic import Diagnostic, HostError, Refused
 from reconciler.spool import Files, Spool, at
@@ -100,11 +101,8 @@ class ServedRunner(Runner):
 
     def lock(self, path: str, holder: str) -> AbstractContextManager[None]:
         """Hold a kernel lock; Refused (code `locked`) names who has it."""
-        # Loaded when something is changed: a run that only looks does without the simulation.
-        from reconciler.hosts.sandbox.machine import Machine
-        from reconciler.hosts.sandbox.runner import SandboxRunner
-
-        return SandboxRunner(Machine(self.directory)).lock(path, holder)
+        place, _, _ = self._ask({"verb": "lock", "path": path})
+        return hold(Path(place["tree"]), place["inside"], path, holder)
 
     def _ask(
         self,
