@@ -11,14 +11,14 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, fields, replace
-from operator import attrgetter
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reconciler.kind import Desired, Place
 from reconciler.kinds.dataset import jail_of
 from reconciler.makejail.files import LocalFiles
 from reconciler.makejail.recorded import unchanged
+from reconciler.model.diagnostic import HostError
 from reconciler.model.ports import DatasetRow, Host, JailRow, MountRow, Observation, Observed, Request
 from reconciler.model.value import Ref, Resource, World
 from reconciler.reconcile import Decided, Options, Session
@@ -31,29 +31,26 @@ from reconciler.spec.specset import Sourced, SpecSet
 from reconciler.spool import parted
 from reconciler.world import observed_world, wanted_world
 
-_VOLATILE = ("holds", "written", "used", "available")
-"""Fields of a row that change by themselves: no digest of an observation has them either, but for whether there are
-holds at all."""
-_steady = attrgetter(*(f.name for f in fields(DatasetRow) if f.name not in _VOLATILE))
-
 _FOLDERS = frozenset({"jails", "live", "state", "volumes"})
 Share = list[Any]
-"""What the host shows of one jail: rows of every listing, rules, and a digest of its files."""
+"""What the host shows of one jail: rows of every listing, and rules."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resting:
     """A fleet when there was nothing to do and nothing to say: its specs, and what the host showed of each jail.
 
-    `shares` has under "" what is no jail's; `common` is what jails want together; `asked` is what their Makejails read.
+    `raw` is the answer itself, without files, which have a digest for each jail in `sums` (under "" those of no jail);
+    `rest` is what it shows of no jail; `common` is what jails want together; `asked` is what their Makejails read.
     """
 
     specs: SpecSet
     lock: Lock
     request: Request
-    digest: str
+    raw: Observation = field(compare=False)
     observed: Observed
-    shares: Mapping[str, Share]
+    rest: Share
+    sums: Mapping[str, bytes]
     common: Mapping[Ref, Resource]
     asked: Mapping[str, str]
 
@@ -66,9 +63,9 @@ class Memory:
     edited: Edited | None = None
     """What was last found edited since then."""
 
-    def learn(self, session: Session, decided: Decided) -> None:
-        """Remember a whole plan that found nothing to do."""
-        if (resting := _resting(session, decided)) is not None:
+    def learn(self, session: Session, decided: Decided, raw: Observation) -> None:
+        """Remember a whole plan that found nothing to do; `raw` is what it stood on."""
+        if raw.digest == session.observation.digest and (resting := _resting(session, decided, raw)) is not None:
             self.keep(resting)
 
     def keep(self, resting: Resting) -> None:
@@ -117,7 +114,7 @@ class _Further(Exception):
     """What was touched reaches further than the jails that were touched."""
 
 
-def _resting(session: Session, decided: Decided) -> Resting | None:
+def _resting(session: Session, decided: Decided, raw: Observation) -> Resting | None:
     plan, options, specs = decided.plan, session.options, session.specs
     asked = options.only or options.retry or options.resumed or options.rebuild or options.fetched or options.waiting
     if not plan.empty or plan.notes or decided.refusals or asked or specs.warnings or len(specs.hosts) > 1:
@@ -128,9 +125,10 @@ def _resting(session: Session, decided: Decided) -> Resting | None:
         specs,
         session.lock,
         session.request,
-        session.observation.digest,
+        replace(raw, files={}),
         _without_jails(session.observed),
-        _shares(session.place, session.observed, specs.jails.keys()),
+        [_steady(one) for one in _shares(session.place, session.observed, specs.jails.keys()).get("", [])],
+        _sums(session.observed.files),
         {resource.ref: resource for resource in plan.wanted.values() if not resource.scope},
         dict(session.sources.asked),
     )
@@ -160,7 +158,7 @@ def look(memory: Memory, asked: Asked) -> Touched | None:
         return None
     seen = replace(asked.observation, raw=())
     session.common = resting.common
-    session.__dict__.update(request=resting.request, observation=seen, _parsed=_narrow(now, near, asked))
+    session.__dict__.update(request=resting.request, observation=seen, _parsed=_narrow(resting, near, asked))
     try:
         decided = session.decide()
     except _Further:
@@ -169,7 +167,7 @@ def look(memory: Memory, asked: Asked) -> Touched | None:
         return None
     if decided.plan.empty and not decided.plan.notes and not decided.refusals:
         memory.keep(
-            replace(resting, specs=asked.edited.specs, digest=seen.digest, observed=now.observed, shares=now.shares)
+            replace(resting, specs=asked.edited.specs, raw=replace(asked.observation, files={}), sums=now.sums)
         )
     return Touched(session, decided, frozenset(near))
 
@@ -205,34 +203,44 @@ def _same_sources(resting: Resting, specs: SpecSet) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Now:
-    """What the host shows beside jails, and of each jail; `moved` are those of which it is another than before."""
+    """What has become of a fleet at rest: digests of each jail's files; `moved` are jails that are shown otherwise."""
 
-    observed: Observed
-    shares: Mapping[str, Share]
+    sums: Mapping[str, bytes]
     moved: frozenset[str] = frozenset()
 
 
 def _seen_now(resting: Resting, host: Host, observation: Observation) -> _Now | None:
-    """What is seen now; None where more than some jails is otherwise than at rest."""
-    if observation.digest == resting.digest:
-        return _Now(resting.observed, resting.shares)
-    whole = host.parse(resting.request, observation)
-    observed = _without_jails(whole)
-    hostid = observed.facts.hostid if observed.facts else ""
-    place = Place(resting.request.pool, resting.request.mountpoint, hostid)
-    shares = _shares(place, whole, resting.specs.jails.keys())
-    names = resting.shares.keys() | shares.keys()
-    moved = frozenset(name for name in names if _plain(resting.shares.get(name, [])) != _plain(shares.get(name, [])))
-    return None if "" in moved or observed != resting.observed else _Now(observed, shares, moved)
+    """What is seen now; None where more than some jails is otherwise than at rest, or that is not plain to see."""
+    if observation.digest == resting.raw.digest:
+        return _Now(resting.sums)
+    parts = host.differing(resting.raw, observation)
+    if parts is None:
+        return None
+    sums = _sums(observation.files)
+    moved = {name for name in resting.sums.keys() | sums.keys() if resting.sums.get(name) != sums.get(name)}
+    for part in parts:
+        try:
+            observed = host.parse(resting.request, part)
+        except HostError:
+            return None  # a name that looks like the end of a record: read whole it is understood
+        moved |= _shares(_place(resting), observed, resting.specs.jails.keys()).keys()
+    return None if "" in moved else _Now(sums, frozenset(moved))
+
+
+def _place(resting: Resting) -> Place:
+    hostid = resting.observed.facts.hostid if resting.observed.facts else ""
+    return Place(resting.request.pool, resting.request.mountpoint, hostid)
+
+
+def _steady(one: Any) -> Any:
+    """A row without what changes by itself: no digest of an answer has it either, but for whether there are holds."""
+    if not isinstance(one, DatasetRow):
+        return one
+    return replace(one, holds=min(one.holds, 1), written=0, used=0, available=0)
 
 
 def _without_jails(observed: Observed) -> Observed:
     return replace(observed, datasets=(), jails=(), mounts=(), limits=frozenset(), files={})
-
-
-def _plain(share: Share) -> Share:
-    """A share without what changes by itself."""
-    return [(_steady(one), one.holds > 0) if one.__class__ is DatasetRow else one for one in share]
 
 
 def _shares(place: Place, observed: Observed, jails: Collection[str]) -> dict[str, Share]:
@@ -251,8 +259,6 @@ def _shares(place: Place, observed: Observed, jails: Collection[str]) -> dict[st
     for rule in sorted(observed.limits):
         words = rule.split(":", 2)
         shares[words[1] if words[0] == "jail" and len(words) == 3 else ""].append(rule)
-    for jail, summed in _sums(observed.files).items():
-        shares[jail].append(summed)
     return dict(shares)
 
 
@@ -269,15 +275,17 @@ def _sums(files: Mapping[str, bytes]) -> dict[str, bytes]:
     return {jail: summed.digest() for jail, summed in found.items()}
 
 
-def _narrow(now: _Now, jails: Collection[str], asked: Asked) -> Observed:
-    """What the host shows of some jails, and of what is no jail's.
+def _narrow(resting: Resting, jails: Collection[str], asked: Asked) -> Observed:
+    """What the host shows of some jails, and of what is no jail's. Raises HostError.
 
     Datasets are read anew: a digest that is the same says nothing of sizes, and those tell what a jail wrote.
     """
-    every = [one for name in ("", *jails) for one in now.shares.get(name, ())]
+    observed = asked.host.parse(resting.request, asked.host.concerning(asked.observation, jails))
+    shares = _shares(_place(resting), observed, resting.specs.jails.keys())
+    every = [*resting.rest, *(one for name in jails for one in shares.get(name, ()))]
     names = {one.name for one in every if isinstance(one, DatasetRow)}
     return replace(
-        now.observed,
+        resting.observed,
         datasets=asked.host.rows(asked.observation, names.__contains__),
         jails=tuple(one for one in every if isinstance(one, JailRow)),
         mounts=tuple(one for one in every if isinstance(one, MountRow)),

@@ -142,10 +142,11 @@ class Engine:
         earlier, self._seen = self._seen or earlier, None
         session = Session(host, options, self.tools.load(options.path), earlier, self.renderings)
         self._same_pool(session)
+        raw = session.observation  # before it is parsed, and let go of
         decided = session.compare()
         if decided.plan.steps and not decided.refusals:
             session, decided = self.tools.settled(session, decided, download)
-        self.memory.learn(session, decided)
+        self.memory.learn(session, decided, raw)
         self.renderings.keep(session.selected.jails)
         return Looked(session, decided)
 

@@ -365,3 +365,15 @@ class Host(Protocol):
     def rows(self, observation: Observation, wanted: Callable[[str], bool]) -> tuple[DatasetRow, ...]:
         """The datasets and snapshots whose names are wanted, without a look at the others. Raises HostError."""
         ...
+
+    def concerning(self, observation: Observation, names: Iterable[str]) -> Observation:
+        """The datasets, jails, mounts and limits of an answer in which one of these names stands, and maybe others."""
+        ...
+
+    def differing(self, before: Observation, after: Observation) -> tuple[Observation, Observation] | None:
+        """The datasets, jails, mounts and limits that only the one answer has, and only the other; files not.
+
+        None where anything else differs, or it cannot be told: then both have to be parsed. Sizes of datasets are
+        not looked at; what is in neither part is the same in both, and in the same order.
+        """
+        ...

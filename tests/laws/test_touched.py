@@ -15,6 +15,7 @@ from reconciler.hosts.freebsd.host import FreeBSDHost
 from reconciler.kinds.config import Config
 from reconciler.model.command import Command
 from reconciler.model.diagnostic import SpecError
+from reconciler.model.ports import Observation
 from reconciler.reconcile import Decided, Options, Session
 from reconciler.spec.edited import edited
 from reconciler.spec.load import load
@@ -104,12 +105,11 @@ class World:
         for number in range(1, 9):
             self.run("zfs", "inherit", "reconciler:kept", f"zroot/reconciler/jails/bee/{number}")
         for _ in range(3):
-            session = self.fleet.session()
-            decided = session.decide()
+            session, decided, raw = decide(self.fleet)
             if decided.plan.empty:
                 break
             self.fleet.apply(consent=CONSENT)
-        self.memory.learn(session, decided)
+        self.memory.learn(session, decided, raw)
 
     def look(self) -> touched.Touched | None:
         """What is planned of what was touched."""
@@ -122,11 +122,10 @@ class World:
             self.memory, touched.Asked(host, options, edited, host.observe(self.memory.resting.request))
         )
 
-    def whole(self) -> tuple[Session, Decided] | None:
-        """A plan of everything; None where the specs are not valid."""
+    def whole(self) -> tuple[Session, Decided, Observation] | None:
+        """A plan of everything, and what it stood on; None where the specs are not valid."""
         try:
-            session = self.fleet.session()
-            return session, session.decide()
+            return decide(self.fleet)
         except SpecError:
             return None
 
@@ -136,7 +135,7 @@ class World:
         if few is None:
             return False
         assert whole is not None
-        session, decided = whole
+        session, decided, raw = whole
         mine, theirs = few.decided.plan, decided.plan
         assert mine.steps == theirs.steps
         assert sorted(map(str, mine.notes)) == sorted(map(str, theirs.notes))
@@ -145,17 +144,25 @@ class World:
         assert contents(few.decided) == {name: contents(decided)[name] for name in contents(few.decided)}
         if mine.empty and not mine.notes:
             assert self.memory.resting is not None and resting is not None
-            learnt = anew(session, decided)
+            learnt = anew(session, decided, raw)
             assert replace(self.memory.resting, specs=learnt.specs) == learnt
             assert self.memory.resting.specs.digest == learnt.specs.digest
+            assert self.memory.resting.raw.digest == learnt.raw.digest
         else:
             assert self.memory.resting is resting
         return True
 
 
-def anew(session: Session, decided: Decided) -> touched.Resting:
+def decide(fleet: Fleet) -> tuple[Session, Decided, Observation]:
+    """A plan of everything, and the answer that it stood on."""
+    session = fleet.session()
+    raw = session.observation
+    return session, session.decide(), raw
+
+
+def anew(session: Session, decided: Decided, raw: Observation) -> touched.Resting:
     memory = touched.Memory()
-    memory.learn(session, decided)
+    memory.learn(session, decided, raw)
     assert memory.resting is not None
     return memory.resting
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from reconciler.hosts.freebsd import observe
+from reconciler.hosts.freebsd import observe, records
 from reconciler.hosts.freebsd.devfs import HostDevices
 from reconciler.hosts.freebsd.files import HostFiles
 from reconciler.hosts.freebsd.jail import JailJails
@@ -104,3 +104,13 @@ class FreeBSDHost:
     def rows(self, observation: ports.Observation, wanted: Callable[[str], bool]) -> tuple[ports.DatasetRow, ...]:
         """The datasets whose names are wanted. Raises HostError for rows that are not understood."""
         return observe.rows(observation, wanted, jailed=self._jailed)
+
+    def concerning(self, observation: ports.Observation, names: Iterable[str]) -> ports.Observation:
+        """What of an answer names one of these."""
+        return records.concerning(observation, names)
+
+    def differing(
+        self, before: ports.Observation, after: ports.Observation
+    ) -> tuple[ports.Observation, ports.Observation] | None:
+        """What only the one answer has, and only the other; None where that is not plain to see."""
+        return records.differing(before, after)

@@ -244,7 +244,8 @@ def steady(stdout: bytes) -> bytes:
     return b"".join(steady_parts(stdout))
 
 
-def _steady_line(line: bytes) -> bytes:
+def steady_line(line: bytes) -> bytes:
+    """One line of it without them."""
     cells = line.rsplit(b"\t", len(VOLATILE))
     return cells[0] + b"\t0" if len(cells) > 1 and cells[1] == b"0" else cells[0]
 
@@ -254,7 +255,7 @@ def steady_parts(stdout: bytes) -> Iterator[bytes]:
     start = 0
     while start < len(stdout):
         end = stdout.find(b"\n", start + _PIECE) + 1 or len(stdout)
-        yield b"\n".join([_steady_line(line) for line in stdout[start:end].split(b"\n")])
+        yield b"\n".join([steady_line(line) for line in stdout[start:end].split(b"\n")])
         start = end
 
 
