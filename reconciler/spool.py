@@ -17,6 +17,8 @@ _SIZE = 40
 """An index holds `offset << _SIZE | size`: one number costs a third of a pair."""
 _WINDOW = 1 << 18
 
+_NAMES = ("utf-8", "surrogateescape")
+
 Index = dict[str, int]
 
 
@@ -159,6 +161,19 @@ class Files(Mapping[str, bytes]):
             sorted_[groups.get(folder, -1)].append(folder)
         return [self._only(self._parts.only(folders)) for folders in sorted_]
 
+    def sums(self) -> dict[str, bytes]:
+        """A digest of each folder: the names, sizes and content of its files."""
+        found = {}
+        for folder, (names, places) in self._parts.folders.items():
+            sizes, first = places[1::2], places[0]
+            if places[-2] + places[-1] - first == sum(sizes):  # one after the other, as they were written
+                data = self._spool.read(first, sum(sizes))
+            else:
+                data = b"".join(self._spool.read(*part) for part in zip(places[::2], sizes, strict=True))
+            head = "\0".join((*names, "", "")).encode("utf-8", "surrogateescape")
+            found[folder] = _summed(head, sizes.tobytes(), data)
+        return found
+
     def _only(self, parts: _Parts) -> Files:
         found = Files(self._spool, dict, "")
         found._found = parts
@@ -206,8 +221,46 @@ class Below(Mapping[str, bytes]):
         others = [(prefix[:-1], files) for prefix, files in self._folders if prefix != f"{name}/"]
         return [Below([(name, share), *others]) for share in shares]
 
+    def sums(self, name: str) -> dict[str, bytes]:
+        """Digests of the folders in one folder; under "" of all that lies elsewhere: see `sums`."""
+        found, rest = dict[str, bytes](), list[bytes]()
+        for prefix, files in self._folders:
+            inside = files.sums() if isinstance(files, Files) else _sums_of(files.items())
+            found = inside if prefix == f"{name}/" else found
+            others = inside if prefix != f"{name}/" else {"": found.pop("", b"")}
+            rest += [part for folder, summed in others.items() for part in ((prefix + folder).encode(*_NAMES), summed)]
+        return found | {"": _summed(*rest)}
+
     def _sequence(self) -> Iterator[tuple[str, bytes]]:
         return ((prefix + path, data) for prefix, files in self._folders for path, data in files.items())
+
+
+def sums(files: Mapping[str, bytes], name: str) -> dict[str, bytes]:
+    """A digest of each folder in folder `name`, of which it covers all files; under "" of all other files."""
+    if isinstance(files, Below):
+        return files.sums(name)
+    prefix = f"{name}/"
+    inside = _sums_of((path[len(prefix) :], data) for path, data in files.items() if path.startswith(prefix))
+    beside = _sums_of((path, data) for path, data in files.items() if not path.startswith(prefix))
+    rest = [part for folder, summed in beside.items() for part in (folder.encode(*_NAMES), summed)]
+    return inside | {"": _summed(inside.get("", b""), *rest)}
+
+
+def _sums_of(files: Iterable[tuple[str, bytes]]) -> dict[str, bytes]:
+    """A digest of each first folder of these paths; under "" of those that lie in none."""
+    parts: dict[str, list[bytes]] = {}
+    for path, data in files:
+        folder, slash, _ = path.partition("/")
+        parts.setdefault(folder if slash else "", []).extend((path.encode(*_NAMES), data))
+    return {folder: _summed(*held) for folder, held in parts.items()}
+
+
+def _summed(*parts: bytes) -> bytes:
+    summed = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        summed.update(b"%d:" % len(part))
+        summed.update(part)
+    return summed.digest()
 
 
 def parted(files: Mapping[str, bytes], name: str, groups: Mapping[str, int], count: int) -> list[Mapping[str, bytes]]:

@@ -8,7 +8,6 @@ reaches further (a network, a release, a dependency that changed) is not judged 
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -28,7 +27,7 @@ from reconciler.spec.document import Jail
 from reconciler.spec.edited import FEW, Edited, edited
 from reconciler.spec.lock import Lock
 from reconciler.spec.specset import Sourced, SpecSet
-from reconciler.spool import parted
+from reconciler.spool import parted, sums
 from reconciler.world import observed_world, wanted_world
 
 _FOLDERS = frozenset({"jails", "live", "state", "volumes"})
@@ -128,7 +127,7 @@ def _resting(session: Session, decided: Decided, raw: Observation) -> Resting | 
         replace(raw, files={}),
         _without_jails(session.observed),
         [_steady(one) for one in _shares(session.place, session.observed, specs.jails.keys()).get("", [])],
-        _sums(session.observed.files),
+        sums(session.observed.files, "jails"),
         {resource.ref: resource for resource in plan.wanted.values() if not resource.scope},
         dict(session.sources.asked),
     )
@@ -216,15 +215,15 @@ def _seen_now(resting: Resting, host: Host, observation: Observation) -> _Now | 
     parts = host.differing(resting.raw, observation)
     if parts is None:
         return None
-    sums = _sums(observation.files)
-    moved = {name for name in resting.sums.keys() | sums.keys() if resting.sums.get(name) != sums.get(name)}
+    held, summed = resting.sums, sums(observation.files, "jails")
+    moved = {name for name in held.keys() | summed.keys() if held.get(name) != summed.get(name)}
     for part in parts:
         try:
             observed = host.parse(resting.request, part)
         except HostError:
             return None  # a name that looks like the end of a record: read whole it is understood
         moved |= _shares(_place(resting), observed, resting.specs.jails.keys()).keys()
-    return None if "" in moved else _Now(sums, frozenset(moved))
+    return None if "" in moved else _Now(summed, frozenset(moved))
 
 
 def _place(resting: Resting) -> Place:
@@ -260,19 +259,6 @@ def _shares(place: Place, observed: Observed, jails: Collection[str]) -> dict[st
         words = rule.split(":", 2)
         shares[words[1] if words[0] == "jail" and len(words) == 3 else ""].append(rule)
     return dict(shares)
-
-
-def _sums(files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """A digest of the files of each jail; under "" of all others."""
-    found: dict[str, Any] = {}
-    for path, data in files.items():
-        folder, _, rest = path.partition("/")
-        jail, slash, _ = rest.partition("/")
-        jail = jail if folder == "jails" and slash else ""
-        if jail not in found:
-            found[jail] = hashlib.blake2b(digest_size=16)
-        found[jail].update(b"%d:%d:" % (len(path), len(data)) + path.encode("utf-8", "surrogateescape") + data)
-    return {jail: summed.digest() for jail, summed in found.items()}
 
 
 def _narrow(resting: Resting, jails: Collection[str], asked: Asked) -> Observed:

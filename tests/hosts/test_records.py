@@ -18,7 +18,9 @@ from reconciler.model.ports import FACETS, DatasetRow, Observation, Observed, Re
 REQUEST = Request("zroot/reconciler", "/reconciler", FACETS)
 NAMES = ("web", "db", "a", "web2")
 # What a jail may have had a say in: the marks of every listing, quotes, and names of others.
-HOSTILE = st.sampled_from(['},{', '"},{"special":"x', "}]", "[{", '\\"', "web", '","node":"/y', "]}}", "{}", "é", "\\"])
+HOSTILE = st.sampled_from(
+    ['},{', '}, {', '"}, {"jid":"7', '"},{"special":"x', "}]", "[{", '\\"', "web", '","node":"/y', "]}}", "é", "\\"]
+)
 _word = st.sampled_from(NAMES)
 _path = st.builds(lambda name, rest: f"/reconciler/live/{name}/{''.join(rest)}", _word, st.lists(HOSTILE, max_size=3))
 _last = st.sampled_from(["", "/1", "/2", "@s"])
@@ -34,9 +36,10 @@ WORLDS = st.tuples(_datasets, _mounts, _jails, _limits, st.sampled_from(["", "lo
 _COLUMNS = zfs.columns(jailed=True)
 
 
-def plain(text: object) -> bytes:
-    """JSON as libxo prints it, without blanks."""
-    return json.dumps(text, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+def libxo(container: str, name: str, records_: list[dict[str, Any]], between: str) -> bytes:
+    """JSON as libxo prints it."""
+    said = between.join(json.dumps(one, separators=(",", ":"), ensure_ascii=False) for one in records_)
+    return f'{{"{container}":{{"{name}":[{said}]}}}}\n'.encode()
 
 
 def dataset(name: str, guid: int, holds: int, used: int) -> bytes:
@@ -57,8 +60,8 @@ def answer(world: Any) -> Observation:
     ]
     raw = (
         Completed(zfs.listing([REQUEST.pool]), 0, b"".join(dataset(name, *row) for name, row in datasets.items())),
-        Completed(jail.listing(), 0, plain({"jail-information": {"jail": running}})),
-        Completed(mount.listing(), 0, plain({"mount": {"mounted": mounted}})),
+        Completed(jail.listing(), 0, libxo("jail-information", "jail", running, ", ")),
+        Completed(mount.listing(), 0, libxo("mount", "mounted", mounted, ",")),
         Completed(network.interfaces(), 0, interfaces.encode()),
         Completed(rctl.listing(), 0, "".join(f"{rule}\n" for rule in limits).encode()),
     )

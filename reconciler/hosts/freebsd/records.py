@@ -16,7 +16,8 @@ from reconciler.model.command import Completed
 from reconciler.model.ports import Observation
 
 _STEP = 1 << 16
-_LINES, _OBJECTS = frozenset({"zfs", "rctl"}), frozenset({"jls", "mount"})
+_BETWEEN = {"zfs": b"\n", "rctl": b"\n", "jls": b"}, {", "mount": b"},{"}
+"""What each program prints between two records. One that prints something else lists one record, and is read whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +32,12 @@ class _Listing:
     @classmethod
     def of(cls, done: Completed) -> _Listing:
         """Of a command that lists records."""
-        said = done.stdout
-        if tool(done.argv) in _LINES:
-            return cls(b"", said.removesuffix(b"\n"), b"\n", b"\n")
+        said, between = done.stdout, _BETWEEN[tool(done.argv)]
+        if between == b"\n":
+            return cls(b"", said.removesuffix(b"\n"), b"\n", between)
         start, end = said.find(b"[{") + 2, said.rfind(b"}]")
         start, end = (start, end) if 1 < start <= end else (len(said), len(said))
-        return cls(said[:start], said[start:end], said[end:], b"},{")
+        return cls(said[:start], said[start:end], said[end:], between)
 
     def only(self, done: Completed, records: list[bytes]) -> Completed:
         """The same command, had it listed these records."""
@@ -47,7 +48,7 @@ class _Listing:
 
 def _listings(observation: Observation) -> list[Completed] | None:
     """The commands that list records; None where more than one of a kind was asked, as for delegated datasets."""
-    found = [done for done in observation.raw if tool(done.argv) in _LINES | _OBJECTS]
+    found = [done for done in observation.raw if tool(done.argv) in _BETWEEN]
     return found if len({tool(done.argv) for done in found}) == len(found) else None
 
 
@@ -88,7 +89,7 @@ def differing(before: Observation, after: Observation) -> tuple[Observation, Obs
     for was, now in zip(before.raw, after.raw, strict=True):
         if (was.argv, was.status, was.stderr) != (now.argv, now.status, now.stderr):
             return None
-        if tool(was.argv) in _LINES | _OBJECTS:
+        if tool(was.argv) in _BETWEEN:
             pair = _differing(was, now)
             if pair is None or (was.status and was.stdout != now.stdout):
                 return None
