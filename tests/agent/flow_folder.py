@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import socket
 import subprocess
 import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from reconciler.agent.git import Repository
-from tests.agent.world import World, jail
+from reconciler.model.command import Command, Completed
+from reconciler.model.diagnostic import Diagnostic, HostError
+from reconciler.wrapper import Trees, Wrapper
+from tests.agent.world import ENV, Work, World, jail
 from tests.waiting import PATIENCE
+
+T = TypeVar("T")
 
 
 def test_it_may_be_deleted_while_the_agent_runs(world, work) -> None:
@@ -46,9 +54,9 @@ def spoil(agent: World, *, short: bool) -> None:
             file.write_bytes(b"" if short else data)
 
 
-@pytest.mark.parametrize("short", [False, True])
-@pytest.mark.parametrize("loose", [False, True])
-@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize(
+    ("short", "loose", "again"), [(False, False, False), (True, True, False), (False, True, True), (True, False, True)]
+)
 def test_a_damaged_copy_is_made_anew_and_the_host_kept_meanwhile(world, work, short, loose, again) -> None:
     work.commit("one", {"specs/web.yaml": jail("web", 50)})
     agent = world()
@@ -208,3 +216,112 @@ def test_the_newest_approved_is_applied_while_a_newer_one_waits(world, work) -> 
     assert (agent.cycle(after=60), agent.limit()) == ("applied", 60)
     approve_now(agent, third)
     assert (agent.cycle(after=60), agent.limit()) == ("applied", 70)
+
+
+@pytest.mark.parametrize("room", [0, 5_000, 200_000])
+def test_a_disk_that_is_full_everywhere_is_reported_and_leaves_nothing_that_stays(world, work, room) -> None:
+    work.commit("one", {"specs/web.yaml": jail("web", 50)})
+    agent = world()
+    agent.cycle()
+    work.commit("two", {"specs/web.yaml": jail("web", 60), "specs/db.yaml": jail("db", 60)})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+    try:
+        agent.cycle(after=60)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert agent.status.problems or agent.status.sources[0].problem or agent.limit() == 60
+    outcomes = [agent.cycle(after=1000) for _ in range(4)]
+    assert outcomes[-1] == "unchanged", (outcomes, agent.status.problems)
+    assert (agent.limit("web"), agent.limit("db"), agent.codes) == (60, 60, [])
+
+
+class Hangs(Wrapper):
+    """A host whose commands take too long, from the n-th on, until it is well again."""
+
+    left = 1 << 30
+
+    def _call(self, name: str, call: Callable[[], T]) -> T:
+        self.left -= 1
+        if self.left < 0:
+            raise HostError(Diagnostic("host-timeout", "A command took too long", f"`{name}` was ended."), argv=(name,))
+        return call()
+
+    def run(self, command: Command) -> Completed:
+        return self._call("run", lambda: self.inner.run(command))
+
+    def batch(self, commands: Sequence[Command]) -> list[Completed]:
+        return self._call("batch", lambda: self.inner.batch(commands))
+
+    def gather(self, commands: Sequence[Command], trees: Sequence[str]) -> tuple[list[Completed], Trees]:
+        return self._call("gather", lambda: self.inner.gather(commands, trees))
+
+
+def test_commands_that_hang_end_the_turn_with_a_word_and_the_next_goes_on(world, work) -> None:
+    work.commit("one", {"specs/web.yaml": jail("web", 50)})
+    agent = world()
+    agent.cycle()
+    agent.runner = hanging = Hangs(agent.fleet.runner)
+    for number in range(5):
+        work.commit(f"change {number}", {"specs/web.yaml": jail("web", 60 + number)})
+        agent.start()
+        hanging.left = number * 3
+        assert agent.cycle(after=60) in ("failed", "waiting"), number
+        assert agent.status.problems, number
+        hanging.left = 1 << 30
+        outcomes = [agent.cycle(after=1000) for _ in range(3)]
+        assert outcomes[-1] == "unchanged", (number, outcomes, agent.status.problems)
+        assert agent.limit() == 60 + number
+
+
+def planted(work: Work, entries: bytes) -> str:
+    """A commit of any tree, as whoever has a repository may make one; nothing of it lies in the clone."""
+    tree = subprocess.run(
+        ["git", "mktree", "-z", "--missing"], cwd=work.tree, env=ENV, input=entries, capture_output=True, check=True
+    )
+    sha = work.git("commit-tree", tree.stdout.decode().strip(), "-p", "HEAD", "-m", "planted")
+    work.git("push", "-q", "--force", "origin", f"{sha}:refs/heads/main")
+    return sha
+
+
+def blob(work: Work, text: str) -> str:
+    done = subprocess.run(
+        ["git", "hash-object", "-w", "--stdin"],
+        cwd=work.tree,
+        env=ENV,
+        input=text.encode(),
+        capture_output=True,
+        check=True,
+    )
+    return done.stdout.decode().strip()
+
+
+def test_names_that_nobody_should_have_are_left_out(world, work) -> None:
+    work.commit("one", {"specs/web.yaml": jail("web", 50)})
+    agent = world()
+    agent.cycle()
+    spec, other = blob(work, jail("web", 60)), blob(work, jail("evil", 1))
+    names = [b"a\nb.yaml", b"\x1b[2J.yaml", b"\xff\xfe.yaml", "\u202egnp.yaml".encode(), b"x" * 300 + b".yaml"]
+    inner = b"".join(b"100644 blob " + other.encode() + b"\t" + name + b"\0" for name in names)
+    inner += b"100644 blob " + spec.encode() + b"\tweb.yaml\0"
+    tree = subprocess.run(["git", "mktree", "-z"], cwd=work.tree, env=ENV, input=inner, capture_output=True, check=True)
+    planted(work, b"040000 tree " + tree.stdout.strip() + b"\tspecs\0")
+    assert agent.cycle(after=60) == "applied", agent.status.problems
+    assert (agent.limit(), [one.name for one in agent.status.jails]) == (60, ["web"])
+    assert agent.codes == ["tree-entry-skipped"] * len(names)
+
+
+def test_a_tree_without_end_is_refused_and_the_host_kept(world, work) -> None:
+    work.commit("one", {"specs/web.yaml": jail("web", 50)})
+    agent = world()
+    agent.cycle()
+    level = b"".join(b"100644 blob " + blob(work, "x").encode() + b"\tf%d\0" % n for n in range(10))
+    for _ in range(9):  # ten thousand million files, in ten trees
+        done = subprocess.run(
+            ["git", "mktree", "-z"], cwd=work.tree, env=ENV, input=level, capture_output=True, check=True
+        )
+        level = b"".join(b"040000 tree " + done.stdout.strip() + b"\td%d\0" % n for n in range(10))
+    planted(work, level)
+    agent.meddle()
+    assert agent.cycle(after=60) == "applied"
+    assert (agent.codes, agent.meddled(), agent.status.refused is not None) == (["tree-too-large"], False, True)
