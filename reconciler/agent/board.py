@@ -171,8 +171,9 @@ class Status:
     """Everything at one moment. `commit` is the one that the host converges to; `tip` the newest that was seen.
 
     `specs` is the folder of our own that holds the specs of `commit`, `origin` what the pool records as their source.
-    `state` is the agent's folder. `problems` are of the last turn, `cautions` of the configuration. Past `overdue` (of
-    the clock that never jumps) the loop hangs; None while it may take as long as it likes.
+    `state` is the agent's folder, `labels` are those that its configuration gives this machine. `problems` are of the
+    last turn, `cautions` of the configuration. Past `overdue` (of the clock that never jumps) the loop hangs; None
+    while it may take as long as it likes.
     """
 
     host: str
@@ -200,6 +201,7 @@ class Status:
     specs: str = ""
     origin: str = ""
     state: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
     overdue: float | None = None
 
     @property

@@ -44,7 +44,7 @@ def make_agent(config: AgentConfig, *, adopt: bool = False, before: Agent | None
     clocks = Clocks(time.time, time.monotonic, random.random)
     name = socket.gethostname()
     board = before.board if before else Board(Status(url, time.time(), __version__, os.getpid()))
-    board.update(cautions=cautions(config), state=config.state)
+    board.update(cautions=cautions(config), state=config.state, labels=config.labels)
     stop = before.stop if before else threading.Event()
     origin = open_origin(config, LocalRunner(), clocks, name.partition(".")[0], stop.is_set)
     published = Published(Path(config.run))

@@ -20,19 +20,25 @@ def lines(status: Mapping[str, Any]) -> Iterator[str]:
         codes = ", ".join(dict.fromkeys(one["code"] for one in refused["diagnostics"]))
         yield visible(f"! agent: refuses {_commit(refused['commit'])}: {codes}")
         for one in refused["diagnostics"][:5]:
-            place = one.get("span") or {}
-            where = f"{place['file']}:{place['line']}: " if place.get("file") else ""
-            yield visible(f"    {where}{one['detail'] or one['summary']}")
+            yield visible(f"    {_place(one)}{one['detail'] or one['summary']}")
     if approval := status.get("approval"):
         sha = approval["commit"]["sha"][:12]
         yield visible(f"! agent: {_commit(approval['commit'])} waits{_until(approval)}: reconcile approve {sha}")
     for source in status.get("sources", ()):
         if source.get("problem"):
             yield visible(f"! agent: source {source['name']}: {source['problem']['detail']}")
+    told = (refused or {}).get("diagnostics", [])
+    for problem in [one for one in status.get("problems", ()) if one not in told][:5]:
+        yield visible(f"! agent: {problem['code']}: {_place(problem)}{problem['detail'] or problem['summary']}")
     for problem in status.get("cautions", ()):
         yield visible(f"! agent: {problem['code']}: {problem['detail'] or problem['summary']}")
     for step in status.get("steps", ()):
         yield visible(f"  {step['scope'] or '(shared)'}: {step['title']} ...")
+
+
+def _place(problem: Mapping[str, Any]) -> str:
+    place = problem.get("span") or {}
+    return f"{place['file']}:{place['line']}: " if place.get("file") else ""
 
 
 def _commit(commit: Mapping[str, Any]) -> str:

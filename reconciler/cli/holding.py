@@ -61,5 +61,6 @@ def _agent(status: Mapping[str, Any], name: str) -> Iterator[str]:
     for jail in status.get("jails", ()):
         if jail["name"] == name and jail["failures"]:
             yield f"agent: {jail['condition']}: {jail['reason']}"
-    if status.get("approval") or status.get("refused") or status["phase"] in ("applying", "stalled"):
+    failed = any(problem["severity"] == "error" for problem in status.get("problems", ()))
+    if failed or status.get("approval") or status.get("refused") or status["phase"] in ("applying", "stalled"):
         yield from (line.removeprefix("! ") for line in lines(status))

@@ -13,6 +13,7 @@ from reconciler.guard import Consent
 from reconciler.hosts.freebsd.host import FreeBSDHost
 from reconciler.hosts.open import default_url, open_runner
 from reconciler.model.command import Output
+from reconciler.model.diagnostic import ReconcilerError
 from reconciler.model.ports import Host, Observation, Request
 from reconciler.model.value import Ref
 from reconciler.packages.signature import Trust
@@ -84,26 +85,38 @@ def pool_session(host: Host, specs: Path | None, labels: dict[str, str]) -> Sess
     """
     if specs is None and not DEFAULT_SPECS.exists():
         if (held := agent_specs(host.url)) is not None:
-            return Session(host, Options(held[0], labels, source=held[1]), load(held[0], cache_folder(os.environ)))
+            path, source, own = held
+            return Session(host, Options(path, own | labels, source=source), load(path, cache_folder(os.environ)))
         return Session(host, Options(DEFAULT_SPECS, labels), no_specs())
     return Session(host, Options(specs or DEFAULT_SPECS, labels))
 
 
 def run_folder() -> Path:
-    """Where a running agent says what it does: RECONCILER_AGENT_RUN, else the usual folder."""
-    return Path(os.environ.get("RECONCILER_AGENT_RUN", "/var/run/reconciler"))
+    """Where a running agent says what it does: RECONCILER_AGENT_RUN, else as its file says, else the usual folder."""
+    usual = Path("/var/run/reconciler")
+    if named := os.environ.get("RECONCILER_AGENT_RUN", ""):
+        return Path(named)
+    file = Path(os.environ.get("RECONCILER_AGENT_CONFIG", "") or "/usr/local/etc/reconciler/agent.yaml")
+    if not file.exists():
+        return usual
+    from reconciler.agent.settings import load_config
+
+    try:
+        return Path(load_config(file, os.environ).run)
+    except ReconcilerError:  # `reconcile agent --check` says what is wrong with it
+        return usual
 
 
-def agent_specs(url: str) -> tuple[Path, str] | None:
-    """The folder of specs that a running agent of this host applies, and what the pool calls them."""
-    if not (run_folder() / "agent.json").exists():
+def agent_specs(url: str) -> tuple[Path, str, dict[str, str]] | None:
+    """The specs that an agent of this host applies now: their folder, what the pool calls them, the agent's labels."""
+    if not ((folder := run_folder()) / "agent.json").exists():
         return None
     from reconciler.agent.published import read_status
 
-    status = read_status(run_folder())
+    status = read_status(folder)
     if status is None or status.get("host") != url or not status.get("specs"):
         return None
-    return Path(status["specs"]), str(status.get("origin", ""))
+    return Path(status["specs"]), str(status.get("origin", "")), dict(status.get("labels", {}))
 
 
 def no_specs() -> SpecSet:

@@ -100,6 +100,36 @@ def test_suspended_as_a_whole_it_looks_and_changes_nothing_until_resume_shows_th
     assert "applied" in shell("agent", "--once")
 
 
+def test_resuming_all_shows_what_came_meanwhile_and_history_tells_who_did_it(shell) -> None:
+    shell.work.commit("Add web", {"specs/web.yaml": jail("web", 50)})
+    config = shell.folder / "agent.yaml"
+    config.write_text(f"run: {shell.env.pop('RECONCILER_AGENT_RUN')}\n")
+    shell.env["RECONCILER_AGENT_CONFIG"] = str(config)
+    argv = [sys.executable, "-m", "reconciler.cli.main", "agent", "--set", "interval=1s", "--set", "jitter=0"]
+    agent = subprocess.Popen(argv, env=shell.env, cwd=shell.folder, stderr=subprocess.DEVNULL)
+    status = shell.folder / "run/agent.json"
+
+    def said(key: str) -> object:
+        return json.loads(status.read_text()).get(key) if status.exists() else None
+
+    try:
+        until(lambda: said("commit") and said("phase") == "waiting")
+        shell("suspend", "--all", "--reason", "move of the racks")
+        sha = shell.work.commit("Change web", {"specs/web.yaml": jail("web", 60)})
+        until(lambda: said("approval"))
+        told = shell("resume", "--all", "--dry-run")
+        assert f"What came meanwhile, {sha[:12]} 'Change web'" in told and "2 to change" in told
+        shell("resume", "--all")
+        until(lambda: said("commit")["sha"] == sha and said("phase") == "waiting")
+    finally:
+        agent.terminate()
+        assert agent.wait(PATIENCE) == 0
+    shell("approve", sha, "--allow-prune")
+    told = shell("history")
+    assert "suspend --all: move of the racks" in told and "resume --all" in told
+    assert f"approve {sha} --allow-prune" in told
+
+
 def test_status_and_why_not_tell_what_a_running_agent_does(shell) -> None:
     shell.work.commit("Add web", {"specs/web.yaml": jail("web", 50)})
     argv = [sys.executable, "-m", "reconciler.cli.main", "agent", "--set", "interval=1s", "--set", "jitter=0"]

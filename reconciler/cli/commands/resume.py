@@ -88,7 +88,8 @@ def _waiting(run: Session) -> None:
     said = read_status(session.run_folder()) or {}
     waiting = said.get("approval") if said.get("host") == run.host.url else None
     if waiting and waiting.get("specs"):
-        commit, options = waiting["commit"], Options(Path(waiting["specs"]), run.options.labels, source=said["origin"])
+        commit, labels = waiting["commit"], said.get("labels", {}) | run.options.labels
+        options = Options(Path(waiting["specs"]), labels, source=said["origin"])
         subject = f"{commit['sha'][:12]} {commit.get('subject', '')!r}"
         print(visible(f"What came meanwhile, {subject}, would do, once nothing else holds it:") + "\n")
         print(render_plan.render(Session(run.host, options, load(options.path)).decide(), paper(), frozenset()))
