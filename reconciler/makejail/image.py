@@ -1,7 +1,8 @@
 """FROM's image: its description (an ajspec), read from where the entrypoint says, and what that names.
 
-A description has lines `KEY[+]: VALUE` with the keys `TAG.arch`, `TAG.sum.ARCH` (SHA256) and `TAG.source.ARCH`, one
-for each address; other keys say nothing that is needed. Source: appjail-ajspec(5).
+A description has lines `[*]KEY[+]: VALUE` with the keys `tags`, `TAG.arch`, `TAG.sum.ARCH` (SHA256) and
+`TAG.source.ARCH`, one for each address, and `maintenance`, what its keeper says while the archives are exchanged; other
+keys say nothing that is needed. Whatever it says is read and never run. Source: appjail-ajspec(5).
 """
 
 from __future__ import annotations
@@ -14,16 +15,21 @@ from difflib import get_close_matches
 
 from reconciler.makejail.expand import evaluate
 from reconciler.makejail.include import Method
-from reconciler.makejail.problem import DATA, MISSING, UNAVAILABLE, problem
+from reconciler.makejail.problem import DATA, MISSING, UNAVAILABLE, problem, warning
 from reconciler.makejail.quoting import DoubleQuoted
 from reconciler.makejail.remote import BASES
 from reconciler.makejail.sources import Sources
 from reconciler.makejail.step import Image as Wanted
 from reconciler.makejail.step import State
 from reconciler.makejail.tokens import words
-from reconciler.model.diagnostic import Span
+from reconciler.model.diagnostic import Diagnostic, Span
 
-_LINE = re.compile(r"([^\s:+]+)\+?:\s*(.*)\Z")
+LARGEST = 1 << 20
+"""Bytes of a description that are read."""
+MOST = 16
+"""Addresses of an archive that are tried."""
+_SHOWN = 300
+_LINE = re.compile(r"\*?([^\s:+]+)\+?:\s*(.*)\Z")
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _INSTEAD = "Name what the jail is made of in its spec: release:, packages: and pkg:."
 
@@ -38,13 +44,15 @@ class Archive:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image at a tag. `platform` is the one asked for, "" for the host's; `archives` go by architecture."""
+    """An image at a tag. `platform` is the one asked for, "" for the host's; `archives` go by architecture; `warnings`
+    are what its keeper has to say."""
 
     name: str
     tag: str
     platform: str
     archives: Mapping[str, Archive]
     span: Span
+    warnings: tuple[Diagnostic, ...] = ()
 
 
 def described(
@@ -72,11 +80,15 @@ def described(
     if data is None:
         detail = f"{path}, the description of the image {name}, is not there."
         raise problem(MISSING, "image-missing", "The image's description is not there", detail, _INSTEAD, wanted.span)
-    archives = _archives(data.decode("utf-8", "replace"), name, tag, wanted.span)
+    if len(data) > LARGEST:
+        detail = f"The description of {name} has more than {LARGEST} bytes."
+        raise problem(DATA, "image-malformed", "The image's description cannot be used", detail, _INSTEAD, wanted.span)
+    rows = _rows(data.decode("utf-8", "replace"), wanted.span)
+    archives = _archives(rows, name, tag, wanted.span)
     # The operand's default is what this compiler was told; a build takes the host's own.
     asked = wanted.platform.static if wanted.platform.static != build.platform else ""
     platform = asked if asked is not None else _known(wanted.platform, values, wanted)
-    return Image(name, tag, platform, archives, wanted.span)
+    return Image(name, tag, platform, archives, wanted.span, _notice(rows, name, wanted.span))
 
 
 def _known(word: DoubleQuoted, values: Mapping[str, str], wanted: Wanted) -> str:
@@ -102,11 +114,27 @@ def _path(given: Mapping[str, str], methods: Mapping[str, Method], cwd: str, spa
     return methods[method](rest, cwd, span)
 
 
-def _archives(text: str, name: str, tag: str, span: Span) -> dict[str, Archive]:
+def _rows(text: str, span: Span) -> dict[str, list[str]]:
+    """The words of each key, of all its lines."""
     rows: dict[str, list[str]] = {}
-    for line in text.splitlines():
-        if read := _LINE.match(line.strip()):
+    for line in text.split("\n"):
+        stripped = line.strip()
+        if not stripped.startswith("#") and (read := _LINE.match(stripped)):
             rows.setdefault(read[1], []).extend(words(read[2], span))
+    return rows
+
+
+def _notice(rows: Mapping[str, list[str]], name: str, span: Span) -> tuple[Diagnostic, ...]:
+    """What the keeper of the image says; the archive is held to its digest all the same."""
+    said = "".join(char if char.isprintable() else " " for char in " ".join(rows.get("maintenance", [])))
+    if not said:
+        return ()
+    detail = f"The description of {name} says: {said[:_SHOWN]}{'…' if len(said) > _SHOWN else ''}"
+    hint = "Where a build cannot have the archive, try later: reconcile lock --update"
+    return (warning("image-maintenance", "The image's keeper says that it is being worked on", detail, hint, span),)
+
+
+def _archives(rows: Mapping[str, list[str]], name: str, tag: str, span: Span) -> dict[str, Archive]:
     tags = rows.get("tags", [])
     if tag not in tags:
         near = get_close_matches(tag, tags, n=1) or tags[-1:]
@@ -119,5 +147,5 @@ def _archives(text: str, name: str, tag: str, span: Span) -> dict[str, Archive]:
         if len(sums) != 1 or not _SHA256.match(sums[0]) or not urls:
             detail = f"The description of {name}:{tag} has no single SHA256, or no address, for {arch}."
             raise problem(DATA, "image-malformed", "The image's description cannot be used", detail, _INSTEAD, span)
-        found[arch] = Archive(tuple(urls), sums[0])
+        found[arch] = Archive(tuple(urls[:MOST]), sums[0])
     return found

@@ -183,6 +183,7 @@ def _compile(
         compiled.warnings[:0] = [*flat.warnings, *expanded.warnings]
         others = _others(compiled, flat, sources, given, methods, depth)
         image = _image(compiled, flat, sources, given, methods)
+        compiled.warnings += image.warnings if image else ()
         hooks = tuple(_hooks(compiled))
         return replace(_program(compiled, flat, sources, given, others, later), image=image, hooks=hooks)
     except MakejailError as error:

@@ -66,7 +66,7 @@ def test_a_kept_failure_can_be_entered_until_gc_clears_it(desk: Desk) -> None:
 
 
 def test_a_build_that_takes_too_long_is_ended_with_everything_in_it(desk: Desk) -> None:
-    write(desk, "RAW echo begun; jexec -l \"$RECONCILER_JAIL\" sleep 600\n")
+    write(desk, 'RAW echo begun; jexec -l "$RECONCILER_JAIL" sleep 600\n')
     done = desk.run("build", "web", "--timeout", "3")
     assert done.status == 1
     assert "build-timeout" in done.err and "specs/Makejail:1" in done.err and "begun" in done.err

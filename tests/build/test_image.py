@@ -94,6 +94,36 @@ def test_what_is_no_archive_says_so(data: bytes) -> None:
         list(jail_files([data]))
 
 
+S = "ab" * 32
+DESCRIPTIONS = [  # as the repositories of images have them, and as nobody should
+    (f"tags: 3.18-x\n3.18-x.arch: amd64\n3.18-x.sum.amd64: {S}\n3.18-x.source.amd64: \"http://a/b\"\n", ["http://a/b"]),
+    ((f"tags+: 1\n\ntags+: 3.18-x\n3.18-x.arch: amd64\n3.18-x.timestamp.amd64: 17\n3.18-x.sum.amd64: {S}\n"
+     "3.18-x.source.amd64: \"http://a/b\"\n3.18-x.source.amd64+: http://c/d\n"), ["http://a/b", "http://c/d"]),
+    ("  tags :x\n# tags: no\n*tags: 3.18-x\r\n*3.18-x.arch: arm64 amd64\n3.18-x.arch+: riscv64\n"
+     + "".join(f"3.18-x.sum.{arch}: {S}\n3.18-x.source.{arch}: u\n" for arch in ("amd64", "arm64", "riscv64")), ["u"]),
+    (f"tags: 3.18-x\n3.18-x.arch: amd64\n3.18-x.sum.amd64: {S}\n3.18-x.source.amd64: " + "u " * 99, ["u"] * 16),
+    (f"tags: 3.18-x\n3.18-x.arch: amd64\n3.18-x.sum.amd64: {S}\n3.18-x.source.amd64: $(touch /tmp/x) `id` ${{HOME}}\n",
+     ["$(touch", "/tmp/x)", "`id`", "${HOME}"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "urls"), DESCRIPTIONS)
+def test_a_description_is_read_as_its_keepers_write_it(tmp_path: Path, text: str, urls: list[str]) -> None:
+    (tmp_path / "Makejail").write_text("FROM --entrypoint file+a --platform amd64 x:3.18-x\n")
+    (tmp_path / "a").write_bytes(text.encode())
+    image = compile_makejail("Makejail", LocalFiles(), str(tmp_path)).image
+    assert image is not None
+    assert (list(image.archives["amd64"].urls), image.archives["amd64"].sha256) == (urls, S)
+
+
+def test_what_the_keeper_of_an_image_says_is_a_warning_without_control_characters(tmp_path: Path) -> None:
+    (tmp_path / "Makejail").write_text("FROM --entrypoint file+a x:1\n")
+    (tmp_path / "a").write_text(f'tags: 1\nmaintenance: "wait \x1b[31m{"x" * 999}"\n')
+    (said,) = compile_makejail("Makejail", LocalFiles(), str(tmp_path)).warnings
+    assert said.code == "image-maintenance"
+    assert "\x1b" not in said.detail and len(said.detail) < 400
+
+
 REFUSED = [
     ("FROM --entrypoint none nginx", "", "instruction-unavailable"),
     ("FROM nginx:15.1", "", "include-method-unavailable"),
@@ -102,6 +132,13 @@ REFUSED = [
     ("FROM --entrypoint file+a nginx:16", "tags: 15.1", "image-missing"),
     ("FROM --entrypoint file+a nginx:15.1", "tags: 15.1\n15.1.arch: amd64\n15.1.sum.amd64: 12", "image-malformed"),
     ("FROM --entrypoint file+a nginx:15.1", 'tags: "15.1', "tokenizer"),
+    (
+        "FROM --entrypoint file+a nginx:15.1",
+        "tags: 15.1\n15.1.arch: a\n15.1.sum.a: 12\n15.1.source.a: u",
+        "image-malformed",
+    ),
+    ("FROM --entrypoint file+a nginx:15.1", "tags: 15.1\n" + "#" * (1 << 20), "image-malformed"),
+    ("FROM --entrypoint file+a nginx:15.1", "\0\xff{}[]:::+\n" * 9, "image-missing"),
 ]
 
 

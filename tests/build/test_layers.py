@@ -187,7 +187,7 @@ def test_a_rebuild_runs_everything_and_leaves_what_is_there(fleet: Fleet) -> Non
 def test_two_jails_that_part_after_a_live_layer_each_run_it_again(fleet: Fleet) -> None:
     fleet.write(WEB + "---" + WEB.replace("web", "api"))
     live = "CMD echo run >>/root/log; sleep 300 >/dev/null 2>&1 &"
-    part = "CMD test \"$(pgrep -x sleep | wc -l)\" -gt 0; echo {} >>/root/log"
+    part = 'CMD test "$(pgrep -x sleep | wc -l)" -gt 0; echo {} >>/root/log'
     makejail(fleet, live, part.format("web"))
     makejail(fleet, live, part.format("api"), name="api.makejail")
     assert problems(fleet.apply()) == []
