@@ -248,6 +248,7 @@ def of_the_host(specs: Selected, seen: Seen) -> dict[str, Note]:
     if not any(sourced.doc.network.addresses for sourced in specs.jails.values()):
         return {}
     interfaces = {row.name for row in seen.observed.interfaces}
+    running = {row.name for row in seen.observed.jails}
     held = {bare(address): row.name for row in seen.observed.interfaces for address in row.addresses}
     for row in seen.observed.jails:
         for key in ("ip4.addr", "ip6.addr"):
@@ -259,6 +260,10 @@ def of_the_host(specs: Selected, seen: Seen) -> dict[str, Note]:
         if sourced.doc.state != "running":
             continue
         known = seen.observed.files.get(f"jails/{name}/jail.conf", b"").decode("utf-8", "replace")
+        lent = sourced.doc.network.vnet.interface if sourced.doc.network.vnet else None
+        if lent and lent not in interfaces and name not in running:
+            text = f"the host has no interface {lent}, or another jail has it. ifconfig -l shows those that are there."
+            found[name] = _note(name, "interface-missing", text, sourced, ("network", "vnet", "interface"))
         for number, entry in enumerate(sourced.doc.network.addresses):
             if entry.interface not in interfaces:
                 name_ = entry.interface

@@ -15,14 +15,17 @@ from reconciler.effective.part import Asked, Found, ignored, incomplete, part
 from reconciler.makejail.wishes import Wish
 
 OPTIONS = frozenset(
-    {"alias", "bridge", "defaultrouter", "defaultrouter6", "expose", "ifconfig", "ifconfig6", "ip4", "ip4_inherit"}
-    | {"ip6", "ip6_inherit", "macaddr", "nat", "network", "nonat", "virtualnet"}
+    {"alias", "bridge", "defaultrouter", "defaultrouter6", "dhcp", "expose", "ifconfig", "ifconfig6", "ip4"}
+    | {"ip4_inherit", "ip6", "ip6_inherit", "macaddr", "nat", "network", "nonat", "slaac", "virtualnet", "vnet"}
 )
 """What is read together."""
 AUTOMATIC = "ajnet"
 """The network that `virtualnet=:IF` means; AppJail makes it on demand, with the addresses below."""
 AUTOMATIC_NETWORK = ("10.0.0.0/10", "10.0.0.1")
 _BRIDGE = "appjail"
+_WAYS = ("dhcp", "slaac")
+BPF = "path 'bpf*' unhide"
+"""The device that dhclient(8) needs; jails do not see it."""
 _WIDEST = 64
 _SERVICES = {
     "ftp": 21, "ssh": 22, "telnet": 23, "smtp": 25, "domain": 53, "tftp": 69, "http": 80, "pop3": 110, "ntp": 123,
@@ -43,6 +46,10 @@ def network_parts(asked: Asked, wishes: Sequence[Wish]) -> Found:
         found += _virtual(asked, by["virtualnet"])
     elif "bridge" in by:
         found += _bridged(asked, by)
+    elif "vnet" in by:
+        found += _lent(asked, by)
+    else:
+        found += [incomplete(one, "It needs OPTION vnet or bridge.") for way in _WAYS for one in by.get(way, ())]
     found += _aliases(by)
     has_stack = "virtualnet" in by or any(_is_stack(one) for one in found) or bool(asked.network.get("vnet"))
     for wish in by.get("macaddr", ()):
@@ -121,7 +128,7 @@ def _with_prefix(address: str, network: str) -> str:
 
 
 def _bridged(asked: Asked, by: Mapping[str, list[Wish]]) -> Found:
-    """`bridge=epair:IF bridge:B` with an address from ifconfig; one that asks DHCP has none that could be said."""
+    """`bridge=epair:IF bridge:B`, with an address from ifconfig, or asked for by dhcp or slaac."""
     wish = by["bridge"][0]
     named = wish.named()
     interfaces = [word for word in wish.words if not word.startswith(("bridge:", "iface:"))]
@@ -129,6 +136,27 @@ def _bridged(asked: Asked, by: Mapping[str, list[Wish]]) -> Found:
     found: Found = [ignored(wish, word) for word in (*interfaces[1:], *members)]
     if asked.network.get("vnet"):
         return found
+    address = _address(asked, by, found)
+    if address is None:
+        return [*found, incomplete(wish, "Nothing says the address of the jail's end: OPTION ifconfig, dhcp or slaac.")]
+    return [part("network/vnet/bridge", named.get("bridge") or _BRIDGE, wish), *found]
+
+
+def _lent(asked: Asked, by: Mapping[str, list[Wish]]) -> Found:
+    """`vnet=IF`: an interface of the host, with an address as at a bridge."""
+    wish = by["vnet"][0]
+    found: Found = [
+        incomplete(other, "A jail has one interface, and the first one counts.") for other in by["vnet"][1:]
+    ]
+    if asked.network.get("vnet"):
+        return found
+    if _address(asked, by, found) is None:
+        return [*found, incomplete(wish, "Nothing says its address: OPTION ifconfig, dhcp or slaac.")]
+    return [part("network/vnet/interface", (wish.value or "").strip(), wish), *found]
+
+
+def _address(asked: Asked, by: Mapping[str, list[Wish]], found: Found) -> str | None:
+    """Add the address and the gateway of the jail's end to `found`; None where nothing says it."""
     for told in (*by.get("ifconfig", ()), *by.get("ifconfig6", ())):
         address = re.search(r"\binet6?\s+(\S+)(?:\s+netmask\s+(\S+)|\s+prefixlen\s+(\d+))?", told.value or "")
         if address is None:
@@ -137,11 +165,17 @@ def _bridged(asked: Asked, by: Mapping[str, list[Wish]]) -> Found:
         if text is None:
             found.append(incomplete(told, f"{address[1]} is no address with its prefix."))
             continue
-        found.append(part("network/vnet/bridge", named.get("bridge") or _BRIDGE, wish))
         found.append(part("network/vnet/address", text, told))
         routers = by.get("defaultrouter6" if ":" in text else "defaultrouter", ())
-        return [*found, *(part("network/vnet/gateway", router.value, router) for router in routers)]
-    return [*found, incomplete(wish, "Nothing says the address of the jail's end; DHCP inside the jail is not known.")]
+        found += (part("network/vnet/gateway", router.value, router) for router in routers)
+        return text
+    for way in _WAYS:
+        for told in by.get(way, ())[:1]:
+            found.append(part("network/vnet/address", way, told))
+            if way == "dhcp" and "devfs_ruleset" not in asked.raw and "bpf" not in str(asked.raw.get("devfs", "")):
+                found.append(part("devfs", BPF, told, append=True))
+            return way
+    return None
 
 
 def _mac(wish: Wish) -> Found:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -15,6 +16,8 @@ from reconciler.model.diagnostic import Span
 from reconciler.model.quick import quick
 from reconciler.model.value import Ref, Resource
 from reconciler.runtime import OPERATOR, names
+
+_LENT = re.compile(r'^ *vnet\.interface = "([^"\n]+)";$', re.MULTILINE)
 
 # Addresses can be exchanged while the jail runs; taking the last one away is a restart.
 ADDRESSES = ("ip4.addr", "ip6.addr")
@@ -167,10 +170,19 @@ def have(seen: Seen) -> Iterable[Jail]:
         started = seen.observed.files.get(f"jails/{row.name}/started", b"").decode("ascii", "replace").strip()
         shown = {k: ",".join(v) if isinstance(v, tuple) else v for k, v in row.parameters.items()}
         root = (seen.place.path(roots.get(live, "")) or "").removeprefix("jails/")
-        joined = shown.get("vnet") != "new" or names(seen.place.hostid, row.name).outer in interfaces
+        joined = shown.get("vnet") != "new" or _joined(seen, row.name, interfaces)
         # Those that were there before it when it started; they are stopped after it.
         depends = seen.observed.files.get(f"jails/{row.name}/depends", b"").decode("utf-8", "replace").split()
         yield Jail(row.name, started, root, tuple(sorted(shown.items())), joined, frozenset(depends))
+
+
+def _joined(seen: Seen, name: str, interfaces: Set[str]) -> bool:
+    """Whether the host's end of a jail's network is there, or the interface that it was lent is with it still."""
+    ours = names(seen.place.hostid, name)
+    if ours.outer in interfaces:
+        return True
+    told = _LENT.search(seen.observed.files.get(f"jails/{name}/jail.conf", b"").decode("utf-8", "replace"))
+    return told is not None and told[1] != ours.inner and told[1] not in interfaces
 
 
 def align(before: Jail, after: Jail) -> Jail:

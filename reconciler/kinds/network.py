@@ -101,7 +101,7 @@ def want(desired: Desired) -> Iterable[Attachment]:
         network = desired.specs.jails[name].doc.network
         for item in network.addresses:
             yield Attachment(f"{name}:alias:{item.interface}|{item.address}", name)
-        if network.vnet is not None:
+        if network.vnet is not None and network.vnet.bridge is not None:
             outer = names(desired.place.hostid, name).outer
             gateway = _gateway(network.vnet)
             yield Attachment(f"{name}:member:{network.vnet.bridge}/{outer}", name, gateway=gateway)
@@ -115,7 +115,7 @@ def want(desired: Desired) -> Iterable[Attachment]:
 
 def _gateway(vnet: Vnet) -> str:
     """The address that a bridge of ours has for a jail, with the jail's prefix length; "" for none."""
-    return f"{vnet.gateway}/{ip_interface(vnet.address).network.prefixlen}" if vnet.gateway else ""
+    return f"{vnet.gateway}/{ip_interface(vnet.fixed).network.prefixlen}" if vnet.gateway and vnet.fixed else ""
 
 
 def _bridges(seen: Seen) -> dict[str, tuple[str, ...]]:

@@ -66,7 +66,10 @@ def _refused(says: str) -> Rule:
 
 _METHOD = _refused("Say what the jail is made of in the spec: release: and packages:.")
 _OCI = _refused("OCI images are not built from. Use release: and pkg: in the spec, and an older, plain Makejail.")
-_IN_JAIL = _unavailable("Configure the interface in the jail with SYSRC, or use network: {vnet: …} in the spec.")
+_LINUX = _refused(
+    "debootstrap makes no root here. For Linux programs beside FreeBSD's: pkg: [linux_base-rl9], and OPTION linuxfs."
+)
+_TYPES = frozenset({"", "generic", "thick", "thin"})
 _ARGUMENTS = _default("The ARGs of those stages get them where a run gives none itself.")
 _ENVIRONMENT = _default("RUN gets it in those stages, after every ENV; a start runs the create stages too.")
 _BRAND = _unavailable("Brand the files with CMD brandelf in the Makejail.")
@@ -84,7 +87,7 @@ TABLE: Mapping[str, Rule] = {
     "type": _default("A jail's root is a copy-on-write clone of its release."),
     "osversion": _spec("release", "release: 15.1-RELEASE"),
     "release": _spec("release", "release: 15.1-RELEASE"),
-    "osarch": _unavailable("A jail has its release's architecture; name another release in the spec."),
+    "osarch": _unavailable("A jail has the architecture of its host's releases; one for another machine cannot run."),
     "template": _spec("parameters", "parameters: {NAME: VALUE}"),
     "empty": _METHOD,
     "copy": _METHOD,
@@ -107,7 +110,7 @@ TABLE: Mapping[str, Rule] = {
     "tzdata": _spec("timezone", "timezone: Europe/Berlin; without it the host's is copied"),
     "notzdata": _spec("unmanaged", "unmanaged: [localtime]"),
     "virtualnet": _spec("network.vnet", _VNET),
-    "vnet": _unavailable(f"An interface of the host cannot be moved into a jail. In the spec: {_VNET}"),
+    "vnet": _spec("network.vnet.interface", "network: {vnet: {interface: INTERFACE, address: ADDRESS/PREFIX}}"),
     "bridge": _spec("network.vnet", _VNET),
     "nat": _spec("network.vnet.nat", "network: {vnet: {…, nat: true}}"),
     "nonat": _spec("network.vnet.nat", "network: {vnet: {…, nat: false}}"),
@@ -124,14 +127,18 @@ TABLE: Mapping[str, Rule] = {
     "ip6_inherit": _spec("network.inherit", "network: {inherit: true}"),
     "ip4_disable": _default("A jail has no network unless its spec gives it one."),
     "ip6_disable": _default("A jail has no network unless its spec gives it one."),
-    **dict.fromkeys(("jng", "dhcp", "slaac"), _IN_JAIL),
+    "jng": _unavailable("Netgraph is not used here. In the spec: network: {vnet: {bridge: BRIDGE, address: dhcp}}"),
+    "dhcp": _spec("network.vnet.address", "network: {vnet: {bridge: BRIDGE, address: dhcp}}"),
+    "slaac": _spec("network.vnet.address", "network: {vnet: {bridge: BRIDGE, address: slaac}}"),
     "macaddr": _spec("network.vnet.mac", 'network: {vnet: {…, mac: "02:00:5e:10:00:01"}}'),
     "fstab": _spec("mounts", _MOUNT),
     "volume": _spec("volumes", "volumes: [{name: NAME, mountpoint: PATH}]"),
     "tmpdir": _spec("mounts", "mounts: [{device: /tmp, mountpoint: /tmp, type: nullfs, options: rw}]"),
     "x11": _spec("mounts", "mounts: [{device: /tmp/.X11-unix, mountpoint: /tmp/.X11-unix, type: nullfs}]"),
     "linuxfs": _spec("mounts", "mounts: [{device: linprocfs, mountpoint: /proc, type: linprocfs, options: rw}]"),
-    "secret": _unavailable("Say where it comes from: secrets: [{name: NAME, from: {file: PATH}, path: PATH}]."),
+    "secret": _unavailable(
+        "Say where it comes from: secrets: [{name: NAME, from: {file: PATH}, path: /secrets/GROUP/NAME}]."
+    ),
     "nomount_devfs": _unavailable("Every jail has its own /dev; which devices it shows is in devfs:."),
     "devfs_ruleset": _spec("devfs_ruleset", "devfs_ruleset: NUMBER"),
     "device": _spec("devfs", "devfs: [RULE]"),
@@ -170,6 +177,8 @@ def wishes(options: Iterable[Given]) -> tuple[tuple[Wish, ...], tuple[Diagnostic
         if rule is None:
             diagnostics.append(_unknown(option))
             continue
+        if option.name == "type" and (option.value or "").strip() not in _TYPES:
+            rule = _LINUX
         try:
             split = tuple(words(option.value or "", option.span))
         except MakejailError as error:

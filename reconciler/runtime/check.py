@@ -114,7 +114,8 @@ def _network(jail: Jail, external: str | None) -> Iterator[Diagnostic]:
     vnet = network.vnet
     if vnet is None:
         return
-    if vnet.gateway and ipaddress.ip_address(vnet.gateway) not in ipaddress.ip_interface(vnet.address).network:
+    own = ipaddress.ip_interface(vnet.fixed).network if vnet.fixed else None
+    if vnet.gateway and (own is None or ipaddress.ip_address(vnet.gateway) not in own):
         yield Diagnostic(
             "gateway-outside",
             "A gateway is not in the network of the jail's address.",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from reconciler.runtime.quote import conf as quoted
@@ -55,7 +56,7 @@ def _identity(runtime: Runtime) -> list[str]:
 def _network(runtime: Runtime) -> list[str]:
     network = runtime.jail.network
     if network.vnet:
-        return ["vnet;", f"vnet.interface = {quoted(runtime.names.inner)};"]
+        return ["vnet;", f"vnet.interface = {quoted(network.vnet.interface or runtime.names.inner)};"]
     if network.inherit:
         return ['ip4 = "inherit";', 'ip6 = "inherit";']
     lines = []
@@ -70,9 +71,23 @@ def _network(runtime: Runtime) -> list[str]:
     return lines
 
 
+_ASKED: Mapping[str, Callable[[str], tuple[tuple[str, ...], ...]]] = {
+    # dhclient(8) goes on in the background, also where nobody answers within a minute.
+    "dhcp": lambda interface: (("/sbin/ifconfig", interface, "up"), ("/sbin/dhclient", interface)),
+    "slaac": lambda interface: (
+        ("/sbin/ifconfig", interface, "inet6", "accept_rtadv", "auto_linklocal", "-ifdisabled", "up"),
+        # Without an answer the next advertisement that comes by itself counts.
+        ("/bin/sh", "-c", f"/sbin/rtsol {interface} || :"),
+    ),
+}
+"""What asks the network for an address; the names of interfaces need no quoting."""
+
+
 def vnet_commands(interface: str, vnet: Vnet) -> list[tuple[str, ...]]:
     """What gives the jail's interface its address and default route; run inside, before rc."""
-    address = ipaddress.ip_interface(vnet.address)
+    if vnet.fixed is None:
+        return list(_ASKED[vnet.address](interface))
+    address = ipaddress.ip_interface(vnet.fixed)
     if address.version == 4:
         commands: list[tuple[str, ...]] = [("/sbin/ifconfig", interface, "inet", vnet.address, "up")]
         route: tuple[str, ...] = ("/sbin/route", "add", "default")
@@ -90,9 +105,10 @@ _DAD = "n=0; while [ $n -lt 10 ] && /sbin/ifconfig | /usr/bin/grep -q ' tentativ
 
 def _start_stop(runtime: Runtime) -> list[str]:
     jail = runtime.jail
-    start = [words(argv) for argv in vnet_commands(runtime.names.inner, runtime.vnet)] if runtime.vnet else []
-    ours = [runtime.vnet.address] if runtime.vnet else [entry.address for entry in jail.network.addresses]
-    if any(":" in address for address in ours):
+    vnet = runtime.vnet
+    start = [words(argv) for argv in vnet_commands(vnet.interface or runtime.names.inner, vnet)] if vnet else []
+    ours = [vnet.address] if vnet else [entry.address for entry in jail.network.addresses]
+    if any(":" in address or address == "slaac" for address in ours):
         start.append(_DAD)
     start.append(str(jail.parameters.get("exec.start", DEFAULT_START)))
     stop = str(jail.parameters.get("exec.stop", DEFAULT_STOP))

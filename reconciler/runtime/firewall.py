@@ -22,9 +22,9 @@ def rules(runtime: Runtime) -> str:
     through it.
     """
     vnet = runtime.vnet
-    if vnet is None:
+    if vnet is None or vnet.fixed is None:
         return ""
-    address = ipaddress.ip_interface(vnet.address)
+    address = ipaddress.ip_interface(vnet.fixed)
     family, outside = ("inet", ":0") if address.version == 4 else ("inet6", "")
     lines = []
     if vnet.nat:

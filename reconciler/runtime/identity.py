@@ -22,8 +22,9 @@ _START = frozenset(prefix + name for prefix in ("", "pre", "post") for name in (
 
 def _network(jail: Jail) -> dict[str, Any]:
     said = jail.network.model_dump(mode="json")
-    if said["vnet"] and said["vnet"]["mac"] is None:
-        del said["vnet"]["mac"]
+    for later in ("mac", "interface"):
+        if said["vnet"] and said["vnet"][later] is None:
+            del said["vnet"][later]
     return said
 
 

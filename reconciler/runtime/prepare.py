@@ -14,6 +14,7 @@ from reconciler.runtime.quote import sh
 from reconciler.runtime.runtime import Runtime
 from reconciler.runtime.script import script
 from reconciler.runtime.stages import mounts, unmount
+from reconciler.spec.document import Vnet
 
 _BLANK = re.compile(r"@([A-Z_]+)@")
 
@@ -103,6 +104,11 @@ case "$shown$newline" in
 esac
 """
 
+_LENT = r"""
+# The jail has this interface for itself; what ends it gives the interface back to the host.
+/sbin/ifconfig @INTERFACE@ >/dev/null 2>&1 || fail @MISSING@
+"""
+
 _EPAIR = r"""
 # Both ends, from nothing: what an earlier start left goes first. A start that fails takes its pair away.
 outer=@OUTER@
@@ -176,19 +182,25 @@ def prepare(runtime: Runtime) -> str:
     if runtime.jail.devfs:
         parts.append(_fill(_OWN_RULES, values))
     parts.append(_fill(_RULESET, values))
-    vnet = runtime.vnet
-    if vnet:
-        names = runtime.names
-        prefix = ipaddress.ip_interface(vnet.address).network.prefixlen
-        values |= {
-            "GATEWAY": _gateway(vnet.gateway, prefix) if vnet.gateway else ":",
-            "BRIDGE": sh(vnet.bridge),
-        }
-        values |= {
-            "OUTER_MAC": names.outer_mac,
-            "INNER_MAC": vnet.mac or names.inner_mac,
-            "OUTER": names.outer,
-            "INNER": names.inner,
-        }
-        parts += [_fill(_BRIDGE, values), _fill(_EPAIR, values)]
+    if runtime.vnet:
+        parts.append(_network(runtime, runtime.vnet))
     return script(runtime, "prepare", "exec.prepare: before anything is mounted.", "".join(parts))
+
+
+def _network(runtime: Runtime, vnet: Vnet) -> str:
+    """What makes the host's side of the jail's network stack."""
+    if vnet.bridge is None:
+        missing = sh(f"the interface {vnet.interface} is not there, or another jail has it")
+        return _fill(_LENT, {"INTERFACE": sh(vnet.interface or ""), "MISSING": missing})
+    names, gateway = runtime.names, ":"
+    if vnet.gateway and vnet.fixed:
+        gateway = _gateway(vnet.gateway, ipaddress.ip_interface(vnet.fixed).network.prefixlen)
+    values = {
+        "GATEWAY": gateway,
+        "BRIDGE": sh(vnet.bridge),
+        "OUTER_MAC": names.outer_mac,
+        "INNER_MAC": vnet.mac or names.inner_mac,
+        "OUTER": names.outer,
+        "INNER": names.inner,
+    }
+    return _fill(_BRIDGE, values) + _fill(_EPAIR, values)

@@ -167,6 +167,6 @@ def poststop(runtime: Runtime) -> str:
 def release(runtime: Runtime) -> str:
     """The text of release.sh: undo the host's side. Safe to run for any jail that does not run."""
     what = "exec.release: everything is unmounted. Undoes the host's side."
-    pair = _EPAIR.replace("@OUTER@", runtime.names.outer) if runtime.vnet else ""
+    pair = _EPAIR.replace("@OUTER@", runtime.names.outer) if runtime.vnet and runtime.vnet.bridge else ""
     body = f"anchor={sh(firewall.anchor(runtime.name))}\n{_RELEASE}{pair}exit 0\n"
     return script(runtime, "release", what, body, strict=False)

@@ -92,6 +92,10 @@ def _address(value: str) -> str:
         raise ValueError(f"expected an address with prefix length such as 10.77.0.2/24, not {value!r}") from error
 
 
+def _given_address(value: str) -> str:
+    return value if value in ("dhcp", "slaac") else _address(value)
+
+
 def _plain_address(value: str) -> str:
     try:
         # The library takes any text for a zone, line ends included: fe80::1%em0 is the form that means something.
@@ -181,6 +185,7 @@ Duration = Annotated[
 AbsolutePath = Annotated[str, AfterValidator(_absolute)]
 JailPath = Annotated[str, AfterValidator(_below_root)]
 InterfaceAddress = Annotated[str, AfterValidator(_address)]
+VnetAddress = Annotated[str, AfterValidator(_given_address)]
 Address = Annotated[str, AfterValidator(_plain_address)]
 Mode = Annotated[str, BeforeValidator(_mode)]
 Interface = Annotated[str, StringConstraints(pattern=_INTERFACE)]

@@ -7,8 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from reconciler.spec.fields import Address, Bool, Int, Interface, InterfaceAddress, Mac, Model
+from reconciler.spec.fields import Address, Bool, Int, Interface, InterfaceAddress, Mac, Model, VnetAddress
 
+WAYS = frozenset({"dhcp", "slaac"})
+"""What `address` may be instead of one: the network gives it."""
 Port = Annotated[Int, Field(ge=1, le=65535)]
 
 
@@ -24,14 +26,26 @@ class Expose(Model):
 
 
 class Vnet(Model):
-    """A network stack of the jail's own, joined to a bridge by an epair."""
+    """A network stack of the jail's own: joined to a bridge by an epair, or with an interface of the host."""
 
-    bridge: Interface = Field(description="Bridge on the host; made and described as ours when it does not exist.")
-    address: InterfaceAddress = Field(description="Address with prefix length, such as 10.77.0.2/24.")
+    bridge: Interface | None = Field(
+        default=None, description="Bridge on the host; made and described as ours when it does not exist."
+    )
+    interface: Interface | None = Field(
+        default=None, description="Interface of the host that the jail has for itself while it runs, instead of bridge."
+    )
+    address: VnetAddress = Field(
+        description="Address with prefix length, such as 10.77.0.2/24; or dhcp, or slaac: the network gives one."
+    )
     gateway: Address | None = Field(default=None, description="Default route; our bridge gets this address.")
     mac: Mac | None = Field(default=None, description="MAC address of the jail's end; derived when absent.")
     nat: Bool = Field(default=False, description="Translate what leaves the host from this jail (pf nat).")
     expose: tuple[Expose, ...] = Field(default=(), description="Ports of the host that lead here (pf rdr).")
+
+    @property
+    def fixed(self) -> str | None:
+        """The address, where the document says it."""
+        return None if self.address in WAYS else self.address
 
 
 class InterfaceIp(Model):

@@ -24,6 +24,7 @@ def test_an_option_of_the_document_or_that_is_so_in_any_case_says_nothing() -> N
         ("OPTION from=nginx:latest", "option-refused", "error"),
         ("OPTION container=boot", "option-refused", "error"),
         ("OPTION brandelf=a", "option-unavailable", "warning"),
+        ("OPTION type=linux+debootstrap", "option-refused", "error"),
         ("OPTION virtaulnet=:x", "option-unknown", "warning"),
         ('OPTION label="a', "tokenizer", "error"),
     ],

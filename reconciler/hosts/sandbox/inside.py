@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 
-from reconciler.hosts.sandbox import beneath, jailtable, network, session
+from reconciler.hosts.sandbox import beneath, jailtable, leases, network, session
 from reconciler.hosts.sandbox.commands import ifconfig, jls, route, sysctl, uname
 from reconciler.hosts.sandbox.facts import fact
 from reconciler.hosts.sandbox.machine import Machine
@@ -14,7 +14,7 @@ from reconciler.model.command import Command, Completed
 
 ANSWERED = frozenset({
     "hostname", "ifconfig", "jls", "jail", "netstat", "route", "sysctl", "uname", "mount", "umount", "zfs",
-    "chown", "chgrp", "chflags", "ping", "kldstat", "pkg", "freebsd-update",
+    "chown", "chgrp", "chflags", "ping", "kldstat", "pkg", "freebsd-update", "dhclient", "rtsol",
 })  # fmt: skip
 _READ_VERBS = frozenset({"-l", "-a", "-g", "-f"})
 
@@ -79,13 +79,17 @@ def _answered(machine: Machine, jid: int, name: str, command: Command, cwd: str)
         if not own_network and name == "route" and "get" not in command.argv:
             return _failed(command, "route: must be root to alter routing table", 77)
         return route.answered(machine, command, jid=jid if own_network else 0)
+    if name in ("dhclient", "rtsol"):
+        return leases.answered(machine, command, jid=jid if own_network else 0)
     if name in ("chown", "chgrp", "chflags"):
         return _owner(machine, str(values["path"]), command, cwd)
     if name == "mount":
         words = [w for w in command.argv[1:] if not w.startswith("-")]
-        return _failed(command, f"mount: {words[-2] if len(words) > 1 else words[-1]}: Operation not permitted") if (
-            words
-        ) else Completed(command.argv, 0, f"{values['path']} on / (local)\n".encode())
+        return (
+            _failed(command, f"mount: {words[-2] if len(words) > 1 else words[-1]}: Operation not permitted")
+            if (words)
+            else Completed(command.argv, 0, f"{values['path']} on / (local)\n".encode())
+        )
     if name == "ping":
         return _ping(machine, jid if own_network else 0, command)
     return _failed(command, f"{name}: Operation not permitted")

@@ -36,7 +36,7 @@ TOOLS = _words(
 )  # fmt: skip
 # Commands inside a jail that the simulator answers from what the jail may see.
 JAIL_SHIMS = ("hostname", "ifconfig", "jail", "jls", "netstat", "route", "sysctl", "uname", "zfs", "mount",
-              "umount", "chown", "chgrp", "chflags", "ping", "kldstat", "pkg",
+              "umount", "chown", "chgrp", "chflags", "ping", "kldstat", "pkg", "dhclient", "rtsol",
               "freebsd-update")  # fmt: skip
 _BIN = _words(
     "[ cat chflags chmod cp date dd df echo ed expr freebsd-version hostname kill link ln ls mkdir mv pgrep pkill"
@@ -44,7 +44,7 @@ _BIN = _words(
 )
 _SBIN = _words(
     "zfs zpool ifconfig mount umount mount_nullfs mount_tmpfs mount_fdescfs mount_procfs pfctl route devfs"
-    " kldload kldstat kldunload sysctl ping rcorder reboot shutdown mdconfig md5 sha256 sha512"
+    " kldload kldstat kldunload sysctl ping rcorder reboot shutdown mdconfig md5 sha256 sha512 dhclient rtsol"
 )
 _USR_SBIN = _words("jail jls jexec service sysrc pkg freebsd-update chown pw daemon nologin")
 # These tell of owners, flags and jails that only the simulator knows.

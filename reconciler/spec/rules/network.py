@@ -12,7 +12,7 @@ from reconciler.spec.view import Claim, Found, View, error, rivals, together, wa
 
 _VNET = ("network", "vnet")
 Vnets = list[tuple[Sourced[Jail], Vnet]]
-"""The jails with a network stack of their own."""
+"""The jails with a network stack of their own whose document says the address; `lent` is about the others too."""
 
 
 @lru_cache(maxsize=65536)
@@ -35,7 +35,7 @@ def _modes(view: View, _vnets: Vnets) -> Found:
 
 def _vnets(view: View) -> Vnets:
     documents = ((item, item.doc.network.vnet) for item in view.jails)
-    return [(item, vnet) for item, vnet in documents if vnet is not None]
+    return [(item, vnet) for item, vnet in documents if vnet is not None and vnet.fixed is not None]
 
 
 def _gateways(_view: View, vnets: Vnets) -> Found:
@@ -66,6 +66,8 @@ def _bridges(_view: View, vnets: Vnets) -> Found:
     # By bridge and host (None: all hosts): one jail for each thing that jails say, however many say it.
     told: dict[str, dict[str | None, dict[object, tuple[Sourced[Jail], Vnet]]]] = {}
     for item, vnet in vnets:
+        if vnet.bridge is None:
+            continue
         hosts = told.setdefault(vnet.bridge, {})
         said = (interface_of(vnet.address).network, vnet.gateway)
         own = item.hosts or (None,)
@@ -107,13 +109,14 @@ def _addresses(view: View, vnets: Vnets) -> Found:
     for item in view.jails:
         network = item.doc.network
         spots = [(("network", "addresses", n, "address"), ip.address) for n, ip in enumerate(network.addresses)]
-        if network.vnet is not None:
+        if network.vnet is not None and network.vnet.fixed is not None:
             spots.append(((*_VNET, "address"), network.vnet.address))
         claims += [(str(interface_of(text).ip), Claim(item, path, item.name)) for path, text in spots]
     for address, first, again in rivals(claims):
         detail = f"{address} is already the address of `{first.who}` ({first.span})."
         yield error(again.item, again.path, "address-taken", "Address is taken", detail, "Give one of them another.")
-    macs = ((vnet.mac, Claim(item, (*_VNET, "mac"), item.name)) for item, vnet in vnets if vnet.mac)
+    documents = ((item, item.doc.network.vnet) for item in view.jails)
+    macs = ((v.mac, Claim(item, (*_VNET, "mac"), item.name)) for item, v in documents if v and v.mac)
     for mac, first, again in rivals(macs):
         detail = f"{mac} is already the MAC address of `{first.who}` ({first.span})."
         yield error(again.item, again.path, "address-taken", "Address is taken", detail, "Give one of them another.")

@@ -68,6 +68,8 @@ def _act(machine: Machine, jid: int, given: dict[str, str], words: list[str], an
         _change(machine, jid, made, words[2:], answer)
         if made != words[0] and not answer.out:
             answer.say(made)
+    elif words[1:2] == ["-vnet"]:
+        _change(machine, jid, words[0], words[1:], answer)
     else:
         interface = network.named(machine, jid, words[0])
         if len(words) == 1 or (len(words) == 2 and words[1] in ("inet", "inet6", "ether", "link")):
@@ -81,7 +83,12 @@ def _change(machine: Machine, jid: int, name: str, words: list[str], answer: Ans
     pending: list[str] = []
     while words:
         word = words.pop(0)
+        if word == "-vnet":
+            _take_back(machine, name, _operand(words, word))
+            continue
         interface = network.named(machine, jid, name)
+        if word in ("inet", "inet6") and words[:1] == ["accept_rtadv"]:
+            continue
         if word in ("inet", "inet6"):
             _flush(machine, jid, name, pending)
             pending = [_address(words)]
@@ -135,6 +142,18 @@ def _address(words: list[str]) -> str:
     return text
 
 
+def _number(machine: Machine, jail: str) -> int:
+    record = jailtable.find(machine, jail)
+    if record is None:
+        raise Refusal(f'jail "{jail}" not found')
+    return int(record["jid"])
+
+
+def _take_back(machine: Machine, name: str, jail: str) -> None:
+    """The interface is in the jail: the host has none of that name."""
+    network.move(machine, network.named(machine, _number(machine, jail), name), 0)
+
+
 def _setting(machine: Machine, interface: network.Interface, word: str, words: list[str]) -> None:
     if word == "addm":
         network.add_member(machine, interface, _operand(words, word))
@@ -142,14 +161,8 @@ def _setting(machine: Machine, interface: network.Interface, word: str, words: l
     if word == "deletem":
         network.remove_member(machine, interface, _operand(words, word))
         return
-    if word in ("vnet", "-vnet"):
-        who = _operand(words, word)
-        record = jailtable.find(machine, who)
-        if record is None:
-            raise Refusal(f'jail "{who}" not found')
-        back = 0 if word == "-vnet" else int(record["jid"])
-        lent = network.named(machine, int(record["jid"]), interface["name"]) if word == "-vnet" else interface
-        network.move(machine, lent, back)
+    if word == "vnet":
+        network.move(machine, interface, _number(machine, _operand(words, word)))
         return
     if word in ("description", "descr"):
         interface["description"] = _operand(words, word)
@@ -165,7 +178,7 @@ def _setting(machine: Machine, interface: network.Interface, word: str, words: l
     elif word == "-group":
         group = _operand(words, word)
         interface["groups"] = [g for g in interface["groups"] if g != group]
-    elif word not in ("-promisc", "promisc", "-auto_linklocal", "auto_linklocal", "-ifdisabled"):
+    elif word not in ("-promisc", "promisc", "-auto_linklocal", "auto_linklocal", "-ifdisabled", "accept_rtadv"):
         raise Refusal(f"{word}: bad value")
     network.store(machine, interface)
 
