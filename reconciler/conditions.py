@@ -246,24 +246,19 @@ def of_the_host(specs: Selected, seen: Seen) -> dict[str, Note]:
     address on an interface that is not there.
     """
     if not any(sourced.doc.network.addresses for sourced in specs.jails.values()):
-        return {}
+        return _without_interface(specs, seen)
     interfaces = {row.name for row in seen.observed.interfaces}
-    running = {row.name for row in seen.observed.jails}
     held = {bare(address): row.name for row in seen.observed.interfaces for address in row.addresses}
     for row in seen.observed.jails:
         for key in ("ip4.addr", "ip6.addr"):
             shown = row.parameters.get(key, ())
             for address in shown if isinstance(shown, tuple) else shown.split(","):
                 held.pop(bare(address) if address else "", None)
-    found: dict[str, Note] = {}
+    found = _without_interface(specs, seen)
     for name, sourced in specs.jails.items():
         if sourced.doc.state != "running":
             continue
         known = seen.observed.files.get(f"jails/{name}/jail.conf", b"").decode("utf-8", "replace")
-        lent = sourced.doc.network.vnet.interface if sourced.doc.network.vnet else None
-        if lent and lent not in interfaces and name not in running:
-            text = f"the host has no interface {lent}, or another jail has it. ifconfig -l shows those that are there."
-            found[name] = _note(name, "interface-missing", text, sourced, ("network", "vnet", "interface"))
         for number, entry in enumerate(sourced.doc.network.addresses):
             if entry.interface not in interfaces:
                 name_ = entry.interface
@@ -277,6 +272,23 @@ def of_the_host(specs: Selected, seen: Seen) -> dict[str, Note]:
                 text += "with the jail's stop the host would lose it. Give the jail another one, or `inherit: true`."
                 found[name] = _note(name, "address-of-host", text, sourced, ("network", "addresses", number))
                 break
+    return found
+
+
+def _without_interface(specs: Selected, seen: Seen) -> dict[str, Note]:
+    """Jails that are to have an interface of the host for themselves, which it does not have."""
+    lent = {name: s.doc.network.vnet.interface for name, s in specs.jails.items() if s.doc.network.vnet}
+    wanted = {name: interface for name, interface in lent.items() if interface}
+    if not wanted:
+        return {}
+    there = {row.name for row in seen.observed.interfaces}
+    running = {row.name for row in seen.observed.jails}
+    found: dict[str, Note] = {}
+    for name, interface in wanted.items():
+        sourced = specs.jails[name]
+        if sourced.doc.state == "running" and interface not in there and name not in running:
+            text = f"the host has no interface {interface}, or another jail has it. ifconfig -l shows what is there."
+            found[name] = _note(name, "interface-missing", text, sourced, ("network", "vnet", "interface"))
     return found
 
 

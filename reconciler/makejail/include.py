@@ -166,7 +166,8 @@ class _Flattening:
         if span.line:
             self.included[self._name(real)] = span
         text = "".join(f"INCLUDE {ref}\n" for ref in before)
-        text += data.decode("utf-8", "surrogateescape") + "".join(f"INCLUDE {ref}\n" for ref in after)
+        text += data.decode("utf-8", "surrogateescape").removesuffix("\r")
+        text += "".join(f"INCLUDE {ref}\n" for ref in after)
         self._read(text, real, self._enter(real, span), len(before))
 
     def _read(self, text: str, file: str, shown: str, added: int) -> None:
