@@ -78,6 +78,10 @@ def read_parameters(
     if not arguments:
         return Values({}, tuple(left))
     known = {argument.name for argument in arguments}
+    positional = {str(at): word for at, word in enumerate(words, 1)}
+    joined = " ".join(words)
+    around = {**(environment or {}), "#": str(len(words)), "@": joined, "*": joined, **positional}
+    defaults(arguments, around)  # before any word is looked at: what cannot be computed ends the script there
     given: dict[str, str] = {}
     while left and left[0].startswith("--"):
         name = left.pop(0)[2:]
@@ -88,18 +92,15 @@ def read_parameters(
         if not left:
             raise problem(1, "argument-value", "An argument lacks its value", f"Nothing follows --{name}.")
         given[name] = left.pop(0)
-    positional = {str(at): word for at, word in enumerate(words, 1)}
-    joined = " ".join(words)
-    special = {"#": str(len(words)), "@": joined, "*": joined, **positional}
-    return Values(apply_arguments(arguments, given, {**(environment or {}), **special}).values, tuple(left))
+    return Values(apply_arguments(arguments, given, around).values, tuple(left))
 
 
 def is_blank(value: str) -> bool:
-    """Say whether a value counts as missing: it is empty, or a line of it is blank.
+    """Say whether a value counts as missing: it is empty, or a line of it has white space alone.
 
-    A lone newline does not count; that is the original's own test, line by line.
+    Empty lines do not count; that is the original's own test, line by line.
     """
-    return value != "\n" and any(not line.strip(SPACES) for line in value.split("\n"))
+    return not value or any(line and not line.strip(SPACES) for line in value.split("\n"))
 
 
 def _unknown(name: str, known: Mapping[str, str] | set[str]) -> MakejailError:

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SAFE = re.compile(r"[A-Za-z0-9_@%+=:,./-]+\Z")
-_PLAIN = re.compile(r'[^\\$"]+')
+_PLAIN = re.compile(r'[^\\$"`]+')
 _DEEPEST = 50
 _ESCAPABLE = '$`"\\'
 
@@ -129,8 +129,8 @@ def _parts(text: str) -> tuple[str | Expansion, ...]:
         elif char == "$" and (expansion := _expansion(text, at)):
             found.append(expansion)
             at += len(expansion.source)
-        elif char == '"':
-            raise ValueError("a quote inside the quotes")
+        elif char in '"`' or text.startswith("$(", at):
+            raise ValueError("a quote, a backquote or $( inside the quotes")
         else:
             found.append(char)
             at += 1

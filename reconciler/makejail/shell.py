@@ -15,10 +15,9 @@ reconciler_quote() {
 }
 """
 
-REQUIRE = r"""# Refuses an argument that is empty or has a blank line.
+REQUIRE = r"""# Refuses an argument that is empty, or of which a line is white space alone.
 reconciler_require() {
-    if [ "$2" != '
-' ] && printf '%s\n' "$2" | grep -q '^[[:space:]]*$'; then
+    if [ -z "$2" ] || printf '%s\n' "$2" | grep -q '^[[:space:]][[:space:]]*$'; then
         echo "argument $1 is required" >&2
         exit 65
     fi

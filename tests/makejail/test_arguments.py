@@ -20,6 +20,24 @@ def test_parameters_give_the_observed_values(case: dict[str, Any]) -> None:
     assert (values, rest) == (case["values"], case["rest"])
 
 
+# Held against the original's own shell code.
+ODD = [
+    ("ARG a=1", ["--a", "x\n"], 0),
+    ("ARG a=1", ["--a", "x\n\ny"], 0),
+    ("ARG a=1", ["--a", "\n\n"], 0),
+    ("ARG a=1", ["--a", "x\n \ny"], 65),
+    ("ARG a=1", ["--a", "\v"], 65),
+    ("ARG a=${NOPE:?bad}", ["--b", "1"], 1),
+    ("ARG a=${NOPE:?bad}", ["--a", "1"], 1),
+    ("ARG a=1", ["--a", "x", "--b"], 64),
+]
+
+
+@pytest.mark.parametrize(("line", "words", "status"), ODD)
+def test_odd_values_are_taken_or_refused_as_observed(line: str, words: list[str], status: int) -> None:
+    assert outcome(lambda: read_parameters(compile_text(f"{line}\n").arguments, words))[0] == status
+
+
 def test_all_unknown_and_missing_arguments_are_reported_together() -> None:
     arguments = compile_text("ARG port\nARG host\n").arguments
     with pytest.raises(MakejailError) as caught:

@@ -107,6 +107,15 @@ def test_nothing_in_an_option_of_the_command_line_expands(tmp_path: Path, capsys
     assert made["options"] == ["a=«x»", "b=$x`y`"]
 
 
+@pytest.mark.parametrize("text", ["OPTION a=\\`b", 'OPTION a=\\"b', "OPTION a=\\$(b", "DEVICE path \\`b"])
+def test_what_is_left_of_an_escape_breaks_the_quoting(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = _compiled(f"{text}\n", tmp_path, capsys)
+    assert (answer["status"], answer["build_script_parses"]) == (0, False)
+    assert any(step.get("unparsable") for step in answer["stages"]["build"])
+
+
 def test_white_space_around_names_does_not_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "other").write_text("RAW a\nGLOBAL  :g: PKG a\n")
     answer = _compiled("INCLUDE  other\n%{N:1}\nRAW %{N}\n", tmp_path, capsys, "-b", " N=2")
