@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from reconciler.makejail.arguments import merged
 from reconciler.makejail.blocks import Blocks
@@ -50,7 +51,7 @@ def build_check(state: State) -> str:
     """A script for `sh -n`: it parses when the build stage does."""
     words = [argument.default for argument in state.arguments] + [word for word, _ in state.options]
     quoted = "".join(f': "{word.source}"\n' for word in words)
-    return quoted + body([*state.imports, *state.steps], Blocks())
+    return quoted + body([_spoken(step) for step in (*state.imports, *state.steps)], Blocks())
 
 
 def init_check(stages: Mapping[str, State]) -> str:
@@ -59,8 +60,15 @@ def init_check(stages: Mapping[str, State]) -> str:
     for number, (name, state) in enumerate(stages.items()):
         if name != BUILD:
             quoted = "".join(f': "{argument.default.source}"\n' for argument in state.arguments)
-            found.append(f"stage_{number}() {{\n:\n{quoted}{body(state.steps, Blocks())}}}\n")
+            steps = [_spoken(step) for step in state.steps]
+            found.append(f"stage_{number}() {{\n:\n{quoted}{body(steps, Blocks())}}}\n")
     return "".join(found)
+
+
+def _spoken(step: Step) -> Step:
+    """What is no command here is one in the original's script, with the same words."""
+    said = "\n".join(f': "{word.source}"' for word in step.words)
+    return step if step.script or step.raw or not said else replace(step, script=said)
 
 
 def _argument(argument: Argument) -> Facts:

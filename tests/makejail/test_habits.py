@@ -107,7 +107,7 @@ def test_nothing_in_an_option_of_the_command_line_expands(tmp_path: Path, capsys
     assert made["options"] == ["a=«x»", "b=$x`y`"]
 
 
-@pytest.mark.parametrize("text", ["OPTION a=\\`b", 'OPTION a=\\"b', "OPTION a=\\$(b", "DEVICE path \\`b"])
+@pytest.mark.parametrize("text", ["OPTION a=\\`b", 'OPTION a=\\"b', "OPTION a=\\$(b", "LABEL a=${b", "MOUNT a ${b"])
 def test_what_is_left_of_an_escape_breaks_the_quoting(
     text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
