@@ -22,7 +22,7 @@ from reconciler.agent.jails import SHARED, Failures, conditions
 from reconciler.agent.orders import COMMIT, SUSPENDED, Orders, load_orders
 from reconciler.agent.origin import Origin
 from reconciler.agent.sources import Clocks
-from reconciler.agent.telling import mistake, plain, refused_by_machine, there
+from reconciler.agent.telling import mistake, plain, pool_moved, refused_by_machine, there
 from reconciler.agent.tools import Tools
 from reconciler.agent.tree import Checkout
 from reconciler.agent.turn import Asked, Engine, Looked, Turned, planned
@@ -65,6 +65,7 @@ class Agent:
     _number: int = 0
     _looked: Looked | None = None
     _bad: dict[str, tuple[Diagnostic, ...]] = field(default_factory=dict)
+    _marks: dict[str, str] = field(default_factory=dict)
     _first: dict[str, str] = field(default_factory=dict)
     _pending: tuple[object, ...] = ()
 
@@ -110,8 +111,8 @@ class Agent:
             self._host = self.tools.host()
             self.origin.open()
         host = self._host
-        marks = host.datasets.local(self.config.pool, (COMMIT, SUSPENDED))
-        self.last, suspended = marks.get(COMMIT, ""), marks.get(SUSPENDED, "")
+        self._marks = dict(host.datasets.local(self.config.pool, (COMMIT, SUSPENDED)))
+        self.last, suspended = self._marks.get(COMMIT, ""), self._marks.get(SUSPENDED, "")
         orders = load_orders(Path(self.config.state))
         self.say(suspended=suspended)
         self._phase("fetching")
@@ -218,6 +219,7 @@ class Agent:
             return self._refuse(commit, found)
         if looked.refusals:
             return self._refuse(commit, plain(looked.refusals, spare.folder))
+        self._unmoved(host)
         self._take(InForce(commit, spare))
         self._looked = looked if looked.session is not None else None
         self.engine, self.candidates = self.candidates, self.engine
@@ -280,8 +282,13 @@ class Agent:
             if error.diagnostics[0].code != "dataset-missing":
                 raise
             return
-        self.last = sha
+        self.last = self._marks[COMMIT] = sha
         self.origin.keep(sha)
+
+    def _unmoved(self, host: Host) -> None:
+        """See that the pool says what it said before: it may have come or been suspended meanwhile. Raises Refused."""
+        if dict(host.datasets.local(self.config.pool, (COMMIT, SUSPENDED))) != self._marks:
+            raise Refused(pool_moved(self.config.pool))
 
     # --- making the host as the commit in force says
 
@@ -311,6 +318,7 @@ class Agent:
 
     def _apply(self, host: Host, asked: Asked, looked: Looked) -> Turned:
         assert self.current is not None
+        self._unmoved(host)
         self._phase("applying", within=None)
         try:
             looked, report = self.engine.apply(asked, looked, self.stop, lambda steps: self.say(steps=steps))

@@ -38,6 +38,12 @@ def refused_by_machine(error: OSError) -> Diagnostic:
     return Diagnostic("step-failed", "The machine refused an operation", str(error))
 
 
+def pool_moved(pool: str) -> Diagnostic:
+    """What stands on the pool changed while it was looked at, such as the commit that nothing may go behind."""
+    detail = f"What stands on {pool} is not what stood there a moment ago: it was imported, suspended, or another ran."
+    return Diagnostic("pool-waiting", "The pool is not ready", detail, "The agent looks again.")
+
+
 def mistake(error: Exception) -> Diagnostic:
     """A mistake of ours, with its place for whoever gets the report."""
     frame = extract_tb(error.__traceback__)[-1]

@@ -325,3 +325,22 @@ def test_a_tree_without_end_is_refused_and_the_host_kept(world, work) -> None:
     agent.meddle()
     assert agent.cycle(after=60) == "applied"
     assert (agent.codes, agent.meddled(), agent.status.refused is not None) == (["tree-too-large"], False, True)
+
+
+@pytest.mark.parametrize("mark", [{}, {"reconciler:agent_suspended": "the racks are moved"}])
+def test_a_pool_that_comes_or_is_suspended_while_it_is_looked_at_changes_nothing(world, work, mark) -> None:
+    first = work.commit("one", {"specs/web.yaml": jail("web", 50)})
+    work.commit("two", {"specs/web.yaml": jail("web", 60)})
+    agent = world()
+    agent.cycle()
+    work.git("reset", "-q", "--hard", first)
+    work.push()
+    datasets = agent.agent._host.datasets
+    told = datasets.local
+    datasets.local = lambda *asked: setattr(datasets, "local", told) or {}  # as of a pool that is not imported yet
+    if mark:
+        datasets.set("zroot/reconciler", mark)
+    assert agent.cycle(after=60) == "waiting"
+    assert (agent.codes, agent.limit()) == (["pool-waiting"], 60)
+    agent.cycle(after=60)
+    assert (agent.codes, agent.limit(), agent.status.suspended != "") == (["commit-downgrade"], 60, bool(mark))
