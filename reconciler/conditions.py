@@ -23,7 +23,7 @@ from reconciler.spec.document import BuildVnet, Jail, Policy
 from reconciler.spec.select import Selected
 from reconciler.spec.specset import Sourced
 
-_ANCHORS = 'nat-anchor "reconciler/*" on one line, rdr-anchor "reconciler/*" on the next'
+_ANCHORS = r'nat-anchor "reconciler/*"\nrdr-anchor "reconciler/*"\n'
 _FORWARDING = {
     False: ("forwarding", "gateway_enable", "net.inet.ip.forwarding"),
     True: ("forwarding6", "ipv6_gateway_enable", "net.inet6.ip6.forwarding"),
@@ -319,14 +319,16 @@ def stack_needs(facts: Facts, address: str, *, nat: bool) -> Iterable[tuple[str,
         return
     if not facts.features.get("pf", False):
         text = (
-            "pf is not loaded, and NAT and exposed ports need it. /etc/pf.conf, which a new host does not have, calls "
-            f"our anchors before its filter rules: {_ANCHORS}. Then: sysrc pf_enable=YES && service pf start"
+            "pf is not loaded, and NAT and exposed ports need it. On a host without /etc/pf.conf: "
+            f"printf '{_ANCHORS}' > /etc/pf.conf; else both lines go before its filter rules. "
+            "Then: sysrc pf_enable=YES && service pf start"
         )
         yield "pf-missing", text
     elif not facts.features.get("pf_anchor", False):
         text = (
             "no rule of pf.conf calls our anchor, so NAT would silently do nothing. Add to /etc/pf.conf, before its "
-            f"filter rules: {_ANCHORS}. Then: service pf reload"
+            'filter rules: nat-anchor "reconciler/*" on a line, rdr-anchor "reconciler/*" on the next. '
+            "Then: service pf reload"
         )
         yield "pf-anchor-missing", text
     feature, enable, name = _FORWARDING[":" in address]

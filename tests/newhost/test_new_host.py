@@ -58,7 +58,7 @@ def test_all_that_a_jail_lacks_is_said_at_once(fleet, address, gateway, forwardi
     bare(fleet)
     (note,) = failing(fleet)
     assert note.code == "pf-missing" and note.scope == "web"
-    for said in ("service pf start", "forwarding-off", forwarding, "racct-off", "kern.racct.enable=1"):
+    for said in ("> /etc/pf.conf", "pf start", "forwarding-off", forwarding, "racct-off", "kern.racct.enable=1"):
         assert said in note.text
     with fleet.machine.state.transaction():
         set_fact(fleet.machine, "modules", ["kernel", "zfs.ko", "pf.ko"])
