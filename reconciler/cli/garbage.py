@@ -101,6 +101,9 @@ def _unfinished(seen: Seen) -> Iterator[Garbage]:
         root = len(parts) == 3 and parts[0] == "jails" and parts[2].isdigit()
         if "@" in path or row.name in mounted or not (root or _collectable(seen, row)):
             continue
+        jail = seen.rows.get("/".join(parts[:2])) if root else None
+        if jail is not None and jail.user.get("suspended"):
+            continue  # who suspended it may be looking at this
         if not _snapshots(seen, row.name):
             yield Garbage(row.name, "unfinished: its making was interrupted", row.used)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from reconciler.cli.garbage import garbage
 from reconciler.cli.paper import Paper
 from reconciler.cli.render_plan import render, unchanged
 from reconciler.model.command import Command
@@ -68,6 +69,19 @@ def test_a_suspended_jail_is_left_alone_until_it_is_resumed(fleet: Fleet) -> Non
     assert problems(fleet.apply()) == []
     assert fleet.session().observed.limits == frozenset({"jail:web:maxproc:deny=10"})
     assert fleet.titles() == []
+
+
+def test_what_a_build_left_of_a_suspended_jail_is_no_garbage_until_it_is_resumed(fleet: Fleet) -> None:
+    fleet.write(STOPPED)
+    assert problems(fleet.apply()) == []
+    rows, jail = fleet.session().seen.rows, f"{POOL}/jails/web"
+    run(fleet, f"zfs create -o mountpoint=legacy -o canmount=noauto {jail}/9")
+    guid = fleet.runner.run(Command(("zfs", "get", "-Hp", "-o", "value", "guid", f"{jail}/9"))).stdout.decode().strip()
+    owner = rows["jails/web/1"].user["owner"].replace(str(rows["jails/web/1"].guid), guid)
+    run(fleet, f"zfs set reconciler:owner={owner} {jail}/9")
+    assert [item.name for item in garbage(fleet.session())] == [f"{jail}/9"]
+    run(fleet, f"zfs set reconciler:suspended=looking {jail}")
+    assert garbage(fleet.session()) == []
 
 
 def test_a_jail_that_an_operator_stopped_stays_so_until_he_starts_it(fleet: Fleet) -> None:
