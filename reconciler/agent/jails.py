@@ -108,7 +108,8 @@ def conditions(
     steps: dict[str, int] = {}
     for step in decided.plan.steps:
         steps[step.scope] = steps.get(step.scope, 0) + 1
-    held = {note.scope: note for note in reversed(decided.plan.notes) if note.failing or note.code == "suspended"}
+    held = {note.scope: note for note in reversed(decided.plan.notes) if note.code == "drift-left"}
+    held |= {note.scope: note for note in reversed(decided.plan.notes) if note.failing or note.code == "suspended"}
     found = []
     for name in sorted(there | running | session.selected.jails.keys()):
         jail = _facts(session, decided, name, rows.get(f"jails/{name}"), runs=name in running)
@@ -131,13 +132,13 @@ def _condition(decided: Decided, name: str, code: str, text: str, steps: Mapping
         return "Suspended", text
     if code == "root-held":
         return "Held", text
-    if code:
+    if code and code != "drift-left":
         return "Stalled", text
     if steps.get(name):
         return "Progressing", f"{steps[name]} step{'' if steps[name] == 1 else 's'} to do"
     if allocation is not None and allocation.stopped_by_operator:
         return "Held", f"stopped by the operator: service reconciler_jails start {name}"
-    return "Ready", ""
+    return ("Held", text) if code else ("Ready", "")
 
 
 def _facts(session: Session, decided: Decided, name: str, row: DatasetRow | None, *, runs: bool) -> Jail:

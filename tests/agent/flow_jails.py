@@ -62,6 +62,31 @@ def test_a_jail_stopped_by_hand_stays_stopped_until_it_is_started_by_hand(world,
     assert (found(agent, "web").condition, found(agent, "web").observed) == ("Ready", "running")
 
 
+@pytest.mark.parametrize(
+    ("policy", "outcome", "condition", "quota"),
+    [
+        ("correct", "applied", "Ready", "1G"),
+        ("warn", "unchanged", "Held", "2G"),
+        ("ignore", "unchanged", "Ready", "2G"),
+    ],
+)
+def test_drift_is_put_right_told_of_or_left_as_the_spec_says(
+    world, work, hand, policy, outcome, condition, quota
+) -> None:
+    volumes = f"drift: {{volumes: {policy}}}\nvolumes: [{{name: data, mountpoint: /data, quota: 1G}}]\n"
+    work.commit("one", {"specs/web.yaml": jail("web") + volumes})
+    agent = world()
+    assert agent.cycle() == "applied", agent.status.problems
+    dataset = "zroot/reconciler/volumes/web/data"
+    hand("zfs", "set", "quota=2G", dataset)
+    assert agent.cycle(after=60) == outcome
+    web = found(agent, "web")
+    assert (web.condition, hand("zfs", "get", "-H", "-o", "value", "quota", dataset).strip()) == (condition, quota)
+    assert ("drift: warn" in web.reason) == (policy == "warn")
+    assert agent.cycle(after=60) == "unchanged"
+    assert found(agent, "web") == web
+
+
 def test_a_suspended_jail_is_left_alone_and_others_are_not(world, work, hand) -> None:
     work.commit("one", {"specs/web.yaml": jail("web", 50), "specs/db.yaml": jail("db", 50)})
     agent = world()
@@ -122,3 +147,22 @@ def test_a_folder_is_followed_as_well_and_its_copy_stays_while_it_is_edited(flee
     agent.cycle()
     assert agent.cycle(after=2) == "applied"
     assert agent.limit() == 60
+
+
+def test_data_of_a_jail_that_no_commit_names_any_more_stays(world, work, hand) -> None:
+    volume = "volumes: [{name: data, mountpoint: /data}]\n"
+    work.commit("two", {"specs/web.yaml": jail("web") + volume, "specs/db.yaml": jail("db") + volume})
+    agent = world()
+    assert agent.cycle() == "applied", agent.status.problems
+    dataset = "zroot/reconciler/volumes/web/data"
+    guid = hand("zfs", "get", "-H", "-o", "value", "guid", dataset)
+    work.commit("one", {"specs/web.yaml": None})
+    assert agent.cycle(after=60) == "applied", agent.status.problems
+    assert [one.name for one in agent.status.jails] == ["db"]
+    assert hand("zfs", "get", "-H", "-o", "value", "guid", dataset) == guid
+    for _ in range(3):
+        assert agent.cycle(after=86400) == "unchanged"
+    work.git("revert", "--no-edit", "HEAD")
+    work.push()
+    assert agent.cycle(after=60) == "applied", agent.status.problems
+    assert hand("zfs", "get", "-H", "-o", "value", "guid", dataset) == guid, "it has its data again"

@@ -7,10 +7,10 @@ from tests.agent.world import jail
 
 def test_a_commit_converges_and_a_revert_converges_back(world, work) -> None:
     first = work.commit("one", {"specs/web.yaml": jail("web", 50)})
-    agent = world()
+    agent = world(interval="60s", jitter="30s")
     assert agent.cycle() == "applied", agent.status.problems
     assert (agent.limit(), agent.property(), agent.status.commit.author) == (50, first, "Ada")
-    assert agent.cycle() == "unchanged"
+    assert (agent.cycle(), agent.wait) == ("unchanged", 90)
     second = work.commit("two", {"specs/web.yaml": jail("web", 60)})
     assert agent.cycle() == "applied"
     assert (agent.limit(), agent.property()) == (60, second)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.agent import page_text, page_view
-from reconciler.agent.board import Board, Jail
+from reconciler.agent.board import Board, Jail, Planned
 from reconciler.agent.page import Pages
 from reconciler.agent.page_view import Records
 from reconciler.agent.web import Answer, Ask, Web
@@ -221,6 +221,14 @@ def test_programs_read_the_same_as_json():
     found = json.loads(get(pages(), "/status.json").body)  # type: ignore[arg-type]
     assert found["phase"] == "applying" and found["jails"][3]["next_try"] == boards.NOW + 240
     assert found["refused"]["diagnostics"][0]["span"]["line"] == 16
+
+
+def test_what_a_plan_leaves_as_it_is_is_told_where_nothing_is_to_be_done():
+    note = {"scope": "web", "code": "drift-left", "text": "volume/web/data differs and stays so.", "failing": False}
+    status = replace(boards.calm(), plan=Planned(boards.GOOD, boards.NOW, document={"steps": [], "notes": [note]}))
+    page = get(pages(Board(status)), "/").body
+    assert isinstance(page, bytes)
+    assert b"differs and stays so" in page and b"the host is as the specs say" not in page
 
 
 def test_health_says_whether_the_loop_turns():
