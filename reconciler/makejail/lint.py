@@ -238,6 +238,18 @@ def start_not_run(view: View) -> Iterator[Diagnostic]:
                 yield warning("start-not-run", "A stage does not run on the first start", detail, hint, span)
 
 
+def done_otherwise(view: View) -> Iterator[Diagnostic]:
+    """What AppJail does, and a spec refuses, skips or does for a while only: one who comes from there wants to know."""
+    for state in view.compiled.stages.values():
+        built = {step.nested.name for step in state.steps if step.nested}
+        for step in state.steps:
+            yield from (one for one in step.warnings if one.code.startswith("makejail-effect-"))
+            if step.unavailable and (step.ends is None or step.ends not in built):
+                detail = f"The spec of a jail cannot carry out {step.name} here."
+                summary = "The instruction is not available"
+                yield warning("instruction-unavailable", summary, detail, step.unavailable, step.span)
+
+
 RULES: tuple[Rule, ...] = (
     stopped_jail,
     custom_stage_twice,
@@ -250,4 +262,5 @@ RULES: tuple[Rule, ...] = (
     before_option,
     default_uses_argument,
     start_not_run,
+    done_otherwise,
 )

@@ -159,7 +159,7 @@ def _place_copies(cutter: _Cutter, steps: Sequence[Step], arguments: set[str]) -
     """Decide for each COPY whether its source is staged by itself or read from the folder."""
     first_host, moved, host_words, variables = -1, False, "", set(arguments)
     for at, step in enumerate(steps):
-        if step.host_code:
+        if step.host_code and step.name not in ("MOUNT", "UMOUNT"):  # these make no file that a COPY might read
             first_host = at if first_host < 0 else first_host
             host_words += step.text + "\n"
             moved = moved or "cd" in step.names

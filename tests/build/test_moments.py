@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.build.test_layers import POOL, WEB, build_jails, build_titles, failure, inside, layers, makejail, shell
 from tests.fleet import Fleet, problems
 
 LIVE = "/reconciler/live/web"
+HOST = "kind: Host\nname: here\nmatch: {hostname: '*'}\npolicy: {host_code: deny}\n---"
 
 
 def live(fleet: Fleet) -> list[str]:
@@ -84,3 +87,21 @@ def test_what_a_stage_mounted_is_no_drift_and_gone_after_a_replacement_and_a_sto
     fleet.write(f"{WEB}state: stopped\n")
     assert problems(fleet.apply()) == []
     assert LIVE not in shell(fleet, "mount") and fleet.titles() == []
+
+
+@pytest.mark.parametrize("line", ["MOUNT /a b", "DEVICE path 'bpf*' unhide", "UMOUNT b"])
+def test_what_a_stage_takes_of_the_host_needs_its_policy(fleet: Fleet, line: str) -> None:
+    fleet.write(HOST + WEB)
+    makejail(fleet, "CMD true", "STAGE start", line)
+    (denied,) = (note.text for note in fleet.decide().plan.notes if note.code == "host-code-denied")
+    assert "web.makejail:3" in denied
+    makejail(fleet, "CMD true", "STAGE start", "SET allow.mount")
+    assert "host-code-denied" not in [note.code for note in fleet.decide().plan.notes]
+
+
+def test_the_helper_of_a_mount_that_was_cut_off_does_not_keep_a_build_jail(fleet: Fleet) -> None:
+    fleet.write(WEB)
+    left = 'jail -c name="KEEP-$RECONCILER_JAIL" path="$APPJAIL_JAILDIR" persist; false'
+    makejail(fleet, f"RAW {left}")
+    assert "RAW" in failure(fleet.apply())
+    assert shell(fleet, "jls", "name") == "" and "/build/" not in shell(fleet, "mount")

@@ -226,6 +226,12 @@ def test_no_other_stage_has_it_and_none_has_what_only_a_build_has(stage: str, li
     assert (found.code, caught.value.status) == ("instruction-stage", 66) and found.hint
 
 
+@pytest.mark.parametrize(("first", "sizes"), [("MOUNT --nopersist /a b", [2, 1]), ("RAW touch x", [3])])
+def test_a_mount_makes_nothing_that_a_copy_might_read(first: str, sizes: list[int]) -> None:
+    compiled = compile_text(f"{first}\nCMD a\nCOPY $APPJAIL_JAILNAME/x /y\n")
+    assert [len(segment.instructions) for segment in compiled.segments] == sizes
+
+
 def test_the_apply_stage_is_kept_with_the_others() -> None:
     compiled = compile_text("CMD true\nSTAGE apply\nARG a=1\nCMD echo $a\nSTAGE cmd\nCMD x\nSTAGE apply\nMOUNT /x y\n")
     assert "--a)" in compiled.stages["apply"] and "reconciler_mount y /x nullfs rw\n" in compiled.stages["apply"]

@@ -44,6 +44,11 @@ def found(folder: Path, text: str) -> list[tuple[str, int, int]]:
         ("RAW v=1\nOPTION label=a:${v}\n", ("option-too-early", 2, 1)),
         ("ARG a=1\nARG b=$a\n", ("default-of-default", 2, 1)),
         (RUN + "STAGE start\nCMD a\n", ("start-not-run", 2, 1)),
+        ("LOGIN\n", ("instruction-unavailable", 1, 1)),
+        ("STAGE cmd\nEXEC --file f --name n\n", ("instruction-unavailable", 2, 1)),
+        ("EXEC --file f --name n\nDESTROY n\nDESTROY m\n", ("instruction-unavailable", 3, 1)),
+        ("STAGE start\nVOLUME v\n", ("makejail-effect-ignored", 2, 1)),
+        ("STAGE cmd\nMOUNT /a b\n", ("makejail-effect-passing", 2, 1)),
     ],
 )
 def test_each_surprise_is_found_at_its_place(tmp_path: Path, text: str, expected: tuple[str, int, int]) -> None:
@@ -61,6 +66,7 @@ def test_each_surprise_is_found_at_its_place(tmp_path: Path, text: str, expected
         "CMD --local a\nPKG --local b\nSYSRC --local c=d\n",
         "REPLACE f a&b c\nSET --row 1 a=b\n",
         "STAGE custom:x\nCMD a\nSTAGE custom:y\nCMD b\n",
+        "MOUNT --nopersist /a b\nRESTART\nSTAGE start\nDEVICE path bpf unhide\nSTAGE cmd\nMOUNT --nopersist /a b\n",
     ],
 )
 def test_what_is_meant_is_not_warned_about(tmp_path: Path, text: str) -> None:

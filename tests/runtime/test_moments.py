@@ -110,6 +110,20 @@ def test_no_link_of_the_jail_leads_a_mount_out_of_it(place: Place) -> None:
         assert status == 74 and place.ok("mount", "-p") == before and not place.runs("KEEP-web")
 
 
+RACE = """#!/bin/sh
+case $* in *mount=*) exec /sbin/mount -t tmpfs tmpfs /data/in ;; *) exec /usr/sbin/jail "$@" ;; esac
+"""
+
+
+def test_what_a_link_led_elsewhere_after_jail_had_looked_is_unmounted_at_once(place: Place) -> None:
+    made(place, "STAGE custom:x\nMOUNT --nopersist tmpfs srv tmpfs\n")
+    assert place.start("web").status == 0
+    before = place.ok("mount", "-p")
+    place.runner.write("/reconciler/jails/web/bin/jail", RACE.encode(), 0o755)
+    status, said = by(place, "custom:x")
+    assert (status, place.ok("mount", "-p")) == (77, before) and "leads elsewhere" in said
+
+
 def test_a_folder_that_became_a_link_is_unmounted_as_the_table_has_it(place: Place) -> None:
     made(place, "STAGE start\nMOUNT tmpfs a/b tmpfs\nSTAGE custom:x\nUMOUNT a/b\n")
     assert place.start("web").status == 0
