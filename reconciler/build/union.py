@@ -57,9 +57,10 @@ def own(site: Site, jail: str) -> str:
 def prepare(site: Site, jail: str, word: str, folder: str, size: int) -> str:
     """Make the upper folder in `folder`, or in a new file system of memory of at most `size` bytes; its path.
 
-    Raises HostError (`recording-upper-unfit`, and what mounting raises).
+    Raises HostError (`recording-upper-unfit`, and what mounting raises); then nothing is left of it.
     """
     place = folder or own(site, jail)
+    _try_no_more(site, jail)
     if not folder:
         _forget_own(site, place)
         site.host.files.mkdir(place, 0o700)
@@ -67,7 +68,27 @@ def prepare(site: Site, jail: str, word: str, folder: str, size: int) -> str:
     _check(site, place)
     upper = f"{place}/{jail}-{word}"
     site.host.files.mkdir(upper)
+    try:
+        _try(site, jail, upper)
+    except HostError:
+        discard(site, jail, upper)
+        raise
     return upper
+
+
+def _try(site: Site, jail: str, upper: str) -> None:
+    """Lay it over an empty folder first: a kernel without unionfs(4), or one that may load no module any more, says so
+    before the jail is stopped."""
+    place = f"{own(site, jail)}.try"
+    site.host.files.mkdir(place, 0o700)
+    site.host.mounts.mount("unionfs", upper, place, READ_ONLY)
+    _try_no_more(site, jail)
+
+
+def _try_no_more(site: Site, jail: str) -> None:
+    place = f"{own(site, jail)}.try"
+    unmount_all(site, [row.target for row in site.observe("mounts").mounts if row.target == place])
+    site.host.files.rmdir(place)
 
 
 def _check(site: Site, place: str) -> None:
@@ -92,7 +113,8 @@ def _unfit(detail: str) -> HostError:
 
 
 def discard(site: Site, jail: str, upper: str) -> None:
-    """Take the upper folder away, with all that was recorded into it; nothing may be mounted from it."""
+    """Take the upper folder away, with all that was recorded into it; no jail may run over it."""
+    _try_no_more(site, jail)
     place = own(site, jail)
     if upper.startswith(f"{place}/"):
         _forget_own(site, place)

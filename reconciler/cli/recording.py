@@ -195,6 +195,9 @@ def _make(
     for text in (*packaging.summary(manifest), _left(found), *unions.said(found)):
         print(text)
     print(f"\n{made.path}  {size(made.size)}\nsha256:{made.sha256}")
+    print("\nTo have it in a jail, with the path as seen from its spec:")
+    named = f'name: {asked.name}, version: "{asked.version}", digest: "sha256:{made.sha256}"'
+    print(f"  packages: [{{{named}, source: {made.path}}}]")
     return made
 
 

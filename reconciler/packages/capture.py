@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import unquote
 
 from reconciler.cache import CHUNK
+from reconciler.model.diagnostic import FetchError
 from reconciler.packages.archive import PACKAGE, Limits, Unpacked, hostile
 from reconciler.packages.tar import Member, TarReader, malformed
 from reconciler.packages.tree import TOP, Entry, Type, fault, key, recorded_flags, regrouped, unrecordable
@@ -77,7 +78,14 @@ class _Found:
         if member.kind == "device":
             self._refused.append((_text(member.name), "a device"))
             return
-        path = _text(self._unpacked.add(member)) or self._top
+        try:
+            path = _text(self._unpacked.add(member)) or self._top
+        except FetchError:
+            if member.kind != "symlink":
+                raise
+            # A jail may have made it in good faith; whoever made the package is told which, not that it is hostile.
+            self._refused.append((_text(member.name).removeprefix("./"), "a symbolic link that leads out of the tree"))
+            return
         if not path or not wanted(path):
             reader.skip(member)
             return

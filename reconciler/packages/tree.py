@@ -149,6 +149,6 @@ def unrecordable(found: Iterable[tuple[str, str]]) -> FetchError:
             "package-unrecordable",
             "Something in the tree cannot be put into a package",
             f"A package holds files, folders, symbolic links and named pipes. It cannot hold:\n{shown}{more}",
-            "Stop what makes them, remove them, or leave their folder out of the recording.",
+            "Stop what makes them, and remove them; or leave them out: package build ... --ignore PATTERN",
         )
     )

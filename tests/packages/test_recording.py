@@ -148,6 +148,20 @@ def test_a_folder_that_became_a_link_is_not_entered_through_it(lab: Lab) -> None
     assert found.change.entries[0].target == "other"
 
 
+def test_a_link_that_leads_out_is_named_as_one_and_can_be_left_out(lab: Lab) -> None:
+    root = begun(lab)
+    lab.snapshot("zroot/jail@a")
+    root = lab.path("/jail") + b"/"
+    os.symlink(b"../../../etc", root + b"etc/up")
+    os.symlink(b"../bin", root + b"etc/beside")
+    lab.snapshot("zroot/jail@b")
+    with pytest.raises(FetchError, match="package-unrecordable") as caught:
+        recorded(lab, "jail")
+    assert "'etc/up': a symbolic link that leads out" in caught.value.diagnostics[0].detail
+    assert "beside" not in caught.value.diagnostics[0].detail
+    assert paths(recorded(lab, "jail", ignore=("etc/up",))) == (["etc/beside"], [])
+
+
 def test_what_never_ends_or_has_no_room_is_not_read_on(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     spool = Spool()
     take = bounded(spool, 10)

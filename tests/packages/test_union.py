@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 
 from reconciler.build import union
 from reconciler.build.reading import difference
+from reconciler.model.command import Command, Completed
 from reconciler.model.diagnostic import HostError
 from reconciler.model.ports import MountRow
 from reconciler.packages.tree import Entry
 from reconciler.runtime import fstab
+from reconciler.wraps import Wrapper
 from tests.packages.lab import Lab
 from tests.packages.test_recording import apply_to, begun, lab, put, scramble
 
@@ -100,6 +102,26 @@ def test_a_package_of_a_union_gives_the_tree_that_the_union_showed(lab: Lab, see
     assert lab.left() == left
     assert "t/immutable" in found.lost["flags"] and shown["t/immutable"].flags == ()
     assert apply_to(lab, "zroot/jail@a", found) == union.restored(before, shown)[0]
+
+
+class Without(Wrapper):
+    """A kernel that has no unionfs, and may load none."""
+
+    def run(self, command: Command) -> Completed:
+        if command.argv[:3] == ("mount", "-t", "unionfs"):
+            return Completed(command.argv, 1, b"", b"mount_unionfs: /x: Operation not supported by device\n")
+        return self.inner.run(command)
+
+
+def test_a_kernel_without_unions_says_so_before_anything_is_stopped(lab: Lab) -> None:
+    lab.do("mkdir", "-p", "/ufs")
+    before = lab.left()
+    site = lab.over(Without(lab.plain))
+    for folder in ("", "/ufs"):
+        with pytest.raises(HostError, match="Operation not supported by device"):
+            union.prepare(site, "web", "00", folder, 1 << 20)
+        assert lab.left() == before
+    assert lab.do("ls", "-A", "/ufs").stdout == b""
 
 
 def test_a_folder_that_has_no_whiteouts_or_is_no_plain_path_is_refused(lab: Lab) -> None:

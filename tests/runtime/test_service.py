@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.runtime import fstab
 from tests.runtime.jails import jail
 from tests.runtime.machine import Place
 
@@ -49,6 +50,24 @@ def test_a_lower_priority_boots_first_but_never_before_what_it_depends_on(place:
     started = place.service("faststart")
     assert started.status == 0 and b"db zeal last" in started.stdout, started
     assert started.stdout.index(b"last") < started.stdout.index(b"early")
+
+
+def test_a_jail_is_started_over_the_folder_that_records_it_and_without_one_that_is_gone(place: Place) -> None:
+    path = "/reconciler/jails/web/fstab"
+    plain = place.read(path) or ""
+    place.ok("mkdir", "-p", "/var/up")
+    place.runner.write(path, fstab.united(plain, "/var/up").encode())
+    assert place.service("start", "web").status == 0
+    place.inside("web", "sh", "-c", "echo x > /root/above")
+    assert place.service("stop", "web").status == 0 and place.mounted() == []
+    assert "/var/up/root/above" in place.ok("find", "/var/up", "-type", "f", "-print0")
+    # On ZFS, as where a file system of memory was mounted before the boot.
+    place.ok("mkdir", "-p", "/reconciler/recording/web")
+    place.runner.write(path, fstab.united(plain, "/reconciler/recording/web").encode())
+    started = place.service("start", "web")
+    assert started.status == 0 and b"/reconciler/recording/web is gone" in started.stderr, started
+    assert place.read(path) == plain
+    assert place.run("jexec", "web", "test", "-e", "/root/above").status == 1
 
 
 def test_a_jail_that_fails_does_not_keep_the_others_down(place: Place) -> None:
