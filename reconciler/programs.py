@@ -10,6 +10,7 @@ from typing import Any
 
 from reconciler.effective import effective
 from reconciler.makejail.files import LocalFiles
+from reconciler.makejail.outside import named
 from reconciler.makejail.pinned import Pinned
 from reconciler.makejail.problem import MakejailError
 from reconciler.makejail.program import Given, Program, compile_makejail, compile_text
@@ -163,19 +164,26 @@ def _placed(program: Program, folder: str) -> Program:
 
 
 def _moved(program: Program, move: Callable[[Span | None], Span | None]) -> Program:
+    remote = [one for one in program.outside if one.remote]
+
+    def shown(span: Span) -> Span:
+        # What was included from elsewhere is named as it was asked for, not as it lies in the tool's cache.
+        moved = move(span) or span
+        return replace(moved, file=named(moved.file, remote))
+
     segments = tuple(
-        replace(s, instructions=tuple(replace(i, span=move(i.span) or i.span) for i in s.instructions))
-        for s in program.segments
+        replace(s, instructions=tuple(replace(i, span=shown(i.span)) for i in s.instructions)) for s in program.segments
     )
     return replace(
         program,
         segments=segments,
         warnings=tuple(replace(w, span=move(w.span)) for w in program.warnings),
-        options=tuple(replace(o, span=move(o.span) or o.span) for o in program.options),
-        labels=tuple(replace(label, span=move(label.span) or label.span) for label in program.labels),
-        image=replace(program.image, span=move(program.image.span) or program.image.span) if program.image else None,
+        options=tuple(replace(o, span=shown(o.span)) for o in program.options),
+        labels=tuple(replace(label, span=shown(label.span)) for label in program.labels),
+        image=replace(program.image, span=shown(program.image.span)) if program.image else None,
         others={name: _moved(other, move) for name, other in program.others.items()},
-        effects=tuple(replace(e, span=move(e.span) or e.span) for e in program.effects),
+        effects=tuple(replace(e, span=shown(e.span)) for e in program.effects),
+        hooks=tuple(map(shown, program.hooks)),
     )
 
 
@@ -194,7 +202,7 @@ class _Inline:
 
     def span(self, span: Span | None) -> Span | None:
         """A place in the text as a place in the file."""
-        if span is None or not span.line:
+        if span is None or not span.line or span.file.startswith("/"):  # nothing, or of a file that is included
             return span
         if not self.first:  # a quoted text: its lines are not lines of the file
             return self.start

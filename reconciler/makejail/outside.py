@@ -28,6 +28,11 @@ class Outside:
     number: int
     whole: bool = True
 
+    @property
+    def remote(self) -> bool:
+        """Whether it comes from elsewhere; another folder of the user's own is named from the first file's."""
+        return self.name.split("/")[0] != ".."
+
     def holds(self, path: str) -> bool:
         """Whether an absolute path is this folder or lies in it."""
         return path == self.path or path.startswith(self.path.rstrip("/") + "/")

@@ -17,7 +17,7 @@ from reconciler.makejail.installed import resolved
 from reconciler.makejail.later import Later, kept, moment
 from reconciler.makejail.macros import expand_macros
 from reconciler.makejail.nested import DEEPEST, WithGlobals, asked, with_globals
-from reconciler.makejail.outside import named
+from reconciler.makejail.outside import Outside, named
 from reconciler.makejail.problem import DATA, MakejailError, Problems, problem
 from reconciler.makejail.quoting import DoubleQuoted
 from reconciler.makejail.script import Context, stage_script
@@ -83,7 +83,7 @@ class Program:
     `effects` are what the build stage wants of the jail beside its files, in order; `values` what is
     known of host variables before the run; `files_read` what its options name, None where it is not there.
     `others` are the jails that its EXECs build, by name; `image` is what FROM asks for. `hooks` says
-    where stages that run later, such as start, run code on the host.
+    where stages that run later, such as start, run code on the host; `outside` are folders beside its own.
     """
 
     segments: tuple[Segment, ...]
@@ -100,6 +100,7 @@ class Program:
     others: Mapping[str, Program] = field(default_factory=dict)
     image: Image | None = None
     hooks: tuple[Span, ...] = ()
+    outside: tuple[Outside, ...] = ()
 
     @property
     def every(self) -> tuple[Program, ...]:
@@ -185,7 +186,8 @@ def _compile(
         image = _image(compiled, flat, sources, given, methods)
         compiled.warnings += image.warnings if image else ()
         hooks = tuple(_hooks(compiled))
-        return replace(_program(compiled, flat, sources, given, others, later), image=image, hooks=hooks)
+        program = _program(compiled, flat, sources, given, others, later)
+        return replace(program, image=image, hooks=hooks, outside=flat.outside)
     except MakejailError as error:
         raise through(error, flat.included) from error
 

@@ -71,6 +71,8 @@ def test_host_code_of_an_included_repository_finds_its_files(desk, repository):
     desk.write("own", "own\n")
     desk.write("Makejail", f'INCLUDE git+{repository}\nRAW cp own "${{APPJAIL_JAILDIR}}/root/three"\n')
     assert desk.run("lock", "specs").status == 0
+    said = desk.run("plan").out
+    assert f"git+{repository}/Makejail:3 RAW" in said and "/included/git/" not in said
     answer = desk.run("apply")
     assert answer.status == 0, answer
     said = desk.run("exec", "web", "--", "cat", "/root/one", "/root/two", "/root/three", "/etc/motd.template").out
