@@ -347,7 +347,7 @@ class Session:
         skipped |= {n.scope: n for n in self._doubts() if n.failing}
         for name in renames(self.selected, self.seen):
             former = self.selected.jails[name].doc.renamed_from
-            text = f"what {former} has is renamed first; the rest follows with the next run."
+            text = f"what {former} has is renamed first; the rest follows when that is done."
             skipped[name] = Note(name, "renaming", text)
         skipped |= conditions.suspended(self.seen, self.options.resumed)
         skipped = conditions.held(self.allocated, self.seen) | skipped

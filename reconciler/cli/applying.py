@@ -56,7 +56,14 @@ def run(asked: Asked) -> int:
         if decided.plan.empty:
             return report.status(Report(decided.plan, {}), decided)
         offer = stack.enter_context(offered(asked.mirror, host.url, current.document, patience))
-        return _execute(current, decided, asked, offer)
+        done, stop, again = _execute(current, decided, asked, offer)
+        if decided.desired.renaming and done.ok and not stop.signal and saved is None:
+            rest = again.looked_into(again.decide(), session.site(again))
+            if rest.plan.steps and not rest.refusals:
+                print(f"\n{report.counted(done)} What was renamed goes on under its new name.\n", flush=True)
+                print(render_plan.render(rest, paper(), again.options.only), flush=True)
+                done, stop, again = _execute(again, rest, asked, offer)
+        return _end(done, stop, again)
 
 
 def _refuse_unknown(current: Session) -> None:
@@ -83,7 +90,8 @@ def _as_saved(asked: Asked, saved: SavedPlan) -> Asked:
     return replace(asked, options=options, host=url, mirror=asked.mirror or saved.mirror)
 
 
-def _execute(current: Session, decided: Decided, asked: Asked, offer: Offer) -> int:
+def _execute(current: Session, decided: Decided, asked: Asked, offer: Offer) -> tuple[Report, Stopping, Session]:
+    """What was done, whether a signal ended it, and a session that looks afterwards."""
     record = Record.begin(current.host.url, current.specs.digest)
     progress = Progress(record.step)
     status = "failed"
@@ -95,7 +103,7 @@ def _execute(current: Session, decided: Decided, asked: Asked, offer: Offer) -> 
             done = current.apply(decided, site, asked.jobs, progress.watch, stop.event)
         status = "done" if done.ok else "stopped" if stop.signal else "failed"
         report.failures(done, progress.tail)
-        return _end(done, stop, Session(current.host, _after(current.options), current.specs))
+        return done, stop, Session(current.host, _after(current.options), current.specs)
     finally:
         record.end(status)
 

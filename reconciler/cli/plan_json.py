@@ -119,7 +119,7 @@ def _step(step: Step) -> StepDocument:
         kind=action.ref.kind,
         name=action.ref.name,
         scope=step.scope,
-        operation="create" if before is None else "remove" if after is None else "change",
+        operation=render_plan.Entry(action.ref, (step,)).operation,
         title=action.title(),
         reason=step.reason,
         waits=tuple(sorted(step.waits)),

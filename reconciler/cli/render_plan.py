@@ -39,7 +39,7 @@ class Entry:
     def operation(self) -> Operation:
         """What it comes to: a stop and a start are one change."""
         first, last = self.steps[0].action.before, self.steps[-1].action.after
-        if len(self.steps) > 1 or (first is not None and last is not None):
+        if len(self.steps) > 1 or (first is not None and last is not None) or self.steps[0].action.renames:
             return "change"
         return "create" if first is None else "remove"
 
@@ -152,7 +152,7 @@ def _summary(decided: Decided, on: Paper, only: frozenset[str]) -> str:
     plan = decided.plan
     same = unchanged(decided, only)
     failing = {note.scope for note in plan.notes if note.failing}
-    stopped = len(_stopped(decided, only))
+    stopped = len(_stopped(decided, only) - failing)  # each jail is counted once
     kept = f" {many(stopped, 'jail')} left stopped, as an operator wants: reconcile status." if stopped else ""
     if plan.empty:
         held = f" {many(len(failing), 'jail')} cannot be brought to {_its(len(failing))} now." if failing else ""

@@ -145,6 +145,11 @@ class RenameDataset(Action):
         """After the jail of the former name has stopped."""
         return Phase.CLEAR
 
+    @property
+    def renames(self) -> bool:
+        """It does."""
+        return True
+
     def title(self) -> str:
         """A verb and its object."""
         old, new = self._names()

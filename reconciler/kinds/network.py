@@ -177,7 +177,12 @@ def steps(before: Attachment | None, after: Attachment | None) -> Iterable[Actio
 
 
 def span(resource: Attachment, desired: Desired) -> Span | None:
-    """The network of the spec."""
+    """The network of the spec; of a bridge's own address, that of the first jail which asks for it."""
+    if not resource.jail:
+        bridge = resource.what[1].partition("|")[0]
+        stacks = ((one, one.doc.network.vnet) for _name, one in sorted(desired.specs.jails.items()))
+        found = (one for one, vnet in stacks if vnet is not None and vnet.gateway and vnet.bridge == bridge)
+        return next((one.place(("network", "vnet", "gateway")) for one in found), None)
     sourced = desired.specs.jails.get(resource.jail)
     return sourced.place(("network",)) if sourced else None
 

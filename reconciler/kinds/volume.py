@@ -83,6 +83,11 @@ class RenameVolume(Action):
         """When the jail has stopped."""
         return Phase.BUILD
 
+    @property
+    def renames(self) -> bool:
+        """It does."""
+        return True
+
     def title(self) -> str:
         """A verb and its object."""
         return f"rename volume {self.former.name.partition('/')[2]} to {self.subject.name.partition('/')[2]}"

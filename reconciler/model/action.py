@@ -120,6 +120,11 @@ class Action:
         """Whether a running jail stops for it."""
         return False
 
+    @property
+    def renames(self) -> bool:
+        """Whether what it is about goes on under another name: nothing is made, and nothing goes."""
+        return False
+
     def title(self) -> str:
         """What an operator would say: a verb and its object."""
         return f"change {self.ref}"

@@ -25,6 +25,21 @@ def test_each_step_is_one_line_with_its_time(desk):
     desk.run("sandbox", "shutdown")
 
 
+def test_a_renamed_jail_runs_under_its_new_name_after_one_apply(desk):
+    desk.write("db.yaml", DB)
+    assert desk.run("apply").status == 0
+    desk.write("db.yaml", DB.replace("name: db", "name: data\nrenamed_from: db"))
+    planned = desk.run("plan")
+    assert "  ~ rename jails/db to data\n" in planned.out
+    assert "3 to change, 1 to remove" in planned.out
+    answer = desk.run("apply")
+    assert answer.status == 0
+    assert "What was renamed goes on under its new name." in answer.out
+    assert answer.out.endswith("No changes. 1 jail is as its spec says.\n")
+    assert desk.run("exec", "data", "--", "true").status == 0
+    desk.run("sandbox", "shutdown")
+
+
 def test_a_mirror_that_is_not_there_fails_and_says_what_is_left(desk):
     desk.write("db.yaml", DB)
     answer = desk.run("apply", "--mirror", "http://127.0.0.1:9/")

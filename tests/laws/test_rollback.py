@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from reconciler.cli.paper import Paper
+from reconciler.cli.render_plan import render
 from reconciler.model.command import Command, Completed
 from reconciler.model.diagnostic import Diagnostic, HostError
 from reconciler.wraps import Wrapper
@@ -44,6 +46,7 @@ def test_a_root_that_fails_its_check_is_put_back_and_rests(fleet: Fleet) -> None
         held = fleet.decide()
         assert held.plan.empty
         assert said in held.plan.notes[0].text
+        assert "No changes. 1 jail cannot be brought to its spec now." in render(held, Paper())
         assert fleet.runner.run(Command(("service", "reconciler_jails", "start", "web"))).status == 0
     fleet.write(GOOD.replace("one", "two"))
     assert problems(fleet.apply()) == []
