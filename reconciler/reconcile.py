@@ -41,6 +41,7 @@ from reconciler.spec.load import collector_paused, load
 from reconciler.spec.lock import Lock, load_lock
 from reconciler.spec.select import Selected, select
 from reconciler.spec.specset import SpecSet
+from reconciler.spec.suggest import did_you_mean
 from reconciler.world import kinds, observed_world, wanted_world
 
 
@@ -318,7 +319,10 @@ class Session:
         asked = self.options.only | self.options.retry
         if unknown := sorted(asked - self.selected.jails.keys()):
             detail = f"No jail of these specs is named {', '.join(unknown)}."
-            raise SpecError(Diagnostic("unknown-jail", "There is no such jail", detail, "reconcile render"))
+            hint = did_you_mean(unknown[0], self.selected.jails, "reconcile render")
+            if any("," in name for name in unknown):
+                hint = "One name each time: --only NAME --only NAME"
+            raise SpecError(Diagnostic("unknown-jail", "There is no such jail", detail, hint))
 
     def language_warnings(self) -> tuple[Note, ...]:
         """What the language warns of; said while there is something to do, so that a plan at rest is quiet."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from reconciler.diff import Difference, changed_fields, diff
@@ -10,6 +10,8 @@ from reconciler.losses import hidden, written
 from reconciler.model.diagnostic import Span
 from reconciler.model.value import Resource, World
 from reconciler.reconcile import Decided, Session
+from reconciler.spec.document import Jail
+from reconciler.spec.specset import Sourced
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ def drift(session: Session, decided: Decided) -> list[Drift]:
 def deep(session: Session, decided: Decided) -> list[Drift]:
     """What running jails wrote into their roots and nobody declared. Raises HostError."""
     found = []
-    for name, sourced in decided.desired.specs.jails.items():
+    for name, sourced in _asked(session, decided).items():
         paths = written(session, name)
         if paths:
             fields = tuple((f"/{path.lstrip('/')}", "as built", "changed") for path in paths)
@@ -53,7 +55,13 @@ def deep(session: Session, decided: Decided) -> list[Drift]:
 
 def unseen(session: Session, decided: Decided) -> list[str]:
     """Jails whose roots were written to and are not mounted: what they wrote nobody can see now."""
-    return [name for name in sorted(decided.desired.specs.jails) if hidden(session, name)]
+    return [name for name in sorted(_asked(session, decided)) if hidden(session, name)]
+
+
+def _asked(session: Session, decided: Decided) -> Mapping[str, Sourced[Jail]]:
+    """The jails that are looked at."""
+    only = session.options.only
+    return {name: one for name, one in decided.desired.specs.jails.items() if not only or name in only}
 
 
 def _differences(session: Session, decided: Decided) -> Iterator[Difference]:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.cli.conftest import WEB
+from tests.cli.conftest import DB, WEB
 
 
 def test_a_property_changed_by_hand_is_drift_with_both_values(running):
@@ -138,6 +138,12 @@ def test_a_file_written_into_a_root_is_deep_drift(running):
     answer = running.run("drift", "--deep")
     assert answer.status == 2
     assert "/etc/by-hand: as built → changed" in answer.out
+    assert "wrote what nothing declares." in answer.out
+    assert "drifted" not in answer.out
+    assert "by-hand" not in running.run("drift", "--deep", "--only", "web").out
+    (running.folder / "specs" / "db.yaml").write_text(DB + "state: stopped\n")
+    assert running.run("apply").status == 0
+    assert "were written to: db." in running.run("drift", "--deep").err
 
 
 def test_history_tells_runs_and_steps(running):

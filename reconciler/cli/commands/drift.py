@@ -36,26 +36,25 @@ def drift(
 
     run = session.planning(session.options(path, given.labels(label), only=only), host)
     decided = run.decide()
-    found = drifting.drift(run, decided) + (drifting.deep(run, decided) if deep else [])
-    if only:
-        found = [item for item in found if item.scope in {"", *only}]
+    found = [item for item in drifting.drift(run, decided) if not only or item.scope in {"", *only}]
+    wrote = drifting.deep(run, decided) if deep else []
     if as_json:
-        print(json.dumps([asdict(item) for item in found], indent=2))
+        print(json.dumps([asdict(item) for item in (*found, *wrote)], indent=2))
     else:
-        _show(found)
+        _show(found, wrote)
         waiting = sorted(decided.desired.specs.jails.keys() - drifting.settled(decided))
         if waiting:
             print(f"Not compared, for their specs are not applied yet: {', '.join(waiting)}. See `reconcile plan`.")
     if deep and (unseen := drifting.unseen(run, decided)):
         print(f"Not looked into, for they do not run and were written to: {', '.join(unseen)}.", file=sys.stderr)
-    return DRIFTED if found else 0
+    return DRIFTED if found or wrote else 0
 
 
-def _show(found: list[Drift]) -> None:
+def _show(found: list[Drift], wrote: list[Drift]) -> None:
     from reconciler.cli.paper import many, paper
 
     on, scope = paper(), None
-    for item in found:
+    for item in sorted([*found, *wrote], key=lambda one: (not one.scope, one.scope)):
         if item.scope != scope:
             scope = item.scope
             print(on.ink(scope or "(shared)", "bold"))
@@ -65,7 +64,10 @@ def _show(found: list[Drift]) -> None:
             print(f"      {on.ink(text, 'dim')}")
     if found:
         print(f"\n{many(len(found), 'thing')} drifted. `reconcile apply` puts right what `drift:` does not leave.")
-    else:
+    if wrote:
+        print(f"\n{many(len(wrote), 'jail')} wrote what nothing declares. It stays until another root takes its place:")
+        print("declare it under `volumes`, `keep` or `ignore` before that.")
+    if not found and not wrote:
         print("No drift.")
 
 
