@@ -48,10 +48,12 @@ def opened(site: Site, recipe: ApplyPackage | ApplyBuilt, ref: Ref) -> tuple[Man
 def unfit(recipe: ApplyPackage | ApplyBuilt, manifest: Manifest, release: str, arch: str) -> str:
     """Why a package is not to be applied where it is listed; "" when it may be. `release` is as `15.1-RELEASE-p1`.
 
-    An `arch` of "" is not known, and not compared.
+    An `arch` of "" is not known, and not compared. One that was built here may have been built under another name or
+    version: what it holds follows from its layers alone.
     """
     name, _, level = release.rpartition("-p")
-    if recipe.name != manifest.name or recipe.version not in ("", manifest.version):
+    told = (manifest.name, recipe.version and manifest.version)
+    if isinstance(recipe, ApplyPackage) and (recipe.name, recipe.version) != told:
         return f"the spec says {recipe.name} {recipe.version}".rstrip() + ", and the archive of this digest is another"
     if reason := manifest.fits(name, int(level), arch or manifest.arch):
         return reason

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.build.made import unfit
+from reconciler.build.recipe import ApplyBuilt, ApplyPackage
 from reconciler.model.command import Command
 from reconciler.model.diagnostic import SpecError
 from reconciler.packages.delta import Delta
@@ -124,6 +126,15 @@ def test_a_package_beside_the_specs_is_held_against_them_by_the_plan(
     found = fleet.decide().refusals
     assert [one.code for one in found] == (["package-does-not-fit"] if reason else [])
     assert all(reason in one.detail and one.span is not None and one.span.line == 5 for one in found)
+
+
+def test_a_package_that_was_built_here_may_have_got_another_name_since() -> None:
+    manifest = Manifest("site", "1", "15.1-RELEASE", (0, 0), "amd64", "FreeBSD:15:amd64")
+    built = ApplyBuilt("web", "2", "00", "15.1-RELEASE-p0", (0, 0))
+    assert unfit(built, manifest, "15.1-RELEASE-p0", "amd64") == ""
+    assert "not p1" in unfit(built, manifest, "15.1-RELEASE-p1", "")
+    assert "the spec says web 2" in unfit(ApplyPackage("web", "2", "00", None), manifest, "15.1-RELEASE-p0", "")
+    assert unfit(ApplyPackage("site", "", "00", None), manifest, "15.1-RELEASE-p0", "") == ""
 
 
 def test_two_packages_beside_the_specs_conflict_before_anything_is_fetched(fleet: Fleet) -> None:

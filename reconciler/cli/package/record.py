@@ -22,7 +22,7 @@ _MEMORY = "With unionfs and no --upper: how much the tmpfs may hold."
 @VERB.command("start")
 def start(
     jail: Jail,
-    method: Annotated[str, typer.Option("--method", help="zfs, or unionfs: see below.")] = "zfs",
+    method: Annotated[str, typer.Option("--method", help="zfs, or unionfs: see above.")] = "zfs",
     upper: Annotated[str, typer.Option("--upper", metavar="DIR", help=_UPPER)] = "",
     memory: Annotated[str, typer.Option("--memory", metavar="SIZE", help=_MEMORY)] = "2G",
     restart: Restart = False,
