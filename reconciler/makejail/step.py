@@ -135,12 +135,12 @@ class EnvWord:
 
     @classmethod
     def expanding(cls, name: str, value: str) -> EnvWord:
-        r"""The word of a value in which `$x` expands in the jail's shell; or, where it holds a literal `\$`, on the
+        r"""The word of a value in which `$x` expands in the jail's shell; or, where it holds a `\$` or `$(`, on the
         host. Raises ValueError when the value breaks its own quoting."""
-        # Between double quotes a backslash before $ makes it literal; everything else is as in COPY.
-        word = DoubleQuoted(f"{name}=" + re.sub(r'\\(?!\$)|[`"]|(?<!\\)\$(?=\()', r"\\\g<0>", value))
+        # A backslash makes the $ after it literal, unless the value ends there or a ( follows; else it is as in COPY.
+        word = DoubleQuoted(f"{name}=" + re.sub(r'\\(?!\$[^(])|["`]|\$(?=\()', r"\\\g<0>", value))
         parts = word.parts()
-        if "\\$" in value:
+        if re.search(r"\\\$|\$\(", value):
             return cls(word.notation, f'"$(reconciler_quote {word.sh})"', word.names)
         shown = "".join(f"‹{part.body}›" if isinstance(part, Expansion) else part for part in parts)
         return cls(shown, single(word.sh))

@@ -84,6 +84,9 @@ FIELDS = [
     ("REPLACE f k v ' '\n", "output", "«APPJAIL_JAILDIR»/f"),
     ("EXEC --file f --name n --arg 'a b=c' --arg =v\n", "params", ["--a", "b", "c", "--=v", "v"]),
     ("EXEC ' ' --file f --name n\n", "name", "n"),
+    ("ENV A=$x$(z)\nRUN e\n", "env", ["A=«x»$(z)"]),  # One $( or \\$ in it, and the host expands the rest.
+    ("ENV A=$x\\$\nRUN e\n", "env", ["A=«x»\\$"]),
+    ("ENV A=\\$(z)\\$x\nRUN e\n", "env", ["A=\\$(z)$x"]),
 ]
 
 

@@ -1,8 +1,8 @@
 r"""ENV name=value: environment of the stage's RUNs.
 
-A value is required. `$x` expands in the jail's shell and `\$` is literal; but when a value holds `\$` anywhere,
-its other variables expand on the host. What a spec gives in `makejail: {env: {NAME: VALUE}}` stands after the first
-ENV, so a later ENV of that name wins over it. CMD never sees these variables.
+A value is required. `$x` expands in the jail's shell and `\$` is literal; but when a value holds `\$` or `$(`
+anywhere, its other variables expand on the host. What a spec gives in `makejail: {env: {NAME: VALUE}}` stands after
+the first ENV, so a later ENV of that name wins over it. CMD never sees these variables.
 
     ENV LANG=en_US.UTF-8
 """
