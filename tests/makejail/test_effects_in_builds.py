@@ -148,6 +148,7 @@ def test_text_that_breaks_its_own_quoting_is_refused_before_any_build(line: str)
         ("start", "VOLUME v", "volumes: [{name: v, mountpoint: /volumes/v}]"),
         ("start", "SET vnet.interface=x", "parameters: {vnet.interface: x}"),
         ("start", "SET --column 1 allow.mount=1", "parameters: "),
+        ("start", "SET --mark allow.mount", "parameters: {allow.mount: true}"),
         ("create", "SET children.max=1", "parameters: {children.max: 1}"),
         ("start", "LABEL a=b", "labels: {a: b}"),
     ],

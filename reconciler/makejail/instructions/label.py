@@ -1,8 +1,8 @@
 """LABEL key[=value]: a label of the jail. The text after = is not split; quotes stay.
 
 It becomes part of `labels:` of the jail's document. Keys have small letters and digits, with single dots or dashes.
-Another stage than build
-cannot set one: labels choose jails before anything of them runs. There it is skipped, with a warning.
+Another stage than build cannot set one: labels choose jails before anything of them runs. There it is skipped, with a
+warning.
 
     LABEL team.name=web
 """

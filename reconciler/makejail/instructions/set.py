@@ -48,7 +48,7 @@ def _compile(line: Line, state: State) -> Step | None:
         effect = Parameter(word, row, column, options.has("--mark"), line.span)
         return Step("SET", line.rest, line.span, operands, names=word.names, effect=effect)
     instead = f"In the spec: parameters: {{{name}: {value or 'true'}}}"
-    why = _without_moment(line, name, column)
+    why = _without_moment(line, text, column, marked=options.has("--mark"))
     if why:
         warnings = ignored("SET", why, instead, line.span)
         return Step("SET", line.rest, line.span, operands, names=word.names, warnings=warnings)
@@ -57,9 +57,12 @@ def _compile(line: Line, state: State) -> Step | None:
     return Step("SET", line.rest, line.span, operands, script, word.names, inside=True, warnings=warnings)
 
 
-def _without_moment(line: Line, name: str, column: DoubleQuoted | None) -> str:
+def _without_moment(line: Line, text: str, column: DoubleQuoted | None, *, marked: bool) -> str:
+    name, equals, _ = text.partition("=")
     if column is not None:
         return "--column edits one word of a template, and there is none."
+    if not equals and marked:
+        return "--mark asks for a value before a start, and the document decides what a start has."
     if line.stage in CREATION:
         return f"there is no jail yet in stage {line.stage}."
     return "" if _MODIFIABLE.match(name) else f"{name} takes effect at a start, which the document decides."
