@@ -79,6 +79,8 @@ def _show(name: str, found: Belongings) -> None:
         print(on.row(f"  - {row.name}", size(row.used), "red"))
     for row in found.snapshots:
         print(on.row(f"  - {row.name}", size(row.used), "red"))
+    for snapshot in found.recordings:
+        print(on.row(f"  ! {snapshot}", "a recording", "yellow"))
     for snapshot in found.foreign:
         print(on.row(f"  ! {snapshot}", "not ours", "yellow"))
     for clone, origin in found.clones:

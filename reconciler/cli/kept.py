@@ -15,12 +15,16 @@ _HELD_BY_US = "reconciler"
 
 @dataclass(frozen=True, slots=True)
 class Belongings:
-    """Datasets (children before parents), our snapshots of them, those of others, and what was cloned from any."""
+    """Datasets (children before parents), our snapshots of them, those of others, and what was cloned from any.
+
+    `recordings` are snapshots that `package record` holds.
+    """
 
     datasets: tuple[DatasetRow, ...]
     snapshots: tuple[DatasetRow, ...]
     foreign: tuple[str, ...]
     clones: tuple[tuple[str, str], ...]
+    recordings: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
@@ -54,21 +58,29 @@ def belongings(seen: Seen, paths: Iterable[str]) -> Belongings:
     below = [r for r in seen.observed.datasets if r.kind != "snapshot" and _below(r.name, names)]
     snapshots = [r for r in seen.observed.datasets if r.kind == "snapshot" and _at(r.name, names)]
     ours = [row for row in snapshots if _ours(row)]
+    recordings = tuple(row.name for row in snapshots if row.user.get("recording"))
     return Belongings(
         tuple(rows),
         tuple(ours),
-        tuple(r.name for r in (*below, *snapshots) if r not in ours),
+        tuple(r.name for r in (*below, *snapshots) if r not in ours and r.name not in recordings),
         tuple(
             (row.name, row.origin)
             for row in seen.observed.datasets
             if row.origin and _at(row.origin, names) and row.name not in names
         ),
+        recordings,
     )
 
 
 def refuse_strangers(found: Belongings) -> None:
-    """Raises Refused (`foreign-snapshots`, `has-clones`) naming what others made."""
+    """Raises Refused (`foreign-snapshots`, `has-clones`) naming what others made, and (`recording-not-ended`)."""
     problems = []
+    if found.recordings:
+        jail = found.recordings[0].partition("/jails/")[2].partition("/")[0]
+        detail = f"{', '.join(found.recordings)}: somebody records {jail}, or has built no package of it yet. "
+        detail += "Nothing was changed."
+        hint = f"Build the package, or forget the recording: reconcile package record discard {jail}"
+        problems.append(Diagnostic("recording-not-ended", "A recording of the jail was not ended", detail, hint))
     if found.foreign:
         problems.append(
             Diagnostic(

@@ -120,6 +120,11 @@ def discard(pool: Pool, jail: str, *, restart: bool = False) -> int:
     run = pool.session()
     with locked(run.host, run.document.pool, f"package record discard {jail}"):
         run = pool.session()
+        if left := [row.name for path, row in run.seen.rows.items() if _of_import(path, jail)]:
+            recorded.drop(session.site(run), left)  # of an import that was killed
+            if jail not in recorded.recordings(run.seen.rows):
+                print(f"What an import of {jail} left is gone.")
+                return 0
         found = _recording(run, jail)
         if found.upper:
             unions.discard(run, found, restart=restart)
@@ -127,6 +132,10 @@ def discard(pool: Pool, jail: str, *, restart: bool = False) -> int:
     went = "what was recorded is gone with it" if found.upper else "the jail is as it was"
     print(f"The recording of {jail} is discarded; {went}.")
     return 0
+
+
+def _of_import(path: str, jail: str) -> bool:
+    return path.startswith(f"jails/{jail}/") and path.endswith(f"@{recorded.HERE}")
 
 
 def build(pool: Pool, asked: Asked) -> int:

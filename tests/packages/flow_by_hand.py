@@ -26,7 +26,18 @@ def test_a_recording_is_discarded_or_refused_with_what_to_do(desk):
     assert desk.run("package", "record", "start", "web", "--method", "overlay").status == 64
     assert "unknown-jail" in desk.run("package", "record", "start", "nobody").err
     assert desk.run("package", "record", "start", "web").status == 0
+    (desk.folder / "specs/web.yaml").rename(desk.folder / "web.yaml")
+    refused = desk.run("destroy", "web", "--yes")
+    assert refused.status == 3 and "recording-not-ended" in refused.err, refused
+    assert "package record discard web" in refused.err
+    (desk.folder / "web.yaml").rename(desk.folder / "specs/web.yaml")
     assert desk.run("package", "record", "discard", "web").status == 0
+    assert snapshots(desk) == before
+    root = next(name for name in before.split() if name.startswith("zroot/reconciler/jails/web/") and "@" not in name)
+    desk.zfs("snapshot", "-o", "reconciler:recording=2026", f"{root}@importing")
+    desk.zfs("hold", "reconciler", f"{root}@importing")
+    left = desk.run("package", "record", "discard", "web")
+    assert left.status == 0 and "left is gone" in left.out, left
     assert snapshots(desk) == before
     desk.write("brief.yaml", "kind: Jail\nname: brief\nrelease: 15.1-RELEASE\nephemeral: true\n")
     assert desk.run("apply").status == 0
