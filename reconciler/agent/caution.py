@@ -18,7 +18,7 @@ _FIXED = ("host", "pool", "run", "state")
 
 def cautions(config: AgentConfig) -> tuple[Diagnostic, ...]:
     """Warnings, in the order of the configuration."""
-    return tuple(_sources(config))
+    return (*_sources(config), *_page(config))
 
 
 def kept(error: ReconcilerError) -> tuple[Diagnostic, ...]:
@@ -51,6 +51,15 @@ def _sources(config: AgentConfig) -> Iterable[Diagnostic]:
         if source.token_file is not None:
             what = f", so that whoever sits in between reads the token of {source.token_file}"
             yield Diagnostic("source-unprotected", _SUMMARY, f"{detail}{what}.", _ANOTHER, severity="warning")
+
+
+def _page(config: AgentConfig) -> Iterable[Diagnostic]:
+    """A page that others than this machine's users may read, with the specs, their history, and what steps printed."""
+    host = (config.web.listen or "localhost").rpartition(":")[0] or "localhost"
+    if not config.web.private and not is_loopback(host.strip("[]")):
+        detail = f"It listens on {config.web.listen}: whoever reaches it reads specs, their history and steps' output."
+        hint = "web: {private: true, token_file: FILE}, or listen on 127.0.0.1 behind a proxy that asks who it is."
+        yield Diagnostic("page-unprotected", "The status page may be read by others", detail, hint, severity="warning")
 
 
 def _unprotected(source: SourceConfig) -> bool:

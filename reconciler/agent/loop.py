@@ -65,8 +65,8 @@ class Agent:
     _number: int = 0
     _looked: Looked | None = None
     _bad: dict[str, tuple[Diagnostic, ...]] = field(default_factory=dict)
+    first_seen: dict[str, str] = field(default_factory=dict)
     _marks: dict[str, str] = field(default_factory=dict)
-    _first: dict[str, str] = field(default_factory=dict)
     _pending: tuple[object, ...] = ()
 
     def __post_init__(self) -> None:
@@ -155,13 +155,13 @@ class Agent:
     def _choose(self, orders: Orders) -> Choice:
         offers = self.origin.offers()
         for offer in offers:
-            self._first.setdefault(offer.source, offer.testing)
+            self.first_seen.setdefault(offer.source, offer.testing)
         forced = next((offer for offer in offers if orders.rewritten(offer.sha)), None)
         if forced is not None and self.last and not self.origin.contains(forced.sha, self.last):
             return Choice(forced.sha, forced)
         if offers:
             self.say(tip=self.origin.commit(offers[0].sha, offers[0]))
-        return choose(self.last, offers, self.origin.contains, frozenset(filter(None, self._first.values())))
+        return choose(self.last, offers, self.origin.contains, frozenset(filter(None, self.first_seen.values())))
 
     def _verified(self, commit: Commit, orders: Orders, since: str = "") -> Commit:
         """The commit with its signer; it and all that came after `since` have to verify. Raises FetchError."""

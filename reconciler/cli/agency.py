@@ -48,7 +48,10 @@ def make_agent(config: AgentConfig, *, adopt: bool = False, before: Agent | None
     stop = before.stop if before else threading.Event()
     origin = open_origin(config, LocalRunner(), clocks, name.partition(".")[0], stop.is_set)
     published = Published(Path(config.run))
-    return Agent(config, tools(config), origin, clocks, board, stop, published.show, adopt=adopt)
+    made = Agent(config, tools(config), origin, clocks, board, stop, published.show, adopt=adopt)
+    if before is not None:  # another configuration is no restart: a testing branch goes on, and so does who waits
+        made.first_seen, made.failures.found = before.first_seen, before.failures.found
+    return made
 
 
 def tools(config: AgentConfig) -> Tools:

@@ -10,9 +10,11 @@ import pytest
 
 from reconciler.agent.caution import cautions, settled
 from reconciler.agent.config import AgentConfig, SourceConfig
+from reconciler.agent.jails import Failing
 from reconciler.agent.remote import access
 from reconciler.agent.settings import load_settings
 from reconciler.agent.waited import Waited
+from reconciler.cli.agency import make_agent
 from reconciler.cli.agent_check import told
 from reconciler.model.diagnostic import Refused
 
@@ -66,6 +68,35 @@ def test_a_proxy_of_the_environment_is_gone_through_but_not_to_this_machine(
     monkeypatch.setenv("NO_PROXY", ".example.org")
     _, env = access(SourceConfig(url=url))
     assert {name for name in env if "proxy" in name.lower()} == names
+
+
+@pytest.mark.parametrize(
+    ("web", "count"),
+    [
+        ({}, 0),
+        ({"listen": "127.0.0.1:8399"}, 0),
+        ({"listen": "localhost:8399"}, 0),
+        ({"listen": "[::1]:8399"}, 0),
+        ({"listen": "0.0.0.0:8399"}, 1),
+        ({"listen": "[::]:8399"}, 1),
+        ({"listen": "jails1.example.org:8399"}, 1),
+        ({"listen": "0.0.0.0:8399", "private": True, "token_file": "/t"}, 0),
+    ],
+)
+def test_a_page_that_others_may_read_is_told_of(web: dict[str, object], count: int) -> None:
+    assert [one.code for one in cautions(config(web=web))] == ["page-unprotected"] * count
+
+
+def test_another_configuration_is_no_restart() -> None:
+    before = make_agent(config(host="sandbox:/nonexistent"))
+    before.first_seen["origin"] = "a"
+    before.failures.found["web"] = Failing(3, 1e9, 1e9, "x")
+    after = make_agent(config(host="sandbox:/nonexistent", jobs=9), before=before)
+    assert (after.first_seen, after.failures.found, after.board) == (
+        before.first_seen,
+        before.failures.found,
+        before.board,
+    )
 
 
 def test_a_token_in_the_open_is_told_of_even_where_commits_are_signed() -> None:
