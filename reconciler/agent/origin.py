@@ -23,6 +23,7 @@ from reconciler.model.command import Runner
 from reconciler.model.diagnostic import Diagnostic, FetchError
 
 _KNOWN = 1000
+_FRESH = "repository.new"
 SETTLED = 1.0
 """Seconds for which a folder has to stay as it is before it counts."""
 
@@ -96,6 +97,7 @@ class GitOrigin:
 
     def open(self) -> None:
         """The copy of the repository."""
+        shutil.rmtree(self._copy(_FRESH).folder, ignore_errors=True)
         self.repository.open()
 
     def refresh(self, *, now: bool) -> None:
@@ -130,7 +132,7 @@ class GitOrigin:
         """Fetch everything beside a damaged copy, which stays in use until some remote has answered."""
         self._renewed = self.clocks.ticks()
         before, known = self.repository, self.sources
-        fresh = self._copy("repository.new")
+        fresh = self._copy(_FRESH)
         shutil.rmtree(fresh.folder, ignore_errors=True)
         with suppress(FetchError, OSError):
             fresh.open()

@@ -85,6 +85,7 @@ def test_what_a_fetch_that_was_killed_left_is_cleared(world, work) -> None:
     folder = Path(agent.config.state) / "repository"
     left = [folder / "objects/pack/tmp_pack_x", folder / "objects/pack/tmp_idx_x", folder / "objects/ab/tmp_obj_x"]
     left += [folder / "refs/reconciler/origin/main.lock", folder / "packed-refs.lock", folder / "gc.pid"]
+    left.append(folder.with_name("repository.new") / "HEAD")
     for file in left:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(b"x" * 1000)
