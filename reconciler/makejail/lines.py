@@ -8,14 +8,11 @@ continuation that the file's end cuts off (both are reported in `Lines.lost`).
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from reconciler.model.diagnostic import Span
 
 SPACES = " \t\n\v\f\r"
-_ESCAPED_END = re.compile(rf"(\\+)\\[{SPACES}]*\Z")
-_JOINED_END = re.compile(rf"\\[{SPACES}]*\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +81,10 @@ def logical_lines(text: str, file: str) -> Lines:
 
 def _end(line: str) -> tuple[str, bool]:
     """Return the line without its closing backslash, and whether the next line joins it."""
-    if escaped := _ESCAPED_END.search(line):
-        return line[: escaped.start()] + escaped[1], False
-    if joined := _JOINED_END.search(line):
-        return line[: joined.start()], True
-    return line, False
+    shown = line.rstrip(SPACES)
+    if not shown.endswith("\\"):
+        return line, False
+    return shown[:-1], not shown.endswith("\\\\")
 
 
 def _join(pieces: list[tuple[str, Span]]) -> LogicalLine:

@@ -8,7 +8,7 @@ a value is given, the second of two adjacent references or definitions is not se
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from reconciler.makejail.include import Flat, FlatLine
@@ -76,8 +76,9 @@ def expand_macros(flat: Flat, given: Sequence[str] = ()) -> Expanded:
             warnings.append(warning("macro-twice", "A build argument is defined twice", detail, hint, macro.span))
             continue
         defined[macro.name] = macro
-        lines = [line.with_text(_refer(line.text, macro)) for line in lines]
-    erased = [line.with_text(_DEFINITION.sub(r"\1", line.text)) for line in lines]
+        reference = f"%{{{macro.name}}}"
+        lines = [line.with_text(_refer(line.text, macro)) if reference in line.text else line for line in lines]
+    erased = [line.with_text(_edited(_DEFINITION, r"\1", line.text)) for line in lines]
     kept = [line.with_text(_ESCAPED.sub(r"%{\1}", line.text)) for line in erased if line.text]
     return Expanded(tuple(kept), tuple(warnings))
 
@@ -85,7 +86,7 @@ def expand_macros(flat: Flat, given: Sequence[str] = ()) -> Expanded:
 def _definitions(lines: list[FlatLine]) -> list[_Macro]:
     found = []
     for line in lines:
-        for piece in _DEFINITION.finditer(line.text):
+        for piece in _DEFINITION.finditer(line.text, 0, _closed(line.text)):
             if inner := _INNERMOST.match(piece[0]):
                 value = inner[3].replace("\\}", "}")
                 found.append(_Macro(inner[1], inner[2] == "!", value, line.line.origin(piece.start())))
@@ -94,7 +95,7 @@ def _definitions(lines: list[FlatLine]) -> list[_Macro]:
 
 def _assign(lines: list[FlatLine], name: str, value: str) -> list[FlatLine]:
     pattern = re.compile(rf"(?:^|[^%])%\{{{re.escape(name)}[:!]{_VALUE}\}}")
-    if not re.fullmatch(_NAME, name) or not any(pattern.search(line.text) for line in lines):
+    if not re.fullmatch(_NAME, name) or not any(pattern.search(one.text, 0, _closed(one.text)) for one in lines):
         raise problem(
             DATA,
             "build-argument-unknown",
@@ -107,7 +108,17 @@ def _assign(lines: list[FlatLine], name: str, value: str) -> list[FlatLine]:
     def given(match: re.Match[str]) -> str:
         return f"%{{{name}:{body.replace('&', match[0])}}}"
 
-    return [line.with_text(pattern.sub(given, line.text)) for line in lines]
+    return [line.with_text(_edited(pattern, given, line.text)) for line in lines]
+
+
+def _closed(text: str) -> int:
+    """How much of a text can hold definitions: what comes after the last brace is never looked through for its end."""
+    return text.rfind("}") + 1
+
+
+def _edited(pattern: re.Pattern[str], new: str | Callable[[re.Match[str]], str], text: str) -> str:
+    end = _closed(text)
+    return pattern.sub(new, text[:end]) + text[end:] if end else text
 
 
 def _refer(text: str, macro: _Macro) -> str:

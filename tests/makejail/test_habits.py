@@ -165,3 +165,18 @@ def test_a_variable_in_the_environment_of_the_command_line_expands_as_in_env(
     given = ("-V", "A=$x", "-V", r"B=\$y $z", "-V", "C=${")
     (_made, run) = _compiled("RUN a\n", tmp_path, capsys, *given)["stages"]["build"]
     assert run["env"] == ["A=‹x›", "B=$y «z»", "C=${"]
+
+
+HOSTILE = [
+    ("RAW " + "\\" * 100_000 + "x", 0),
+    ("RAW }" + "%{A:" * 50_000, 0),
+    ("LABEL " + "a" * 64 + "!", 65),
+    ("\n".join(f"%{{A{n}:1}}" for n in range(1000)) + "\nRAW x", 0),
+]
+
+
+@pytest.mark.parametrize(("text", "status"), HOSTILE, ids=["backslashes", "macros", "label", "definitions"])
+def test_what_a_stranger_writes_takes_time_by_its_length_alone(
+    text: str, status: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _compiled(f"{text}\n", tmp_path, capsys)["status"] == status

@@ -18,7 +18,7 @@ from reconciler.makejail.quoting import DoubleQuoted
 from reconciler.makejail.stages import BUILD
 from reconciler.makejail.step import Instruction, Line, State, Step, required
 
-_KEY = re.compile(r"[a-z][a-z0-9]*((\.|-)?[a-z][a-z0-9]*)*\Z")
+_KEY = re.compile(r"[a-z][a-z0-9]*([.-][a-z][a-z0-9]*)*\Z")
 
 
 def _compile(line: Line, state: State) -> Step | None:
