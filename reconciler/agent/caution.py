@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
@@ -19,6 +20,24 @@ _FIXED = ("host", "pool", "run", "state")
 def cautions(config: AgentConfig) -> tuple[Diagnostic, ...]:
     """Warnings, in the order of the configuration."""
     return (*_sources(config), *_page(config))
+
+
+def absent(config: AgentConfig) -> tuple[Diagnostic, ...]:
+    """Files and folders that the configuration names and that cannot be read now; they may still come."""
+    named = [("trust.allowed_signers", config.trust.allowed_signers), ("trust.gpg_home", config.trust.gpg_home)]
+    for number, source in enumerate(config.sources):
+        files = ("path", "identity", "known_hosts", "token_file", "ca_file")
+        named += [(f"sources.{number}.{name}", getattr(source, name)) for name in files]
+    named += [("web.token_file", config.web.token_file), ("webhook.secret_file", config.webhook.secret_file)]
+    named += [(f"notify.{number}.secret_file", one.secret_file) for number, one in enumerate(config.notify)]
+    return tuple(_absent(name, path) for name, path in named if path is not None and not os.access(path, os.R_OK))
+
+
+def _absent(name: str, path: str) -> Diagnostic:
+    detail = f"{name}: {path} is missing, or may not be read by whoever runs this."
+    hint = "What needs it does not work until it is there; nothing has to be restarted then."
+    summary = "A file that the configuration names is not there"
+    return Diagnostic("config-file-missing", summary, detail, hint, severity="warning")
 
 
 def kept(error: ReconcilerError) -> tuple[Diagnostic, ...]:

@@ -148,7 +148,8 @@ def _loop(status: Status) -> Families:
         "phase", "1 for the phase that the loop is in, 0 for others.", ["phase"], (((p[1],), v) for p, v in phases)
     )
     yield _gauge("suspended", "1 while everything is suspended.", float(bool(status.suspended)))
-    yield _gauge("problems", "Problems that the loop reports now.", len(status.problems))
+    errors = sum(problem.severity == "error" for problem in status.problems)
+    yield _gauge("problems", "Errors that the last turn of the loop reported; remarks are not counted.", errors)
     text = "Warnings about the configuration, such as one that a reload did not take."
     yield _gauge("cautions", text, len(status.cautions))
     text = "When the last turn of the loop ended, since 1970; 0 before the first."

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from reconciler.agent.caution import cautions
+from reconciler.agent.caution import absent, cautions
 from reconciler.agent.settings import load_settings
 from reconciler.cli import show
 from reconciler.cli.paper import table
@@ -20,7 +20,7 @@ def told(file: Path | None, flags: Mapping[str, str]) -> int:
     config, settings = load_settings(file, os.environ, flags)
     rows = [(one.name, _words(one.value), one.origin) for one in settings]
     print("\n".join(table([("SETTING", "VALUE", "FROM"), *rows])))
-    show.show(cautions(config))
+    show.show((*cautions(config), *absent(config)))
     return 0
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.agent.caution import cautions, settled
+from reconciler.agent.caution import absent, cautions, settled
 from reconciler.agent.config import AgentConfig, SourceConfig
 from reconciler.agent.jails import Failing
 from reconciler.agent.remote import access
@@ -85,6 +85,25 @@ def test_a_proxy_of_the_environment_is_gone_through_but_not_to_this_machine(
 )
 def test_a_page_that_others_may_read_is_told_of(web: dict[str, object], count: int) -> None:
     assert [one.code for one in cautions(config(web=web))] == ["page-unprotected"] * count
+
+
+def test_a_check_tells_which_files_are_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "signers").touch()
+    source = {"url": "ssh://git@h.example/x.git", "identity": str(tmp_path / "key")}
+    given = config(
+        sources=[source],
+        trust={"verify": "commits", "allowed_signers": str(tmp_path / "signers"), "gpg_home": str(tmp_path / "gpg")},
+        web={"token_file": str(tmp_path / "token")},
+        notify=[{"url": "https://n.example/", "secret_file": str(tmp_path / "secret")}],
+    )
+    found = [one.detail.partition(":")[0] for one in absent(given)]
+    assert found == ["trust.gpg_home", "sources.0.identity", "web.token_file", "notify.0.secret_file"]
+    file = tmp_path / "agent.yaml"
+    file.write_text(
+        f"sources: [{{url: a}}]\nwebhook: {{secret_file: {tmp_path}/none}}\nweb: {{listen: '127.0.0.1:1'}}\n"
+    )
+    assert told(file, {}) == 0
+    assert "config-file-missing" in capsys.readouterr().err
 
 
 def test_another_configuration_is_no_restart() -> None:
