@@ -133,15 +133,6 @@ def test_what_is_left_is_planned_to_go_though_nothing_is_to_be_built(fleet: Flee
     assert traces(fleet) == ["epair1a", "epair1b"]  # another pool's
 
 
-def test_a_bridge_that_jails_use_is_made_as_theirs_and_stays(fleet: Fleet) -> None:
-    fleet.write(WEB + "network: {vnet: {bridge: builds0, address: 10.78.0.2/24, gateway: 10.78.0.1}}\n" + HOST)
-    makejail(fleet, "CMD true")
-    assert problems(fleet.apply()) == []
-    assert "description: reconciler: builds0\n" in shell(fleet, "ifconfig", "builds0")
-    assert shell(fleet, "ifconfig", "builds0").count("member: ") == 1
-    assert fleet.titles() == []
-
-
 def test_what_a_host_lacks_holds_back_who_is_to_be_built(fleet: Fleet) -> None:
     fleet.write(STOPPED + HOST)
     makejail(fleet, "CMD true")
