@@ -166,3 +166,20 @@ def test_data_of_a_jail_that_no_commit_names_any_more_stays(world, work, hand) -
     work.push()
     assert agent.cycle(after=60) == "applied", agent.status.problems
     assert hand("zfs", "get", "-H", "-o", "value", "guid", dataset) == guid, "it has its data again"
+
+
+def test_what_a_stopped_jail_wrote_is_in_the_way_of_a_commit_that_replaces_its_root(world, work, hand) -> None:
+    work.commit("one", {"specs/web.yaml": RUNNING})
+    agent = world()
+    assert agent.cycle() == "applied", agent.status.problems
+    hand("jexec", "web", "sh", "-c", "echo mine >/etc/mine")
+    work.commit("two", {"specs/web.yaml": jail("web")})
+    assert agent.cycle(after=60) == "applied", agent.status.problems
+    another = jail("web") + "makejail: {text: 'CMD true'}\n"
+    work.commit("three", {"specs/web.yaml": another})
+    assert agent.cycle(after=60) == "refused"
+    assert "undeclared-changes" in {problem.code for problem in agent.status.problems}
+    assert "jails/web/2" not in hand("zfs", "list", "-H", "-o", "name")
+    work.commit("four", {"specs/web.yaml": another + "ignore: [/etc/mine]\n"})
+    assert agent.cycle(after=60) == "applied", agent.status.problems
+    assert "jails/web/2" in hand("zfs", "list", "-H", "-o", "name")
