@@ -42,14 +42,16 @@ def network_parts(asked: Asked, wishes: Sequence[Wish]) -> Found:
     found: Found = []
     for wish in by.get("ip4_inherit", ()) or by.get("ip6_inherit", ()):
         found.append(part("network/inherit", True, wish))
+    ways = [one for way in _WAYS for one in by.get(way, ())]
     if "virtualnet" in by:
         found += _virtual(asked, by["virtualnet"])
+        found += [incomplete(one, "A virtual network says the address itself.") for one in ways]
     elif "bridge" in by:
         found += _bridged(asked, by)
     elif "vnet" in by:
         found += _lent(asked, by)
-    else:
-        found += [incomplete(one, "It needs OPTION vnet or bridge.") for way in _WAYS for one in by.get(way, ())]
+    elif not asked.network.get("vnet"):
+        found += [incomplete(one, "It needs OPTION vnet or bridge.") for one in ways]
     found += _aliases(by)
     has_stack = "virtualnet" in by or any(_is_stack(one) for one in found) or bool(asked.network.get("vnet"))
     for wish in by.get("macaddr", ()):

@@ -179,6 +179,7 @@ SAID = [
     ("OPTION bridge=x", "option-incomplete"),
     ("OPTION vnet=em1", "option-incomplete"),
     ("OPTION dhcp=em1", "option-incomplete"),
+    ("OPTION virtualnet=:x\nOPTION slaac=em1", "option-incomplete"),
     ("OPTION vnet=em1\nOPTION vnet=em2\nOPTION slaac=em1", "option-incomplete"),
     ("OPTION limits=memoryuse", "option-incomplete"),
     ("OPTION release=mine", "option-part-ignored"),
