@@ -11,6 +11,7 @@ from reconciler.cli import unions
 from reconciler.hosts.sandbox.machine import Machine
 from reconciler.model.command import Command
 from tests.cli.conftest import Desk
+from tests.sweep import EVERY
 
 from . import test_union
 from .flow_killed import dying, every, succeeds
@@ -197,7 +198,7 @@ def test_what_changed_in_the_root_itself_meanwhile_is_in_the_package_too(desk):
     assert "srv/over" in shown and "srv/beneath" in shown
 
 
-@pytest.mark.parametrize("seed", range(2, 14))
+@pytest.mark.parametrize("seed", range(2, 10))
 def test_a_package_of_a_union_gives_the_tree_that_the_union_showed(lab: Lab, seed: int) -> None:
     test_union.test_a_package_of_a_union_gives_the_tree_that_the_union_showed(lab, seed)
 
@@ -216,7 +217,7 @@ def test_dying_while_a_recording_begins_ends_and_is_forgotten(desk, dying):
         record(desk, "discard", "web", "--restart")
         assert there(desk) == before
 
-    every(desk, dying, ("package", "record", *START), lambda: None, begun, step=5)
+    every(desk, dying, ("package", "record", *START), lambda: None, begun, step=EVERY)
 
     def start() -> None:
         record(desk, *START)
@@ -230,11 +231,11 @@ def test_dying_while_a_recording_begins_ends_and_is_forgotten(desk, dying):
         assert desk.run(*BUILD).status == 0
         assert there(desk) == before
 
-    every(desk, dying, ("package", "record", "stop", "web", "--restart"), start, ended, step=5)
+    every(desk, dying, ("package", "record", "stop", "web", "--restart"), start, ended, step=EVERY)
 
     def forgotten() -> None:
         succeeds(desk, "package", "record", "discard", "web", "--restart", unless="recording-none")
         running()
         assert there(desk) == before
 
-    every(desk, dying, ("package", "record", "discard", "web", "--restart"), start, forgotten, step=5)
+    every(desk, dying, ("package", "record", "discard", "web", "--restart"), start, forgotten, step=EVERY)
