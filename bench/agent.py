@@ -28,7 +28,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from bench.noop import Host
 from bench.seed import name_of, seeded
+from reconciler.agent.orders import COMMIT
 from reconciler.journal import open_journal
+from reconciler.model.command import Command
 
 REACH = {"push_to_action_s": 0.5, "changed_cpu_s": 0.3, "idle_mb": 80.0}
 GIT = {
@@ -183,6 +185,8 @@ def fleet(folder: Path, cache: Path, count: int) -> dict[str, float]:
         (repository.tree / "specs" / path.name).write_bytes(path.read_bytes())
     repository.push()
     host = Host(seed / "box")
+    # An earlier run's agent has followed another repository here, and the pool remembers how far.
+    host.asked.run(Command(("zfs", "inherit", COMMIT, "zroot/reconciler")))
     agent = Agent(folder, repository, host.box, interval="1h")
     try:
         agent.rests(0)

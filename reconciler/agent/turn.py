@@ -141,8 +141,8 @@ class Engine:
         """Look at everything."""
         earlier, self._seen = self._seen or earlier, None
         session = Session(host, options, self.tools.load(options.path), earlier, self.renderings)
+        raw = session.observation  # before anything has it parsed, and lets go of it
         self._same_pool(session)
-        raw = session.observation  # before it is parsed, and let go of
         decided = session.compare()
         if decided.plan.steps and not decided.refusals:
             session, decided = self.tools.settled(session, decided, download)
