@@ -75,8 +75,11 @@ def _plain(status: Status) -> dict[str, Any]:
 
 def read_status(run: Path) -> dict[str, Any] | None:
     """What a running agent says of itself, jails included; None where none runs."""
-    if _free(run):
-        return None
+    return None if _free(run) else last_said(run)
+
+
+def last_said(run: Path) -> dict[str, Any] | None:
+    """What an agent said last, whether it runs or not, such as one that cron starts for a turn."""
     with suppress(OSError, ValueError):
         found: dict[str, Any] = json.loads(_read(run / _STATUS))
         with suppress(OSError, ValueError):

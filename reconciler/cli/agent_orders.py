@@ -11,7 +11,7 @@ from typing import Any
 
 from reconciler.agent.config import AgentConfig
 from reconciler.agent.orders import SUSPENDED, Approved, approve
-from reconciler.agent.published import read_status, wake
+from reconciler.agent.published import last_said, wake
 from reconciler.cli import session, suspending
 from reconciler.cli.lock import user
 from reconciler.cli.record import noted
@@ -26,7 +26,7 @@ def approve_commit(
 ) -> str:
     """Let a commit go on, and wake the agent; answers what was done. Raises SpecError (`commit-unknown`, ...)."""
     run = Path(config.run)
-    said = read_status(run) or {}
+    said = last_said(run) or {}
     sha = _meant(given, said)
     # An agent that runs may have been told of its folder by flags that are not known here.
     state = str(said.get("state") or config.state)

@@ -57,6 +57,7 @@ def sentence(status: Status, last: Cycle) -> str:
     commit = status.commit
     at = f"{commit.sha[:12]} {commit.subject!r} by {commit.author}" if commit is not None else "no commit"
     counts = ", ".join(f"{count} {word}" for word, count in sorted(last.counts.items()))
-    waits = f"; {status.approval.commit.sha[:12]} awaits approval" if status.approval is not None else ""
+    waiting = status.approval.commit.sha[:12] if status.approval is not None else ""
+    waits = f"; {waiting} awaits approval: reconcile approve {waiting}" if waiting else ""
     refused = f"; {status.refused.commit.sha[:12]} is refused" if status.refused is not None else ""
     return show.visible(f"{last.outcome}: {at}{f' ({counts})' if counts else ''}{waits}{refused}")
