@@ -9,10 +9,11 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, TextIO, cast
 
 from reconciler.cli.paper import Ink, Paper, paper, size
 from reconciler.cli.show import visible
+from reconciler.cli.steady import Steady
 from reconciler.model.action import Step
 from reconciler.model.command import Output
 from reconciler.model.outcome import Outcome, Result
@@ -42,7 +43,7 @@ class Progress:
     def __init__(self, ended: Ended, stream: TextIO | None = None, patience: float = 30.0) -> None:
         """`ended` hears each step's end, with the end of its output; a step longer than `patience` (s) is named."""
         self._ended = ended
-        self._stream = stream or sys.stdout
+        self._stream: TextIO = cast("TextIO", Steady(stream or sys.stdout))
         self._paper: Paper = paper(self._stream)
         self._guard = threading.RLock()
         self._tails: dict[Ref, bytearray] = {}

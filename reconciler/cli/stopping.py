@@ -1,4 +1,8 @@
-"""What ^C and SIGTERM do to a run: what is being done ends, and nothing new begins."""
+"""What signals do to a run. ^C and SIGTERM: what is being done ends, and nothing new begins. SIGHUP: nothing.
+
+A terminal that is closed, or a connection that is lost, is nobody's wish to stop: a jail that was just stopped
+for its new root would stay down. Such a run goes on to its end, and `reconcile history` says how that was.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import FrameType
 
@@ -33,9 +37,13 @@ def stopping(running: Callable[[], list[str]]) -> Iterator[Stopping]:
         state.signal = state.signal or number
         state.event.set()
         names = ", ".join(running()) or "nothing"
-        print(f"reconcile: stopping; waiting for what has begun: {names}", file=sys.stderr, flush=True)
+        with suppress(OSError):  # the terminal may have gone before
+            print(f"reconcile: stopping; waiting for what has begun: {names}", file=sys.stderr, flush=True)
 
     before = {number: signal.signal(number, heard) for number in (signal.SIGINT, signal.SIGTERM)}
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup(1) did it already
+        # A handler that does nothing, for what is ignored would be ignored by all that a jail's start begins.
+        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda _number, _frame: None)
     try:
         yield state
     finally:

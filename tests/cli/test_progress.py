@@ -1,7 +1,10 @@
 """What is said while steps run."""
 
+import errno
 import io
 import threading
+
+import pytest
 
 from reconciler.cli.progress import TAIL, Progress
 from reconciler.kinds.source import RecordSource, Source
@@ -56,3 +59,32 @@ def test_a_step_that_takes_long_is_named():
         progress.watch("begin", STEP, None)
         assert stream.event.wait(60)
     assert "still at it" in stream.getvalue()
+
+
+class Gone(io.StringIO):
+    """A terminal that was closed after so many characters."""
+
+    def __init__(self, left, terminal):
+        super().__init__()
+        self.left, self.terminal = left, terminal
+
+    def isatty(self):
+        return self.terminal
+
+    def write(self, text):
+        self.left -= len(text)
+        if self.left < 0:
+            raise OSError(errno.EIO, "Input/output error")
+        return super().write(text)
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+@pytest.mark.parametrize("left", [0, 30])
+def test_a_reader_that_goes_away_stops_no_work(left, terminal):
+    ended = []
+    with Progress(lambda *told: ended.append(told), Gone(left, terminal)) as progress:
+        for _ in range(2):
+            progress.watch("begin", STEP, None)
+            progress.moved(REF)(2_000_000, 4_000_000)
+            progress.watch("end", STEP, Result(STEP, "applied", 0.26))
+    assert len(ended) == 2

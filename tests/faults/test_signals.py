@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import threading
 
 from reconciler.cache import Cache
@@ -42,3 +43,13 @@ def test_sigterm_lets_what_has_begun_end_and_begins_nothing_new(fleet: Fleet) ->
     assert problems(fleet.apply()) == []
     assert fleet.titles() == []
     assert orphans(fleet) == []
+
+
+def test_a_lost_terminal_does_not_stop_a_run_halfway() -> None:
+    before = signal.getsignal(signal.SIGHUP)
+    with stopping(list) as stop:
+        os.kill(os.getpid(), signal.SIGHUP)
+        inherited = subprocess.run(["/bin/sh", "-c", "kill -HUP $$; echo deaf"], capture_output=True, check=False)
+    assert (stop.signal, stop.event.is_set()) == (0, False)
+    assert (inherited.returncode, inherited.stdout) == (-signal.SIGHUP, b""), "what a run starts must hear a SIGHUP"
+    assert signal.getsignal(signal.SIGHUP) == before

@@ -144,3 +144,12 @@ def test_ruleset_hides_devices(machine: Machine) -> None:
 def test_without_isolation_a_process_runs_only_when_that_was_asked_for(machine: Machine) -> None:
     ended = unconfined.run(machine, Task(("sh", "-c", "pwd; exit 3"), 1))
     assert (ended.completed.status, ended.completed.stdout) == (3, f"{machine.host}/jails/j\n".encode())
+
+
+def test_what_a_jail_writes_does_not_depend_on_the_mask_of_who_runs_the_tool(machine: Machine) -> None:
+    before = os.umask(0o077)
+    try:
+        done = run(machine, "jexec", "j", "sh", "-c", "umask")
+    finally:
+        os.umask(before)
+    assert done.stdout.strip() == b"0022"

@@ -227,7 +227,7 @@ def _started(machine: Machine, spec: dict[str, Any], task: Task) -> Ended:
         (sys.executable, "-I", "-S", helper, str(told)),
         stdin=fed if fed is not None else subprocess.PIPE if task.stdin else subprocess.DEVNULL,
         stdout=None if task.direct else subprocess.PIPE, stderr=None if task.direct else subprocess.PIPE,
-        pass_fds=(told, report, go), start_new_session=True,
+        pass_fds=(told, report, go), start_new_session=True, umask=-1 if task.direct else 0o022,
     )  # fmt: skip
     for fd in (told, report, go):
         os.close(fd)
