@@ -98,6 +98,8 @@ def test_a_package_of_a_union_gives_the_tree_that_the_union_showed(lab: Lab, see
     lab.do("umount", "/jail")
     lab.snapshot("zroot/jail@b")
     left = lab.left()
+    where = union.looked(lab.site, "/up/x")
+    assert "t" in where.names and "t" in where.folders and "t" not in where.whole | where.several
     found = difference(lab.site, [("zroot/jail@a", "zroot/jail@b")], upper="/up/x")
     assert lab.left() == left
     assert "t/immutable" in found.lost["flags"] and shown["t/immutable"].flags == ()

@@ -201,6 +201,12 @@ def _realpath(machine: Machine, command: Command, answer: Answer, argv: Sequence
     return b""
 
 
+_FIND_TYPES = {
+    "d": stat.S_ISDIR, "f": stat.S_ISREG, "l": stat.S_ISLNK, "p": stat.S_ISFIFO, "s": stat.S_ISSOCK,
+    "b": stat.S_ISBLK, "c": stat.S_ISCHR,
+}  # fmt: skip
+
+
 def _find(machine: Machine, command: Command, answer: Answer, argv: Sequence[str]) -> bytes:
     """Paths with -type, -name, -maxdepth, -mindepth, -links, -print and -print0."""
     roots = list(argv[: next((i for i, w in enumerate(argv) if w.startswith("-")), len(argv))])
@@ -215,6 +221,8 @@ def _find(machine: Machine, command: Command, answer: Answer, argv: Sequence[str
             end = "\0" if word == "-print0" else end
         else:
             raise Refusal(f"find: {word}: unknown primary or operator")
+    if wanted.get("-type", "d") not in _FIND_TYPES:
+        raise Refusal(f"find: -type: {wanted['-type']}: unknown type")
     for root in roots:
         try:
             place, _info = _at(machine, root, follow=False)
@@ -227,7 +235,7 @@ def _find(machine: Machine, command: Command, answer: Answer, argv: Sequence[str
 
 def _walk(machine: Machine, place: Place, shown: str, depth: int, wanted: dict[str, str]) -> list[str]:
     info = os.lstat(place.real)
-    kind = {"d": stat.S_ISDIR, "f": stat.S_ISREG, "l": stat.S_ISLNK, "p": stat.S_ISFIFO}.get(wanted.get("-type", ""))
+    kind = _FIND_TYPES.get(wanted.get("-type", ""))
     links = wanted.get("-links", "")
     fits = (
         (kind is None or kind(info.st_mode))
