@@ -69,7 +69,7 @@ def _one(session: Session, decided: Decided, name: str, changed: str, *, look: b
     notes = list(_notes(decided, name))
     if pruned := user.get("pruned", ""):
         notes.append(f"pruned on {pruned}; its data stays: reconcile undelete {name}, or reconcile destroy {name}")
-    elif declared is None:
+    elif declared is None and not notes:
         notes.append("in no spec: reconcile plan says what becomes of it")
     if skipped := _sealed(seen, name, live).get("skipped", ""):
         notes.append(f"changed by hand, and so not patched: {skipped}")
