@@ -154,3 +154,23 @@ def test_sizes_say_nothing_and_a_hold_does(holds: tuple[int, int]) -> None:
     found = records.differing(answer((one, *empty)), answer(({name: (1, holds[0], 9)}, *empty)))
     assert found is not None and parsed(found[0]).datasets == ()
     assert isinstance(parsed(answer((one, *empty))).datasets[0], DatasetRow)
+
+
+_record = st.text("ab}{,", min_size=1, max_size=4).map(str.encode)
+_few = st.lists(_record, max_size=4)
+
+
+@given(st.sampled_from([b"\n", b"},{", b"}, {"]), _few, _few, _few, _few)
+def test_only_whole_records_that_both_have_are_cut_away_at_either_end(
+    between: bytes, first: list[bytes], one: list[bytes], other: list[bytes], last: list[bytes]
+) -> None:
+    mine, theirs = ((between.join([*first, *part, *last])) for part in (one, other))
+    whole, others = (body.split(between) if body else [] for body in (mine, theirs))
+    left, left_over = records._middles(mine, theirs, between)
+    assert len(whole) - len(left) == len(others) - len(left_over)
+    assert any(
+        whole[:at] == others[:at]
+        and whole == [*whole[:at], *left, *whole[at + len(left) :]]
+        and others == [*others[:at], *left_over, *whole[at + len(left) :]]
+        for at in range(len(whole) - len(left) + 1)
+    )
