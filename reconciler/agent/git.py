@@ -23,6 +23,8 @@ from reconciler.model.diagnostic import Diagnostic, FetchError, HostError
 MAX_REFS = 20_000
 MAX_COMMITS = 20_000
 """Commits between two that are applied one after the other."""
+VAIN = 3
+"""Fetches in a row after which a remote that answers is no longer held to be at fault alone."""
 _LIMIT = 64 * 1024 * 1024
 _LOCAL = 600.0
 _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
@@ -100,7 +102,7 @@ class Repository:
         self.folder, self._runner, self._timeout, self._stop = folder, runner, timeout, stop
         self.damaged = False
         """Whether git could not read something that should be there."""
-        self._least = -1
+        self._least, self._vain = -1, 0
 
     @property
     def there(self) -> bool:
@@ -138,10 +140,12 @@ class Repository:
         try:
             self._remote(source, argv, watch=self._growth())
         except FetchError as error:
-            # It answered a moment ago: what git could not do may be our copy's fault as well.
-            self.damaged = self.damaged or (error.__cause__ is None and not self._stop())
+            # It answered a moment ago: what git cannot do again and again may be our copy's fault as well.
+            self._vain += error.__cause__ is None and not self._stop()
+            self.damaged = self.damaged or self._vain >= VAIN
             self._sweep()
             raise
+        self._vain = 0
         if size_of(self.folder) > MAX_REPOSITORY:
             self._shrink()
             raise FetchError(too_large(source))
