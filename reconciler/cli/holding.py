@@ -28,6 +28,14 @@ def reasons(run: Session, name: str, status: Mapping[str, Any] | None) -> Iterat
         yield "no agent runs here that would do it: reconcile apply"
 
 
+def plain(reason: str, status: Mapping[str, Any] | None) -> str:
+    """A reason with paths as they are in the repository, not in the agent's copy of it."""
+    if status is not None and status.get("state"):
+        for slot in ("a", "b"):
+            reason = reason.replace(f"{status['state']}/trees/{slot}/", "")
+    return reason
+
+
 def _jail(run: Session, decided: Decided, name: str) -> Iterator[str]:
     """What stands on the jail itself."""
     for note in decided.plan.notes:

@@ -148,7 +148,7 @@ def test_status_and_why_not_tell_what_a_running_agent_does(shell) -> None:
         shell.work.commit("Break web", {"specs/web.yaml": "kind: Jail\nname: web\nsize: 4\n"})
         until(lambda: json.loads(status.read_text())["refused"])
         said = shell("why-not", "web", expect=2)
-        assert "unknown-key" in said
+        assert "unknown-key" in said and "(specs/web.yaml:4:8)" in said
     finally:
         agent.terminate()
         assert agent.wait(PATIENCE) == 0

@@ -34,7 +34,7 @@ def why_not(
         raise SpecError(Diagnostic("unknown-jail", "There is no such jail", detail, "reconcile status"))
     found = list(holding.reasons(run, name, status))
     for reason in found:
-        print(visible(reason))
+        print(visible(holding.plain(reason, status)))
     if not found:
         print(f"Nothing holds {visible(name)}.")
     return 2 if found else 0
