@@ -33,6 +33,7 @@ RUNS_KEPT = 5000
 _BUSY = 5.0
 # A message of SQLite may quote the damaged bytes, and they need not be UTF-8.
 _DAMAGED = (sqlite3.DatabaseError, UnicodeDecodeError)
+_MAGIC = b"SQLite format 3\0"
 _MASK = "***"
 _PASSWORD = re.compile(r"(?<=://)[^\s/?#@]*@")
 _SCHEMA = """
@@ -197,6 +198,9 @@ class Journal:
             self._move_aside(str(error))
 
     def _prepare(self, db: sqlite3.Connection) -> None:
+        foreign = "SELECT user_version = 0 AND (SELECT count(*) FROM sqlite_master) > 0 FROM pragma_user_version"
+        if db.execute(foreign).fetchone()[0]:  # asked before anything is written, and as one look
+            raise sqlite3.OperationalError("it is a database of something else, and was left as it is")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
         db.execute("PRAGMA foreign_keys = ON")
@@ -211,13 +215,16 @@ class Journal:
     def _switch_off(self, reason: str) -> None:
         self.close()
         detail = f"{self._path}: {reason}. This run is not recorded; nothing else is affected."
-        hint = "Check the folder's owner, mode and free space."
+        hint = "Check the folder's owner, mode and free space, and what RECONCILER_JOURNAL names."
         self._warn(Diagnostic("journal-off", "The journal cannot be written", detail, hint, severity="warning"))
 
     def _move_aside(self, reason: str) -> None:
         """Begin a new file, and keep the damaged one for whoever wants to look."""
         if not self._path.is_file():  # such as /dev/null, which must stay where it is
             self._switch_off("it is not a regular file")
+            return
+        if not _looks_ours(self._path):  # RECONCILER_JOURNAL may name anything by mistake, /etc/passwd too
+            self._switch_off(f"it is no journal ({reason}), and was left as it is")
             return
         self.close()
         aside = self._path.with_name(f"{self._path.name}.damaged-{int(self._now())}")
@@ -240,6 +247,17 @@ class Journal:
 
     def _clean(self, text: str, limit: int) -> str:
         return self._mask(text)[:limit]
+
+
+def _looks_ours(path: Path) -> bool:
+    """Whether a file that cannot be read as a journal was one: private, of this user, and named or begun like one."""
+    try:
+        with path.open("rb") as file:
+            found = os.fstat(file.fileno())
+            named = path.suffix == ".db" or file.read(len(_MAGIC)) == _MAGIC
+    except OSError:
+        return False
+    return named and found.st_uid == os.geteuid() and not found.st_mode & 0o077
 
 
 def _made(path: Path) -> None:

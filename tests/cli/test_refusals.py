@@ -85,3 +85,12 @@ def test_what_never_ends_is_neither_formatted_nor_included(desk):
         (desk.folder / "Makejail").write_text(f"INCLUDE {name}\n")
         answer = desk.run("makejail", "compile", "Makejail")
         assert answer.status and "error[include-missing]" in answer.err, answer
+
+
+def test_no_simulated_host_is_made_among_the_files_of_something_else(desk):
+    other = desk.folder / "etc"
+    other.mkdir()
+    (other / "passwd").write_text("root")
+    answer = desk.run("plan", "--host", f"sandbox:{other}")
+    assert answer.status == 1 and "not-a-sandbox" in answer.err
+    assert [path.name for path in other.iterdir()] == ["passwd"]

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -189,6 +190,7 @@ def test_damage_that_sqlite_quotes_in_bytes_that_are_no_text_is_damage(path: Pat
 def test_what_is_no_database_is_kept_beside_the_new_one(path: Path, warned: list[Diagnostic]) -> None:
     path.parent.mkdir()
     path.write_bytes(b"not a database" * 100)
+    path.chmod(0o600)
     journal = open_journal(path, warned.append, now=lambda: 7.0)
     one_run(journal)
     assert len(journal.history()) == 1
@@ -243,3 +245,22 @@ def test_another_connection_of_this_process_does_not_take_away_the_locks_of_one(
     subprocess.run([sys.executable, "-c", other], timeout=60, check=True)
     assert path.with_name("journal.db-wal").exists()
     first.close()
+
+
+@pytest.mark.parametrize("name", ["passwd", "id_ed25519", "pkg.sqlite", "other.db"])
+def test_a_file_of_somebody_else_stays_where_it_is_and_as_it_is(tmp_path: Path, name: str) -> None:
+    """RECONCILER_JOURNAL may name anything by mistake."""
+    path = tmp_path / name
+    if name == "pkg.sqlite":
+        with closing(sqlite3.connect(path)) as db:
+            db.execute("CREATE TABLE packages (name TEXT)")
+            db.commit()
+    else:
+        path.write_bytes(b"root:*:0:0::/root:/bin/sh\n" * 100)
+    path.chmod(0o600 if name == "id_ed25519" else 0o644)
+    before, warned = path.read_bytes(), []
+    journal = open_journal(path, warned.append)
+    journal.begin_run("", "apply", "local", "")
+    journal.close()
+    assert [d.code for d in warned] == ["journal-off"]
+    assert path.read_bytes() == before and os.listdir(tmp_path) == [name]

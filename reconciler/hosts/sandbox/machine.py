@@ -19,6 +19,7 @@ from reconciler.hosts.sandbox.pool import Pool
 from reconciler.hosts.sandbox.sidecar import Sidecar
 from reconciler.hosts.sandbox.state import State
 from reconciler.model.command import Command, Completed
+from reconciler.model.diagnostic import Diagnostic, HostError
 
 _FOLDERS = [
     "dev",
@@ -36,6 +37,7 @@ _FOLDERS = [
     "var/run",
     "var/tmp",
 ]
+_OWN = frozenset({"host", "data", "devfs", "run", "machine", "mirror", "first-process.lock"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class Machine:
         self.directory = directory.resolve()
         self.unconfined = unconfined
         self.host = self.directory / "host"
+        _refuse_other(self.directory)
         self.host.mkdir(parents=True, exist_ok=True)
         self.state = State(self.directory / "state.db")
         self.contents = Contents(self.directory / "data")
@@ -161,3 +164,14 @@ class Machine:
 # What only lives in the kernel's memory. Devfs rulesets 1 to 5 and the host's own interfaces come back by
 # themselves, because whoever reads these tables fills in what a fresh host has.
 _VOLATILE = ("jails", "mounts", "rules", "interfaces", "anchors")
+
+
+def _refuse_other(directory: Path) -> None:
+    """Refuse to make a host among the files of something else. Raises HostError (`not-a-sandbox`)."""
+    if not directory.is_dir() or (directory / "state.db").exists():
+        return
+    others = sorted(entry.name for entry in directory.iterdir() if not entry.name.startswith((".", "state.db")))
+    if others := [name for name in others if name not in _OWN]:
+        detail = f"{directory} holds other things already, such as {others[0]}. Nothing was made there."
+        hint = "Give --host sandbox:DIR with a folder that is empty, or not there yet."
+        raise HostError(Diagnostic("not-a-sandbox", "The host is no sandbox", detail, hint))
