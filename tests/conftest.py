@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,12 @@ MEMORY = Path("/dev/shm")
 
 # Releases grow old: every test, and every command that it starts, lives on the day of the table of ends of life.
 os.environ[VARIABLE] = TABLE_DATE.isoformat()
+
+# What a test starts hears its signals, also where nohup(1) or a background shell made us deaf: sh(1) cannot trap one to
+# which it was born deaf.
+for deaf in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+    if signal.getsignal(deaf) is signal.SIG_IGN:
+        signal.signal(deaf, signal.default_int_handler if deaf == signal.SIGINT else signal.SIG_DFL)
 
 # What is tried is the same each time, so that a run tells of the code alone; EXPLORE=1 tries something new.
 # How long anything takes tells of the machine and of who else works on it.
